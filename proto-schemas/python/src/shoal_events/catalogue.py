@@ -1,0 +1,28 @@
+# Generated from shoal/events/ by `python -m generate`; do not edit.
+"""Every event that there is."""
+
+from types import MappingProxyType
+
+from shoal_events import v1
+from shoal_events.message import Event
+
+EVENTS: tuple[type[Event], ...] = (
+    v1.AccountCreated,
+    v1.AccountDeleted,
+    v1.AgentOnline,
+    v1.AgentOffline,
+    v1.ApiKeyRevoked,
+    v1.LoginEnded,
+    v1.PairingOpened,
+    v1.PairingConfirmed,
+    v1.PairingRenamed,
+    v1.PairingTokenReissued,
+    v1.PairingDeleted,
+    v1.UserCreated,
+    v1.UserUpdated,
+    v1.UserDeleted,
+)
+"""In the order of their files."""
+
+BY_TYPE = MappingProxyType({event.event_type: event for event in EVENTS})
+"""The same by `ce-type`."""
