@@ -1,0 +1,147 @@
+"""The `shoal` command: what every installation has; other distributions add commands of their own."""
+
+import asyncio
+import importlib.metadata
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Annotated, NoReturn
+
+import asyncpg
+import typer
+import uvloop
+from rich.console import Console
+from rich.table import Table
+
+from shoal.config import ConfigError, explain, load
+from shoal.describe import describe
+from shoal.runtime import ServiceFailedError, run as run_services
+from shoal.schema import MigrationError
+from shoal.service import Service, installed
+from shoal.telemetry import configure_logging
+
+COMMANDS = "shoal.commands"
+
+app = typer.Typer(
+    name="shoal",
+    help="The control plane for fleets of AI agents: pair them, watch them, talk to them, run them, reach them.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+Names = Annotated[list[str], typer.Argument(help="Services by name, or `all`. `shoal list` names them.")]
+
+
+@app.command()
+def run(names: Names) -> None:
+    """Run services in this process until Ctrl-C or SIGTERM.
+
+    Each service keeps its own port, pool and NATS connection, so one process or seven makes no difference to
+    anybody outside. Configuration comes from the environment: `shoal check` explains it.
+    """
+    configure_logging(os.environ.get("SHOAL_LOG_LEVEL", "info"))
+    try:
+        uvloop.run(run_services(_chosen(names), os.environ))
+    except ConfigError as error:
+        _fail("the configuration does not hold", error.problems, "`shoal check` explains every variable")
+    except (ServiceFailedError, RuntimeError) as error:
+        _fail(str(error), [], "the log above tells what led to it")
+
+
+@app.command()
+def migrate(names: Names) -> None:
+    """Bring the database up to date: roles, schemas, and every numbered step that has not run.
+
+    Signs in as SHOAL_DATABASE_URL, which must be allowed to create roles and schemas; safe to run from several
+    places at once. The password of each working role is taken from the service's own <SERVICE>_DATABASE_URL.
+    """
+    admin = os.environ.get("SHOAL_DATABASE_URL")
+    if not admin:
+        _fail("SHOAL_DATABASE_URL is not set", [], "give a role that may create roles and schemas")
+    for service in _chosen(names):
+        working = os.environ.get(f"{service.prefix}_DATABASE_URL", admin)
+        try:
+            asyncio.run(service.schema.migrate(admin, working_url=working))
+        except (MigrationError, OSError, asyncpg.PostgresError) as error:
+            _fail(
+                f"{service.name}: {error}",
+                [],
+                "nothing of the failed step remains; mend it and run this again",
+            )
+        Console().print(f"{service.name}: schema {service.schema.name} is at {service.schema.latest}")
+
+
+@app.command()
+def check(names: Names) -> None:
+    """Explain the configuration of services, and say what is wrong with it and what cannot be reached."""
+    console, problems = Console(), []
+    for service in _chosen(names):
+        table = Table("variable", "from", "value", title=service.name, title_justify="left")
+        for row in explain(service.config, service.prefix, os.environ):
+            table.add_row(*row)
+        console.print(table)
+        problems += asyncio.run(_problems_of(service, os.environ))
+    if problems:
+        _fail("this will not run yet", problems, "set what is missing, start what is not there")
+    console.print("All of it holds.")
+
+
+@app.command(name="list")
+def list_services() -> None:
+    """List the services that are installed here."""
+    table = Table("service", "port", "about")
+    for service in installed().values():
+        table.add_row(service.name, str(service.port), service.about)
+    Console().print(table)
+
+
+@app.command()
+def openapi(name: Annotated[str, typer.Argument(help="The service to describe.")]) -> None:
+    """Print a service's OpenAPI document."""
+    sys.stdout.buffer.write(describe(_chosen([name])[0]))
+
+
+def main() -> None:
+    """Run the command with whatever the installed distributions add to it."""
+    for point in importlib.metadata.entry_points(group=COMMANDS):
+        command = point.load()
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=point.name)
+        else:
+            app.command(name=point.name)(command)
+    app()
+
+
+def _chosen(names: Sequence[str]) -> list[Service]:
+    found = installed()
+    if "all" in names:
+        return list(found.values())
+    unknown = [name for name in names if name not in found]
+    if unknown:
+        _fail(f"no service is called {', '.join(unknown)}", [], f"choose from: {', '.join(found)}, all")
+    return [found[name] for name in names]
+
+
+async def _problems_of(service: Service, environment: Mapping[str, str]) -> list[str]:
+    try:
+        config = load(service.config, service.prefix, environment)
+    except ConfigError as error:
+        return [f"{service.name}: {problem}" for problem in error.problems]
+    try:
+        connection = await asyncpg.connect(config.database_url.reveal(), timeout=3)
+        version = await service.schema.version(connection)
+        await connection.close()
+    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+        return [f"{service.name}: the database cannot be reached: {error}"]
+    if version != service.schema.latest:
+        return [f"{service.name}: schema is at {version or 'nothing'}, needs {service.schema.latest}: `shoal migrate`"]
+    return []
+
+
+def _fail(what: str, problems: Sequence[str], cure: str) -> NoReturn:
+    console = Console(stderr=True)
+    console.print(f"[bold red]shoal:[/] {what}", highlight=False)
+    for problem in problems:
+        console.print(f"  • {problem}", highlight=False)
+    console.print(f"  → {cure}", highlight=False)
+    raise typer.Exit(1)

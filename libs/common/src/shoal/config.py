@@ -1,0 +1,192 @@
+"""Configuration: one frozen Struct per service, read from the environment, all errors told at once.
+
+A field `token_ttl` of the service `pairing` is read from `PAIRING_TOKEN_TTL`; a field whose annotation names shared
+variables (`shared("SHOAL_NATS_URL")`) falls back to them. Every variable may instead be given as `<NAME>_FILE`, the
+path of a file that holds the value, which is how secrets arrive in containers.
+"""
+
+import re
+import types
+import typing
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
+
+
+class Secret:
+    """Text that never shows itself in a representation, a log line or an error."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def reveal(self) -> str:
+        """Give the text to whoever must send it."""
+        return self._text
+
+
+class Shared(Struct, frozen=True):
+    """Names of variables, shared by all services, that a field falls back to."""
+
+    names: tuple[str, ...]
+
+
+def shared(*names: str) -> Any:
+    """Mark a field as falling back to these variables, in order."""
+    return Meta(extra={"shared": Shared(names)})
+
+
+class ConfigError(Exception):
+    """The configuration does not hold; says everything that is wrong with it, a line each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))
+
+
+class ServiceConfig(Struct, frozen=True, kw_only=True):
+    """What every service is told."""
+
+    database_url: Annotated[Secret, shared("SHOAL_DATABASE_URL")]
+    """PostgreSQL as this service's working role: `postgresql://role:password@host:port/database`."""
+    nats_url: Annotated[Secret, shared("SHOAL_NATS_URL")]
+    """NATS as this service's user: `nats://user:password@host:port`."""
+    identity_key: Secret
+    """This service's private Ed25519 key (PEM), by which it signs its calls to others."""
+    identity_keys: Annotated[str, shared("SHOAL_IDENTITY_KEYS")]
+    """Public keys of every issuer: a JSON object from issuer to PEM."""
+    host: Annotated[str, shared("SHOAL_HOST")] = "127.0.0.1"
+    """Address to listen on."""
+    port: int = 0
+    """Port to listen on; 0 takes the service's usual one."""
+    database_pool: Annotated[int, shared("SHOAL_DATABASE_POOL")] = 10
+    """Connections to PostgreSQL that this process may hold."""
+    services: Annotated[str, shared("SHOAL_SERVICES")] = "{}"
+    """Where the other services answer: a JSON object from service name to `host:port`."""
+    drain_delay: Annotated[timedelta, shared("SHOAL_DRAIN_DELAY")] = timedelta(0)
+    """How long readiness is already down before the server stops taking requests."""
+    drain_timeout: Annotated[timedelta, shared("SHOAL_DRAIN_TIMEOUT")] = timedelta(seconds=10)
+    """How long requests under way may still run once the server stops taking new ones."""
+    log_level: Annotated[str, shared("SHOAL_LOG_LEVEL")] = "info"
+    """The least severe line that is written: debug, info, warning or error."""
+    log_requests: Annotated[bool, shared("SHOAL_LOG_REQUESTS")] = True
+    """Whether requests that went well get a line too."""
+    trace_ratio: Annotated[float, shared("SHOAL_TRACE_RATIO")] = 1.0
+    """Share of traces recorded when an OTLP endpoint is set."""
+
+    secret_fields: ClassVar[tuple[str, ...]] = ("database_url", "nats_url", "identity_key")
+
+
+C = TypeVar("C", bound=Struct)
+
+
+def load(config: type[C], prefix: str, environment: Mapping[str, str]) -> C:
+    """Read a service's configuration.
+
+    Args:
+        config: The frozen Struct to fill.
+        prefix: The service's prefix, such as `PAIRING`.
+        environment: Variables by name.
+
+    Raises:
+        ConfigError: Something is missing or malformed; names every such variable and what it should hold.
+    """
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    hints = typing.get_type_hints(config, include_extras=True)
+    for field in msgspec.structs.fields(config):
+        names = (f"{prefix}_{field.name.upper()}", *_shared_names(hints[field.name]))
+        try:
+            found = _look_up(names, environment)
+            if found is None:
+                if field.required:
+                    problems.append(f"{' or '.join(names)} is not set")
+                continue
+            values[field.name] = _convert(found, hints[field.name])
+        except (ValueError, OSError, msgspec.ValidationError) as error:
+            problems.append(f"{names[0]}: {error}")
+    if problems:
+        raise ConfigError(problems)
+    return config(**values)
+
+
+def explain(config: type[Struct], prefix: str, environment: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """List every variable of a configuration with where its value comes from and the value (secrets hidden)."""
+    hints = typing.get_type_hints(config, include_extras=True)
+    rows = []
+    for field in msgspec.structs.fields(config):
+        names = (f"{prefix}_{field.name.upper()}", *_shared_names(hints[field.name]))
+        source = next((n for n in names if n in environment or f"{n}_FILE" in environment), None)
+        if source is None:
+            default = "(required)" if field.required else str(field.default)
+            rows.append((names[0], "default", default))
+        elif _plain(hints[field.name]) is Secret:
+            rows.append((names[0], source, "***"))
+        else:
+            rows.append((names[0], source, str(environment.get(source) or environment.get(f"{source}_FILE"))))
+    return rows
+
+
+def parse_duration(text: str) -> timedelta:
+    """Read `30m`, `1h30m`, `250ms` or plain seconds.
+
+    Raises:
+        ValueError: The text is none of these.
+    """
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return timedelta(seconds=float(text))
+    parts = _DURATION.findall(text)
+    if not parts or "".join(n + u for n, u in parts) != text:
+        raise ValueError(f"{text!r} is not a duration such as 30m, 1h30m or 250ms")
+    return timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in parts))
+
+
+def _look_up(names: tuple[str, ...], environment: Mapping[str, str]) -> str | None:
+    for name in names:
+        if name in environment:
+            return environment[name]
+        if path := environment.get(f"{name}_FILE"):
+            return Path(path).read_text(encoding="utf-8").rstrip("\n")
+    return None
+
+
+def _shared_names(hint: Any) -> tuple[str, ...]:
+    for mark in getattr(hint, "__metadata__", ()):
+        if isinstance(mark, Meta) and mark.extra and "shared" in mark.extra:
+            return tuple(mark.extra["shared"].names)
+    return ()
+
+
+def _plain(hint: Any) -> Any:
+    plain = hint.__origin__ if typing.get_origin(hint) is Annotated else hint
+    if typing.get_origin(plain) in {types.UnionType, typing.Union}:
+        return next(option for option in typing.get_args(plain) if option is not type(None))
+    return plain
+
+
+def _convert(text: str, hint: Any) -> Any:
+    plain = _plain(hint)
+    if plain is timedelta:
+        return parse_duration(text)
+    if plain is bool:
+        if text.lower() not in _TRUE | _FALSE:
+            raise ValueError(f"{text!r} is neither true nor false")
+        return text.lower() in _TRUE
+    if plain in {str, Secret, Path}:
+        return plain(text)
+    if typing.get_origin(plain) is tuple:
+        item = typing.get_args(plain)[0]
+        return tuple(_convert(part.strip(), item) for part in text.split(",") if part.strip())
+    return msgspec.convert(text, hint, strict=False)

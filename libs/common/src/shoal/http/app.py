@@ -1,0 +1,125 @@
+"""The application that every service serves: its controllers inside, the same habits around them."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from litestar import Litestar, Request
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.types import ControllerRouterHandler
+
+from shoal.errors import UnsupportedMediaTypeError, ValidationError
+from shoal.http.auth import principal_of
+from shoal.http.door import Door
+from shoal.http.errors import respond
+from shoal.http.health import DescriptionController, Health, HealthController
+from shoal.identity import Principal
+from shoal.resources import Resources
+
+MOST_BODY_BYTES = 1024 * 1024
+_JSON = re.compile(r"application/(?:[\w.+-]+\+)?json(?:\s*;.*)?$", re.IGNORECASE)
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+_EMPTY = re.compile(rb"\s*")
+
+
+def create_app(
+    resources: Resources[Any],
+    *,
+    controllers: Sequence[ControllerRouterHandler],
+    dependencies: Mapping[str, Callable[..., Any]],
+) -> Door:
+    """Make a service's application.
+
+    Args:
+        resources: The service's process-wide parts.
+        controllers: Every controller by name: the list of doors.
+        dependencies: What handlers may name as parameters: bound methods of the service's factory.
+    """
+    described: list[bytes] = []
+
+    def description() -> bytes:
+        if not described:
+            described.append(openapi_json(app))
+        return described[0]
+
+    provided: dict[str, Provide] = {name: Provide(give, sync_to_thread=False) for name, give in dependencies.items()}
+    provided["principal"] = Provide(_principal, sync_to_thread=False)
+    provided["health"] = Provide(_constant(resources.health, Health), sync_to_thread=False)
+    provided["description"] = Provide(lambda: description, sync_to_thread=False)
+    app = Litestar(
+        route_handlers=[HealthController, DescriptionController, *controllers],
+        dependencies=provided,
+        exception_handlers={Exception: respond},
+        before_request=_check_body,
+        request_max_body_size=MOST_BODY_BYTES,
+        openapi_config=_openapi(resources.service),
+        state=State({"service": resources.service}),
+        logging_config=None,
+        debug=False,
+    )
+    return Door(
+        app,
+        verifier=resources.verifier,
+        metrics=resources.metrics,
+        tracing=resources.tracing,
+        service=resources.service,
+        log_requests=resources.config.log_requests,
+    )
+
+
+def openapi_json(app: Litestar) -> bytes:
+    """Write an application's OpenAPI document, keys sorted, two spaces of indent."""
+    document = msgspec.json.encode(app.openapi_schema.to_schema(), order="sorted")
+    return msgspec.json.format(document, indent=2) + b"\n"
+
+
+async def _check_body(request: Request[Any, Any, Any]) -> None:
+    """Refuse bodies that are not JSON, and NUL, which no text column can hold.
+
+    A handler that takes other media types lists them as `opt={"media_types": (…)}`.
+    """
+    if request.method not in {"POST", "PUT", "PATCH", "DELETE"}:
+        return
+    allowed: tuple[str, ...] = request.route_handler.opt.get("media_types", ())
+    content_type = request.headers.get("content-type", "")
+    if content_type.partition(";")[0].strip().lower() in allowed:
+        return
+    body = await request.body()
+    if _EMPTY.fullmatch(body):
+        return
+    if not _JSON.match(content_type):
+        raise UnsupportedMediaTypeError
+    if b"\x00" in body or _NUL.search(body):
+        raise ValidationError("Text may not hold the character NUL.")
+
+
+def _principal(request: Request[Any, Any, Any]) -> Principal:
+    return principal_of(request)
+
+
+def _constant(value: Any, kind: type[Any]) -> Callable[[], Any]:
+    def give() -> Any:
+        return value
+
+    give.__annotations__["return"] = kind
+    return give
+
+
+def _openapi(service: str) -> OpenAPIConfig:
+    return OpenAPIConfig(
+        title=f"Shoal {service}",
+        version="0.1.0",
+        path="/internal/schema",
+        render_plugins=[],
+        components=Components(
+            security_schemes={
+                "bearer": SecurityScheme(type="http", scheme="bearer"),
+                "session": SecurityScheme(type="apiKey", name="shoal_session", security_scheme_in="cookie"),
+            }
+        ),
+        security=[{"bearer": []}, {"session": []}],
+    )

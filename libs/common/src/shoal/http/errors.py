@@ -1,0 +1,129 @@
+"""The one place where an exception becomes a response.
+
+The body is the same everywhere and satisfies every contract: `{"detail", "error": {"code", "message", "status",
+"details": [{"field", "message"}]}, "request_id"}`. `Accept: application/problem+json` gets RFC 9457 instead.
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, cast
+
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import (
+    ClientException as LitestarClientError,
+    HTTPException,
+    MethodNotAllowedException,
+    NotFoundException,
+    ValidationException,
+)
+
+from shoal import errors
+from shoal.errors import AppError, FieldProblem
+from shoal.http.families import Family, family_of
+
+PROBLEM = "application/problem+json"
+REQUEST_ID = "shoal.request_id"
+_encode = msgspec.json.Encoder().encode
+_BY_STATUS: Mapping[int, type[AppError]] = {
+    401: errors.UnauthorizedError,
+    403: errors.ForbiddenError,
+    404: errors.NotFoundError,
+    405: errors.MethodNotAllowedError,
+    413: errors.TooLargeError,
+    415: errors.UnsupportedMediaTypeError,
+    429: errors.RateLimitedError,
+    503: errors.UnavailableError,
+}
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """A response to send: status, headers and body."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def refusal(error: AppError, *, family: Family, request_id: str, accept: str = "") -> Refusal:
+    """Write a refusal in a family's spelling."""
+    status = family.validation_status if error.status is None else error.status
+    code = family.spell(error.code)
+    details = [{"field": problem.field, "message": problem.message} for problem in error.details]
+    headers = {"content-type": "application/json", "cache-control": "no-store"}
+    if error.retry_after_s is not None:
+        headers["retry-after"] = str(max(1, round(error.retry_after_s)))
+    if PROBLEM in accept:
+        headers["content-type"] = PROBLEM
+        problem = {
+            "type": "about:blank",
+            "title": HTTPStatus(status).phrase,
+            "status": status,
+            "detail": error.message,
+        }
+        return Refusal(status, headers, _encode(problem | {"code": code, "errors": details, "request_id": request_id}))
+    told = {"code": code, "message": error.message, "status": status, "details": details}
+    return Refusal(status, headers, _encode({"detail": error.message, "error": told, "request_id": request_id}))
+
+
+def respond(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Answer a request whose handling raised."""
+    told = to_app_error(error)
+    if type(told) is AppError:
+        structlog.get_logger().error("request_failed", error=repr(error), exc_info=error)
+    written = refusal(
+        told,
+        family=family_of(request.scope["path"]),
+        request_id=request_id_of(cast(Mapping[str, Any], request.scope)),
+        accept=request.headers.get("accept", ""),
+    )
+    return Response(
+        written.body,
+        status_code=written.status,
+        headers=written.headers,
+        media_type=written.headers["content-type"],
+    )
+
+
+def request_id_of(scope: Mapping[str, Any]) -> str:
+    """Give the id by which the door named this request."""
+    return str(scope.get(REQUEST_ID, ""))
+
+
+def to_app_error(error: Exception) -> AppError:
+    """Translate what a framework raised; a fault of ours becomes a plain `AppError`, which tells no cause."""
+    match error:
+        case AppError():
+            return error
+        case ValidationException():
+            return errors.ValidationError(_sentence(error), details=_problems(error))
+        case NotFoundException():
+            return errors.NotFoundError("There is nothing at this path.")
+        case MethodNotAllowedException():
+            return errors.MethodNotAllowedError()
+        case msgspec.DecodeError() | UnicodeDecodeError() | RecursionError():
+            return errors.ValidationError("The body is not JSON of the shape that this route takes.")
+        case LitestarClientError() if error.status_code == HTTPStatus.BAD_REQUEST:
+            return errors.ValidationError(error.detail or None)
+        case HTTPException() if error.status_code in _BY_STATUS:
+            return _BY_STATUS[error.status_code](error.detail or None)
+    return AppError("Something went wrong on our side.")
+
+
+def _sentence(error: ValidationException) -> str:
+    problems = _problems(error)
+    if not problems:
+        return "The request does not have the shape that this route takes."
+    return "; ".join(
+        f"{problem.field}: {problem.message}" if problem.field else problem.message for problem in problems
+    )
+
+
+def _problems(error: ValidationException) -> list[FieldProblem]:
+    extra = error.extra if isinstance(error.extra, list) else []
+    return [
+        FieldProblem(field=str(item.get("key", "")), message=str(item.get("message", "")))
+        for item in extra
+        if isinstance(item, dict)
+    ]

@@ -1,0 +1,81 @@
+"""uvicorn as we run it: uvloop, httptools, sans-I/O WebSockets without compression, bounded shutdown."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import uvicorn
+
+from shoal.http.asgi import ASGIApp
+
+KEEP_ALIVE_S = 75
+MOST_FRAME_BYTES = 64 * 1024
+
+
+class Server(uvicorn.Server):
+    """A server whose signals belong to the runtime."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
+        yield
+
+
+def make_server(
+    app: ASGIApp,
+    *,
+    host: str,
+    port: int,
+    drain_timeout_s: float,
+    http: Any = "httptools",
+    most_frame_bytes: int = MOST_FRAME_BYTES,
+) -> Server:
+    """Make a server for one application.
+
+    Args:
+        app: The ASGI application.
+        host: Address to listen on.
+        port: Port; 0 takes a free one.
+        drain_timeout_s: How long requests under way may run once shutdown began.
+        http: The HTTP protocol class; the gateway brings a stricter one.
+        most_frame_bytes: The largest WebSocket message that is read; larger ones close with 1009.
+    """
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        loop="none",
+        http=http,
+        ws="websockets-sansio",
+        ws_max_size=most_frame_bytes,
+        ws_ping_interval=None,
+        ws_per_message_deflate=False,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=int(drain_timeout_s),
+        backlog=2048,
+    )
+    return Server(config)
+
+
+async def until_listening(server: Server, serving: "asyncio.Task[None]", *, deadline_s: float = 15) -> tuple[str, int]:
+    """Wait until a server takes connections; returns the address it listens on.
+
+    Raises:
+        RuntimeError: It ended before it began, or took too long; the port may be taken.
+    """
+    async with asyncio.timeout(deadline_s):
+        while not server.started:
+            if serving.done():
+                raise RuntimeError(
+                    f"cannot listen on {server.config.host}:{server.config.port}"
+                ) from serving.exception()
+            await asyncio.sleep(0.005)
+    address: tuple[str, int] = server.servers[0].sockets[0].getsockname()[:2]
+    return address

@@ -1,0 +1,40 @@
+"""Identifiers, secrets and their fingerprints."""
+
+import hashlib
+import re
+import secrets
+from typing import Annotated
+
+from msgspec import Meta
+
+ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+TOKEN_PATTERN = r"^[A-Za-z0-9_-]{1,64}\Z"  # noqa: S105 - a token of a subject
+
+SubjectToken = Annotated[str, Meta(pattern=TOKEN_PATTERN, min_length=1, max_length=64)]
+"""An id that may become one token of a NATS subject."""
+
+_TOKEN = re.compile(TOKEN_PATTERN)
+
+
+def new_id(prefix: str, *, length: int = 20) -> str:
+    """Make an id such as `pair_4fK2…`: unguessable enough to be unique (119 bits at 20 characters)."""
+    return f"{prefix}_{_random(length)}"
+
+
+def new_secret(prefix: str, *, length: int = 32) -> str:
+    """Make a credential such as `telem_…` with at least 128 bits (190 at 32 characters); show it once."""
+    return f"{prefix}{_random(length)}"
+
+
+def fingerprint(secret: str) -> bytes:
+    """Hash a high-entropy credential with SHA-256: what is stored and looked up in its place."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
+
+
+def is_subject_token(text: str) -> bool:
+    """Tell whether an id may become one token of a NATS subject."""
+    return _TOKEN.match(text) is not None
+
+
+def _random(length: int) -> str:
+    return "".join(secrets.choice(ALPHABET) for _ in range(length))

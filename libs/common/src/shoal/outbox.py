@@ -1,0 +1,254 @@
+"""Outbox: a fact is published if and only if the change that made it true was committed.
+
+The table's protocol: a use case appends rows in its own transaction, after locking the entity they speak of, so the
+order of ids is the order of an entity's facts. The relay, alone by lease, reads unpublished rows in that order,
+publishes each with `Nats-Msg-Id` = `event_id`, and marks those that the stream acknowledged. A crash anywhere
+publishes again under the same id: the stream drops repeats for two minutes, the inbox for ever. A fact that NATS
+refuses for good is kept, counted and holds back later facts of its own entity only. Published rows stay a day as a
+replay log.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from itertools import groupby
+from uuid import UUID, uuid4
+
+import asyncpg
+import structlog
+from msgspec import Struct
+from opentelemetry.trace import SpanKind
+
+from shoal.clock import to_rfc3339
+from shoal.database import Database, DatabaseUnavailableError, Transaction
+from shoal.leases import Lease, Leases
+from shoal.messaging import EVENTS, Bus, MessagingUnavailableError, RejectedMessageError
+from shoal.telemetry import Metrics, Tracing
+from shoal_events import Event
+
+BATCH = 256
+MOST_ATTEMPTS = 5
+POLL_S = 1.0
+
+
+class OutboxRow(Struct, frozen=True):
+    """A fact on its way."""
+
+    id: int
+    event_id: UUID
+    subject: str
+    type: str
+    entity_id: str
+    payload: bytes
+    traceparent: str | None
+    recorded_at: datetime
+
+
+class Outbox:
+    """Where use cases leave facts."""
+
+    def __init__(self, *, channel: str, tracing: Tracing) -> None:
+        self._channel = channel
+        self._tracing = tracing
+
+    async def append(self, tx: Transaction, event: Event) -> None:
+        """Record a fact in the transaction that makes it true; the relay hears of it when that commits."""
+        await tx.execute(
+            """
+            insert into outbox (event_id, subject, type, entity_id, payload, traceparent)
+            values ($1, $2, $3, $4, $5, $6)
+            """,
+            uuid4(),
+            event.subject,
+            event.event_type,
+            event.entity_id,
+            event.to_json(),
+            self._tracing.traceparent(),
+        )
+        await tx.execute("select pg_notify($1, '')", self._channel)
+
+
+class Relay:
+    """Publishes what stands in the outbox, in order, for ever; one process at a time."""
+
+    name = "relay"
+
+    def __init__(
+        self,
+        *,
+        service: str,
+        database: Database,
+        bus: Bus,
+        leases: Leases,
+        metrics: Metrics,
+        tracing: Tracing,
+        channel: str,
+    ) -> None:
+        self._service = service
+        self._database = database
+        self._bus = bus
+        self._leases = leases
+        self._metrics = metrics
+        self._tracing = tracing
+        self._channel = channel
+        self._woken = asyncio.Event()
+
+    async def run(self) -> None:
+        """Relay wherever the lease is."""
+        await self._leases.act_alone("relay", self._relay)
+
+    def problem(self) -> str | None:
+        """Nothing that the relay meets makes the service unable to answer."""
+        return None
+
+    async def _relay(self, lease: Lease) -> None:
+        async with self._listening():
+            pause = 0.05
+            while True:
+                self._woken.clear()
+                try:
+                    sent = await self._pass(lease)
+                    pause = 0.05
+                except (MessagingUnavailableError, DatabaseUnavailableError):
+                    await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
+                    pause = min(pause * 2, 2.0)
+                    continue
+                if sent < BATCH:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._woken.wait(), POLL_S)
+
+    async def _pass(self, lease: Lease) -> int:
+        """Publish one batch; returns how many rows were taken."""
+        async with self._database.transaction() as tx:
+            await self._leases.held(tx, lease)
+            rows = await _pending(tx)
+            await self._measure(tx)
+            if not rows:
+                return 0
+            entities = [
+                list(facts) for _, facts in groupby(sorted(rows, key=_by_entity), key=lambda row: row.entity_id)
+            ]
+            outcomes = await asyncio.gather(*(self._publish_in_order(facts) for facts in entities))
+            published = [row_id for outcome in outcomes for row_id in outcome.published]
+            await tx.execute("update outbox set published_at = now() where id = any($1::bigint[])", published)
+            for outcome in outcomes:
+                if outcome.rejected is not None:
+                    await self._count_rejection(tx, outcome.rejected, outcome.reason)
+        if any(outcome.is_unreachable for outcome in outcomes):
+            raise MessagingUnavailableError
+        return len(rows)
+
+    async def _publish_in_order(self, facts: Sequence[OutboxRow]) -> "_Outcome":
+        published: list[int] = []
+        for row in facts:
+            try:
+                await self._publish(row)
+            except RejectedMessageError as error:
+                return _Outcome(published, rejected=row.id, reason=str(error))
+            except MessagingUnavailableError:
+                return _Outcome(published, is_unreachable=True)
+            self._metrics.published.labels(row.type).inc()
+            published.append(row.id)
+        return _Outcome(published)
+
+    async def _publish(self, row: OutboxRow) -> None:
+        with self._tracing.span(f"send {row.type}", kind=SpanKind.PRODUCER, parent=row.traceparent):
+            headers = {
+                "ce-specversion": "1.0",
+                "ce-id": str(row.event_id),
+                "ce-type": row.type,
+                "ce-source": f"/shoal/{self._service}",
+                "ce-time": to_rfc3339(row.recorded_at),
+                "content-type": "application/json",
+            }
+            traceparent = self._tracing.traceparent() or row.traceparent
+            if traceparent:
+                headers["traceparent"] = traceparent
+            await self._bus.publish(
+                row.subject, row.payload, message_id=str(row.event_id), stream=EVENTS, headers=headers
+            )
+
+    async def _count_rejection(self, tx: Transaction, row_id: int, reason: str) -> None:
+        blocked = await tx.value(
+            """
+            update outbox
+               set attempts = attempts + 1, rejection = $2, rejected_at = case when attempts + 1 >= $3 then now() end
+             where id = $1
+            returning rejected_at is not null
+            """,
+            row_id,
+            reason,
+            MOST_ATTEMPTS,
+        )
+        if blocked:
+            structlog.get_logger().error("outbox_blocked", outbox_id=row_id, reason=reason)
+
+    async def _measure(self, tx: Transaction) -> None:
+        pending, age, blocked = await tx.connection.fetchrow(
+            """
+            select count(*) filter (where rejected_at is null),
+                   coalesce(extract(epoch from now() - min(recorded_at) filter (where rejected_at is null)), 0)::float,
+                   count(*) filter (where rejected_at is not null)
+              from outbox
+             where published_at is null
+            """
+        )
+        self._metrics.outbox_pending.set(pending)
+        self._metrics.outbox_age.set(age)
+        self._metrics.outbox_blocked.set(blocked)
+
+    @contextlib.asynccontextmanager
+    async def _listening(self) -> AsyncIterator[None]:
+        connection = await self._database.listen(self._channel, self._woken.set)
+        watch = asyncio.ensure_future(_until_closed(connection))
+        relay = asyncio.current_task()
+        watch.add_done_callback(lambda done: None if done.cancelled() or relay is None else relay.cancel())
+        try:
+            yield
+        finally:
+            watch.cancel()
+            with contextlib.suppress(OSError, asyncpg.InterfaceError, TimeoutError):
+                await connection.close(timeout=1)
+
+
+class _Outcome(Struct):
+    published: list[int]
+    rejected: int | None = None
+    reason: str = ""
+    is_unreachable: bool = False
+
+
+async def forget_published(tx: Transaction) -> int:
+    """Delete rows published more than a day ago; returns how many."""
+    return await tx.execute("delete from outbox where published_at < now() - interval '1 day'")
+
+
+async def _pending(tx: Transaction) -> list[OutboxRow]:
+    return await tx.all(
+        OutboxRow,
+        """
+        select id, event_id, subject, type, entity_id, payload, traceparent, recorded_at
+          from outbox as waiting
+         where published_at is null
+           and rejected_at is null
+           and not exists (select from outbox as earlier
+                            where earlier.entity_id = waiting.entity_id
+                              and earlier.rejected_at is not null
+                              and earlier.published_at is null)
+         order by id
+         limit $1
+           for update skip locked
+        """,
+        BATCH,
+    )
+
+
+def _by_entity(row: OutboxRow) -> tuple[str, int]:
+    return row.entity_id, row.id
+
+
+async def _until_closed(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    while not connection.is_closed():  # noqa: ASYNC110 - asyncpg has no event for it
+        await asyncio.sleep(1)

@@ -1,0 +1,77 @@
+"""Calls from one service to another, each under the caller's own signed identity."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import httpx
+import msgspec
+
+from shoal.errors import UnavailableError
+from shoal.identity import HEADER, Issuer
+
+T = TypeVar("T")
+
+
+class PeerUnavailableError(UnavailableError):
+    """Another part of the suite cannot be reached right now; try again."""
+
+    code = "upstream_unavailable"
+
+
+class Peers:
+    """The other services of the suite."""
+
+    def __init__(self, addresses: Mapping[str, str], *, issuer: Issuer, client: httpx.AsyncClient) -> None:
+        self._addresses = dict(addresses)
+        self._issuer = issuer
+        self._client = client
+
+    async def get(self, service: str, path: str, answer: type[T], **query: str | int) -> T:
+        """Read something from a peer.
+
+        Raises:
+            PeerUnavailableError: No answer, or an answer that is no success.
+        """
+        response = await self._call("GET", service, path, query=query, body=None)
+        return _decode(response, answer)
+
+    async def find(self, service: str, path: str, body: Any, answer: type[T]) -> T | None:
+        """Ask a peer about something by POST; None when it does not know it (404).
+
+        Raises:
+            PeerUnavailableError: No answer, or an answer that is neither success nor 404.
+        """
+        response = await self._call("POST", service, path, query={}, body=body)
+        if response.status_code == httpx.codes.NOT_FOUND:
+            return None
+        return _decode(response, answer)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def _call(
+        self, method: str, service: str, path: str, *, query: Mapping[str, str | int], body: Any
+    ) -> httpx.Response:
+        if service not in self._addresses:
+            raise PeerUnavailableError(f"The address of {service} is not configured.")
+        token = self._issuer.issue_own(audience=service)
+        try:
+            return await self._client.request(
+                method,
+                f"http://{self._addresses[service]}{path}",
+                params=dict(query),
+                content=None if body is None else msgspec.json.encode(body),
+                headers={HEADER.decode(): token, "content-type": "application/json"},
+            )
+        except httpx.HTTPError as error:
+            raise PeerUnavailableError(f"{service} does not answer.", retry_after_s=1) from error
+
+
+def _decode(response: httpx.Response, answer: type[T]) -> T:
+    if not response.is_success:
+        raise PeerUnavailableError(f"A peer answered {response.status_code}.", retry_after_s=1)
+    try:
+        return msgspec.json.decode(response.content, type=answer)
+    except msgspec.DecodeError as error:
+        raise PeerUnavailableError("A peer answered what we cannot read.") from error

@@ -1,0 +1,25 @@
+"""Facts of other services."""
+
+from pairing.dashboard.usecases import Pairings, Presence
+from shoal.database import Transaction
+from shoal_events import AccountDeleted, AgentOffline, AgentOnline
+
+
+class DashboardSubscribers:
+    """What dashboard pairing does when something happens elsewhere."""
+
+    def __init__(self, *, pairings: Pairings, presence: Presence) -> None:
+        self._pairings = pairings
+        self._presence = presence
+
+    async def on_agent_online(self, tx: Transaction, event: AgentOnline) -> None:
+        """Show the agent as connected."""
+        await self._presence.came_online(tx, event)
+
+    async def on_agent_offline(self, tx: Transaction, event: AgentOffline) -> None:
+        """Show the agent as disconnected, if this was its last connection."""
+        await self._presence.went_offline(tx, event)
+
+    async def on_account_deleted(self, tx: Transaction, event: AccountDeleted) -> None:
+        """End the account's pairings."""
+        await self._pairings.remove_all(tx, event.account_id)
