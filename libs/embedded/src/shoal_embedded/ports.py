@@ -1,0 +1,30 @@
+"""Free ports on loopback."""
+
+import secrets
+import socket
+
+from shoal_embedded.processes import ServerError
+
+LOOPBACK = "127.0.0.1"
+
+# Below the range from which kernels take source ports. A client that reconnects to a loopback port of that range while
+# its server is down can be given the same port as source, and then talks to itself and keeps the server out.
+_CANDIDATES = range(20_000, 30_000)
+_ATTEMPTS = 100
+
+
+def free_port() -> int:
+    """Find a loopback port that nobody listens on now; nothing reserves it until it is bound.
+
+    Raises:
+        ServerError: A hundred candidates in a row are taken.
+    """
+    for _ in range(_ATTEMPTS):
+        port = secrets.choice(_CANDIDATES)
+        with socket.socket() as probe:
+            try:
+                probe.bind((LOOPBACK, port))
+            except OSError:
+                continue
+            return port
+    raise ServerError("ports", f"found no free port from {_CANDIDATES.start} to {_CANDIDATES.stop - 1}")
