@@ -13,8 +13,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, Self
 
 import psutil
@@ -25,6 +26,9 @@ _LOG_LINES: Final = 12
 _LOG_BYTES: Final = 10 * 1024 * 1024
 _ORPHAN_SECONDS: Final = 5.0
 _CLAIM_SECONDS: Final = 0.5
+
+BARE: Final[Mapping[str, str]] = MappingProxyType({"PATH": os.defpath, "LC_ALL": "C"})
+"""An environment that configures nothing."""
 
 # Looked up here, because a forked child may only call what is loaded already.
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
@@ -70,10 +74,18 @@ class ServerProcess:
         log: Takes the output of every start; set aside as `<log>.1` at a start that finds it above 10 MiB.
         stop_signal: Asks for an orderly end; also what the kernel sends when we die.
         uid: The user to become before the program runs (its group likewise); None to stay who we are.
+        environment: All of its environment: neither our secrets nor variables that would configure it (`PGPORT`, …).
     """
 
     def __init__(
-        self, part: str, command: Sequence[str], *, log: Path, stop_signal: signal.Signals, uid: int | None = None
+        self,
+        part: str,
+        command: Sequence[str],
+        *,
+        log: Path,
+        stop_signal: signal.Signals,
+        uid: int | None = None,
+        environment: Mapping[str, str] = BARE,
     ) -> None:
         self.part = part
         self._command = command
@@ -81,6 +93,7 @@ class ServerProcess:
         self._log_start = 0
         self._stop_signal = stop_signal
         self._uid = uid
+        self._environment = dict(environment)
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -152,14 +165,13 @@ class ServerProcess:
         self._log_start = _prepare_log(self._log)
         try:
             with self._log.open("ab") as output:
-                # No environment: neither our secrets nor variables that would configure the program (`PGPORT`, …).
                 self._process = await asyncio.create_subprocess_exec(
                     *self._command,
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,
                     cwd="/",
-                    env={"PATH": os.defpath, "LC_ALL": "C"},
+                    env=self._environment,
                     start_new_session=True,
                     preexec_fn=_in_child(os.getpid(), self._stop_signal, self._uid),
                 )

@@ -77,7 +77,7 @@ async def postgres() -> AsyncIterator[str]:
     from shoal_embedded.postgres import EmbeddedPostgres  # noqa: PLC0415 - the fallback of a test-only extra
 
     with tempfile.TemporaryDirectory(prefix="shoal-pg-", ignore_cleanup_errors=True) as folder:
-        server = EmbeddedPostgres(Path(folder) / "postgres", settings={"fsync": "off", "max_connections": "300"})
+        server = EmbeddedPostgres(Path(folder) / "postgres", fsync=False, max_connections=300)
         await server.start()
         try:
             yield server.url

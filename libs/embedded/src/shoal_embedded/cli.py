@@ -1,0 +1,185 @@
+"""`shoal up`: the whole suite on this machine, with one command."""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvloop
+from rich.console import Console
+from rich.live import Live
+from rich.panel import Panel
+from rich.text import Text
+
+from gateway.cli import make_sign_in_link
+from shoal.config import ConfigError
+from shoal.runtime import stop_on_signals
+from shoal.schema import MigrationError
+from shoal_agent.agent import Agent
+from shoal_embedded import live
+from shoal_embedded.first_start import USERNAME, Front, Opening
+from shoal_embedded.processes import ServerError
+from shoal_embedded.suite import LocalSuite, redirect_output
+
+PLAIN_LINE_S = 60.0
+AGENT_INTERVAL_S = 5.0
+
+
+def up(
+    port: Annotated[int, typer.Option(help="The port of the gateway, where everybody comes in.")] = 8080,
+    host: Annotated[
+        str, typer.Option(help="The address of the gateway. 0.0.0.0 lets other machines in.")
+    ] = "127.0.0.1",
+    state: Annotated[Path, typer.Option(help="Where data, credentials and logs are kept.")] = Path(".shoal"),
+    processes: Annotated[bool, typer.Option("--processes", help="One process per service, not one for all.")] = False,
+    agent: Annotated[bool, typer.Option(help="Pair this machine as the first agent and stream its metrics.")] = True,
+    plain: Annotated[bool, typer.Option("--plain", help="Plain lines, also on a terminal.")] = False,
+) -> None:
+    """Run all of Shoal on this machine: PostgreSQL, NATS, the gateway, every service, and a first agent.
+
+    The first start makes the admin and prints the password once (SHOAL_ADMIN_PASSWORD presets it); later starts find
+    yesterday's data. Ctrl-C stops everything in order. Give SHOAL_DATABASE_URL or SHOAL_NATS_URL to use servers of
+    your own. Nothing is downloaded, and nothing outside the state folder is touched.
+    """
+    suite_state = state.resolve()
+    screen = Screen(Console(), is_plain=plain or not sys.stdout.isatty())
+    suite = LocalSuite(suite_state, host=host, port=port, in_processes=processes, tell=screen.tell)
+    suite.logs.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        with redirect_output(suite.logs / "shoal.log"):
+            uvloop.run(_up(suite, screen, has_agent=agent))
+    except (ServerError, MigrationError, ConfigError, RuntimeError, OSError) as error:
+        screen.fail(str(error), f"logs are in {suite.logs}")
+        raise typer.Exit(1) from error
+
+
+class Screen:
+    """What the operator sees: a live view on a terminal, plain lines elsewhere."""
+
+    def __init__(self, console: Console, *, is_plain: bool) -> None:
+        self._console = console
+        self._is_plain = is_plain
+        self._started = time.monotonic()
+        self._status = None if is_plain else console.status("starting")
+
+    def tell(self, what: str) -> None:
+        """Say what is being done."""
+        if self._status is None:
+            self._console.print(f"shoal: {what} …", highlight=False)
+        else:
+            self._status.start()
+            self._status.update(f"{what} …")
+
+    def open(self, url: str, opening: Opening) -> None:
+        """Say that everything is there, and how to come in."""
+        if self._status is not None:
+            self._status.stop()
+        text = _welcome(url, opening)
+        took = f"ready in {time.monotonic() - self._started:.1f} s"
+        if self._is_plain:
+            self._console.print(f"shoal: {took}\n{text}", highlight=False, soft_wrap=True)
+        else:
+            self._console.print(Panel.fit(Text("Shoal is up"), subtitle=took))
+            self._console.print(text, highlight=False, soft_wrap=True)
+
+    async def watch(self, url: str, opening: Opening, cookies: dict[str, str]) -> None:
+        """Show the first agent's metrics as they come, for ever."""
+        if opening.agent_id is None:
+            return
+        shown = 0.0
+        with contextlib.nullcontext() if self._is_plain else Live(console=self._console, auto_refresh=False) as view:
+            async for frame in live.frames(url, cookies):
+                if view is not None:
+                    view.update(Text(live.line(frame), style="green"), refresh=True)
+                elif time.monotonic() - shown > PLAIN_LINE_S:
+                    shown = time.monotonic()
+                    self._console.print(live.line(frame), highlight=False, soft_wrap=True)
+
+    def fail(self, what: str, cure: str) -> None:
+        """Say what went wrong."""
+        if self._status is not None:
+            self._status.stop()
+        Console(stderr=True).print(f"shoal: {what}\n  → {cure}", highlight=False, markup=False)
+
+
+async def _up(suite: LocalSuite, screen: Screen, *, has_agent: bool) -> None:
+    stopping = stop_on_signals()
+    work = asyncio.ensure_future(_serve(suite, screen, has_agent=has_agent))
+    asked = asyncio.ensure_future(stopping.wait())
+    try:
+        await asyncio.wait({work, asked}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        if asked.done():
+            screen.tell("stopping")
+        asked.cancel()
+        work.cancel()
+        result = (await asyncio.gather(work, return_exceptions=True))[0]
+        await suite.stop()
+    if isinstance(result, Exception):
+        raise result
+
+
+async def _serve(suite: LocalSuite, screen: Screen, *, has_agent: bool) -> None:
+    await suite.start()
+    async with Front(suite.url) as front:
+        opening = await _open(suite, front, screen, has_agent=has_agent)
+        screen.open(suite.url, opening)
+        async with contextlib.AsyncExitStack() as stack:
+            if has_agent:
+                await stack.enter_async_context(Agent.open(agent_state(suite), interval_s=AGENT_INTERVAL_S))
+            watching = asyncio.ensure_future(screen.watch(suite.url, opening, dict(front.cookies)))
+            try:
+                await suite.until_failure()
+            finally:
+                watching.cancel()
+
+
+async def _open(suite: LocalSuite, front: Front, screen: Screen, *, has_agent: bool) -> Opening:
+    given = os.environ.get("SHOAL_ADMIN_PASSWORD")
+    password = given or secrets.token_urlsafe(12)
+    is_new = await front.set_up(password)
+    await front.sign_in(await _link(suite))
+    agent_id = None
+    if has_agent:
+        screen.tell("pairing this machine as the first agent")
+        agent_id = await front.pair_machine(agent_state(suite))
+    return Opening(password if is_new and not given else None, await _link(suite), await _link(suite), agent_id)
+
+
+async def _link(suite: LocalSuite) -> str:
+    return await make_sign_in_link(suite.environment["GATEWAY_DATABASE_URL"], public_url=suite.url, username=USERNAME)
+
+
+def agent_state(suite: LocalSuite) -> Path:
+    """Tell where this machine's agent keeps its pairing and journal."""
+    return suite.state / "agents" / "this-machine"
+
+
+def _welcome(url: str, opening: Opening) -> str:
+    jar = "-b .shoal/cookies"
+    metrics = (
+        f"{url}/telemetry/metrics/{opening.agent_id}?period=1h" if opening.agent_id else f"{url}/telemetry/overview"
+    )
+    lines = [
+        "",
+        f"  Gateway    {url}   (docs at {url}/docs)",
+        f"  Sign in    user {USERNAME}, password {opening.password}   (shown this once)"
+        if opening.password
+        else f"  Sign in    user {USERNAME}, with your password",
+        f"  Browser    {opening.link}   (signs you in, once)",
+        "",
+        "  Paste these into another terminal:",
+        "",
+        f"  curl -s -o /dev/null -c .shoal/cookies '{opening.shell_link}'",
+        f"  curl -s {jar} {url}/pairing",
+        f"  curl -s {jar} '{metrics}'",
+        "",
+        "  Ctrl-C stops everything; your data stays.",
+        "",
+    ]
+    return "\n".join(lines)

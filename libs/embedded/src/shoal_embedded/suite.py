@@ -1,0 +1,238 @@
+"""The whole suite on one machine: servers, schemas, services; what `shoal up` and the end-to-end tests stand on."""
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+
+from shoal.installation import Installation
+from shoal.runtime import RunningService, ServiceFailedError
+from shoal.service import Service, installed
+from shoal_embedded.nats import EmbeddedNats
+from shoal_embedded.nats_users import ADMIN, CONSUMER, COPIER, USERS, service_users
+from shoal_embedded.ports import LOOPBACK, free_port
+from shoal_embedded.postgres import EmbeddedPostgres
+from shoal_embedded.processes import ServerError
+from shoal_embedded.readers import ensure_copy
+from shoal_embedded.services import ServiceProcess
+
+PASSWORDS = (ADMIN, CONSUMER, COPIER)
+READY_S = 60.0
+POLL_S = 0.02
+
+Tell = Callable[[str], None]
+
+
+class LocalSuite:
+    """Every installed service with its servers, on loopback.
+
+    Args:
+        state: Where everything is kept: data, credentials, logs.
+        host: The address that the gateway listens on.
+        port: The port that the gateway listens on.
+        in_processes: One process per service rather than one for all.
+        given: Environment variables; `SHOAL_DATABASE_URL` and `SHOAL_NATS_URL` stand for servers of one's own.
+        tell: Hears what is being done, in a few words.
+    """
+
+    def __init__(
+        self,
+        state: Path,
+        *,
+        host: str = LOOPBACK,
+        port: int = 8080,
+        in_processes: bool = False,
+        given: Mapping[str, str] = os.environ,
+        tell: Tell = lambda _: None,
+    ) -> None:
+        self.state = state.resolve()
+        self.host = host
+        self.port = port
+        self.services: dict[str, Service] = dict(installed())
+        self.processes: dict[str, ServiceProcess] = {}
+        self.postgres: EmbeddedPostgres | None = None
+        self.nats: EmbeddedNats | None = None
+        self.environment: dict[str, str] = {}
+        self._in_processes = in_processes
+        self._given = dict(given)
+        self._tell = tell
+        self._running: list[RunningService] = []
+
+    @property
+    def url(self) -> str:
+        """Where the gateway answers."""
+        host = LOOPBACK if self.host in {"0.0.0.0", "::"} else self.host
+        return f"http://{host}:{self.port}"
+
+    @property
+    def logs(self) -> Path:
+        """Where logs are."""
+        return self.state / "logs"
+
+    async def start(self) -> None:
+        """Start servers, migrate, start services; returns when every one of them is ready.
+
+        Raises:
+            ServerError: A part did not start; names it and its log.
+            MigrationError: A schema could not be brought up to date.
+            RuntimeError: The port is taken.
+        """
+        self.logs.mkdir(parents=True, exist_ok=True, mode=0o700)
+        installation = Installation.open(self.state / "installation.json", list(USERS_OF_SERVICES), passwords=PASSWORDS)
+        database_url, nats_url = await self._start_servers(installation)
+        self._write_environment(installation, database_url, nats_url)
+        self._tell("bringing the schemas up to date")
+        await asyncio.gather(*(self._migrate(service, database_url) for service in self.services.values()))
+        self._tell("starting the services")
+        for name in reversed(self.services):  # the gateway last: it opens when there is something behind it
+            await self.start_service(name)
+        await self.until_ready()
+        if self.nats is not None:
+            await ensure_copy(self.nats.url_for(COPIER))
+
+    async def start_service(self, name: str) -> None:
+        """Start one service (again)."""
+        if self._in_processes:
+            log = self.logs / f"{name}.log"
+            self.processes[name] = ServiceProcess(name, environment=self._given | self.environment, log=log)
+            await self.processes[name].start()
+            return
+        running = RunningService(self.services[name], self._given | self.environment)
+        self._running.append(running)
+        await running.start()
+
+    async def until_ready(self, *, within_s: float = READY_S) -> None:
+        """Wait until every service says that it can do its work.
+
+        Raises:
+            ServerError: One of them ended, or did not become ready in time; says what it waits for.
+        """
+        deadline = asyncio.get_running_loop().time() + within_s
+        async with httpx.AsyncClient(timeout=2, trust_env=False) as client:
+            for name in self.services:
+                while (problem := await self._problem_of(name, client)) is not None:
+                    self._raise_if_ended()
+                    if asyncio.get_running_loop().time() > deadline:
+                        raise ServerError(name, f"is not ready: {problem}", log=self.log_of(name))
+                    await asyncio.sleep(POLL_S)
+
+    async def until_failure(self) -> None:
+        """Wait until a part ends by itself.
+
+        Raises:
+            ServerError: It did.
+        """
+        waits: list[asyncio.Future[Any]] = [
+            asyncio.ensure_future(process.wait()) for process in self.processes.values()
+        ]
+        waits += [asyncio.ensure_future(_until_failed(service)) for service in self._running]
+        waits += [asyncio.ensure_future(server.wait()) for server in (self.postgres, self.nats) if server is not None]
+        try:
+            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        for wait in done:
+            wait.result()
+        names = [name for name, process in self.processes.items() if process.pid is None]
+        raise ServerError(", ".join(names) or "a server", "ended by itself", log=self.logs)
+
+    async def stop(self) -> None:
+        """Stop everything in order: services from the front to the back, then NATS, then PostgreSQL."""
+        for running in reversed(self._running):
+            await running.stop()
+        self._running.clear()
+        for process in reversed(self.processes.values()):
+            await process.stop()
+        for server in (self.nats, self.postgres):
+            if server is not None:
+                await server.stop()
+
+    def log_of(self, name: str) -> Path:
+        """Tell where a service's log is."""
+        return self.logs / (f"{name}.log" if self._in_processes else "shoal.log")
+
+    async def _start_servers(self, installation: Installation) -> tuple[str, Callable[[str], str]]:
+        database_url = self._given.get("SHOAL_DATABASE_URL")
+        if not database_url:
+            self._tell("starting PostgreSQL")
+            self.postgres = EmbeddedPostgres(self.state / "postgres")
+            await self.postgres.start()
+            database_url = self.postgres.url
+        given_nats = self._given.get("SHOAL_NATS_URL")
+        if given_nats:
+            return database_url, lambda _: given_nats
+        self._tell("starting NATS")
+        passwords = {name: one.nats_password for name, one in installation.services.items()} | installation.passwords
+        self.nats = EmbeddedNats(self.state / "nats", users=service_users(passwords))
+        await self.nats.start()
+        return database_url, self.nats.url_for
+
+    def _write_environment(self, installation: Installation, database_url: str, nats_url: Callable[[str], str]) -> None:
+        addresses = {name: f"{LOOPBACK}:{free_port()}" for name in self.services if name != "gateway"}
+        addresses["gateway"] = f"{LOOPBACK}:{self.port}"
+        made = installation.environment(admin_url=database_url, nats_url=nats_url, addresses=addresses)
+        made |= {"SHOAL_DATABASE_URL": database_url, "GATEWAY_HOST": self.host}
+        made.setdefault("SHOAL_PUBLIC_URL", self.url)
+        if not self._in_processes:
+            made.setdefault("SHOAL_DATABASE_POOL", "5")
+        self.environment = {name: value for name, value in made.items() if not _is_set(name, self._given)}
+        file = self.state / "environment.json"
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as output:
+            output.write(msgspec.json.format(msgspec.json.encode(self.environment), indent=2))
+
+    async def _migrate(self, service: Service, admin_url: str) -> None:
+        await service.schema.migrate(admin_url, working_url=self.environment[f"{service.prefix}_DATABASE_URL"])
+
+    async def _problem_of(self, name: str, client: httpx.AsyncClient) -> str | None:
+        port = self.environment[f"{self.services[name].prefix}_PORT"]
+        try:
+            answer = (await client.get(f"http://{LOOPBACK}:{port}/readyz")).json()
+        except (httpx.HTTPError, ValueError) as error:
+            return f"does not answer: {type(error).__name__}"
+        wrong = {check: said for check, said in answer["checks"].items() if said != "ok"}
+        return "; ".join(f"{check}: {said}" for check, said in wrong.items()) or None
+
+    def _raise_if_ended(self) -> None:
+        for process in self.processes.values():
+            process.raise_if_ended()
+
+
+USERS_OF_SERVICES = tuple(name for name in USERS if name not in PASSWORDS)
+"""The seven services, installed here or not: the credentials of one that comes later are there already."""
+
+
+def _is_set(name: str, given: Mapping[str, str]) -> bool:
+    """Whether the operator set this variable: what is given stands over what is made."""
+    return name in given and name != "SHOAL_DATABASE_URL"
+
+
+async def _until_failed(service: RunningService) -> None:
+    try:
+        await service.until_failure()
+    except ServiceFailedError as error:
+        raise ServerError(service.service.name, str(error)) from error
+
+
+def redirect_output(log: Path) -> contextlib.AbstractContextManager[None]:
+    """Send the process's log lines to a file while the screen shows something friendlier."""
+    from shoal.telemetry import configure_logging  # noqa: PLC0415 - structlog is set up once, here
+
+    file = log.open("a", buffering=1)
+
+    @contextlib.contextmanager
+    def redirected() -> "contextlib.Iterator[None]":  # type: ignore[name-defined]
+        configure_logging(os.environ.get("SHOAL_LOG_LEVEL", "info"), stream=file)
+        try:
+            yield
+        finally:
+            configure_logging("warning", stream=sys.stderr)
+            file.close()
+
+    return redirected()
