@@ -2,8 +2,31 @@
 """The messages of version 1."""
 
 from shoal_events.v1.account import AccountCreated, AccountDeleted
-from shoal_events.v1.agent import AgentOffline, AgentOnline
+from shoal_events.v1.agent import (
+    AgentConnected,
+    AgentDeleted,
+    AgentDisconnected,
+    AgentOffline,
+    AgentOnline,
+    AgentRegistered,
+    AgentUpdated,
+)
+from shoal_events.v1.agent_pairing import (
+    AgentPairingConfirmed,
+    AgentPairingPermissionChanged,
+    AgentPairingProposed,
+    AgentPairingRevoked,
+)
 from shoal_events.v1.api_key import ApiKeyRevoked
+from shoal_events.v1.connection import (
+    ConnectionAccepted,
+    ConnectionAddressed,
+    ConnectionBlocked,
+    ConnectionInvited,
+    ConnectionRejected,
+    ConnectionRevoked,
+    ConnectionUnblocked,
+)
 from shoal_events.v1.login import LoginEnded
 from shoal_events.v1.pairing import (
     PairingConfirmed,
@@ -18,9 +41,25 @@ from shoal_events.v1.user import UserCreated, UserDeleted, UserUpdated
 __all__ = [
     "AccountCreated",
     "AccountDeleted",
+    "AgentConnected",
+    "AgentDeleted",
+    "AgentDisconnected",
     "AgentOffline",
     "AgentOnline",
+    "AgentPairingConfirmed",
+    "AgentPairingPermissionChanged",
+    "AgentPairingProposed",
+    "AgentPairingRevoked",
+    "AgentRegistered",
+    "AgentUpdated",
     "ApiKeyRevoked",
+    "ConnectionAccepted",
+    "ConnectionAddressed",
+    "ConnectionBlocked",
+    "ConnectionInvited",
+    "ConnectionRejected",
+    "ConnectionRevoked",
+    "ConnectionUnblocked",
     "LoginEnded",
     "PairingConfirmed",
     "PairingDeleted",

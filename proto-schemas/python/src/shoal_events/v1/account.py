@@ -25,6 +25,9 @@ class AccountCreated(Event, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     version: Positive
     """Version of the account's row; a copy takes an event only if its version is newer."""
 
+    plan: str = ""
+    """The plan that limits the account; empty stands for the plan that is configured as the default."""
+
 
 class AccountDeleted(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """An account was deleted, and with it all that belonged to it: every service forgets what it holds of the account."""
