@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from agent_doubles import AGENT, TOKEN, Gateway, Ingest, eventually, pairing_with
 
-from shoal_agent import Agent, StreamState
-from shoal_agent.client import pair
+from shoal_agent import Agent, StreamState, pair
 from shoal_agent.errors import AlreadyRunningError, InvalidSettingError, NotPairedError
 from shoal_agent.state import StateDirectory
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from shoal_agent.errors import InvalidSettingError, NotPairedError
-from shoal_agent.host import Host
+from shoal_agent.host import Host, instance_info
 from shoal_agent.journal import Journal
 from shoal_agent.pairing import Pairing
 from shoal_agent.state import Report, StateDirectory
@@ -22,6 +22,36 @@ log = logging.getLogger(__name__)
 DEFAULT_INTERVAL_S = 10.0
 SHORTEST_INTERVAL_S = 0.1
 _LOOK_EVERY_S = 1.0
+
+
+async def pair(
+    state_dir: Path | str | None,
+    gateway_url: str,
+    token: str,
+    *,
+    agent_id: str | None = None,
+    handle: str | None = None,
+) -> Pairing:
+    """Confirm a pairing and keep it in a state directory; an agent that runs there takes it up at once.
+
+    Args:
+        state_dir: The directory; None means SHOAL_AGENT_STATE or `~/.shoal-agent`.
+        gateway_url: Where the gateway is.
+        token: The pairing token that the dashboard shows.
+        agent_id: The agent's id; by default the one used before, else a new one.
+        handle: How the agent would like to be called.
+
+    Raises:
+        InvalidSettingError: An argument cannot be used.
+        PairingRefusedError: The server answered with an error.
+        GatewayUnreachableError: No usable answer came.
+    """
+    from shoal_agent.client import confirm_pairing  # noqa: PLC0415 - a running agent does without
+
+    state = StateDirectory.at(state_dir)
+    pairing = await confirm_pairing(gateway_url, token, state.agent_id(agent_id), instance_info(), handle=handle)
+    state.save_pairing(pairing)
+    return pairing
 
 
 class Agent:

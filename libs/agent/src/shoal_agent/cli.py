@@ -16,7 +16,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from shoal_agent.agent import Agent
+from shoal_agent.agent import Agent, pair
 from shoal_agent.errors import AgentError, InvalidSettingError
 from shoal_agent.state import Report, StateDirectory
 
@@ -80,8 +80,6 @@ def pair_command(
     Other users of this machine can see a token that is given as an argument, but not one in a file, in the
     variable or typed at the prompt. An agent that already runs takes up the new pairing by itself.
     """
-    from shoal_agent.client import pair  # noqa: PLC0415 - only this command needs it
-
     with _explained():
         secret = _token(token, token_file)
         pairing = asyncio.run(pair(state, gateway, secret, agent_id=agent_id, handle=handle))
