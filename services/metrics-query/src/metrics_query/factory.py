@@ -1,0 +1,89 @@
+"""How everything here is made, top to bottom."""
+
+from metrics_query.config import Config
+from metrics_query.jobs import keep, roll_up
+from metrics_query.subscribers import AgentSubscribers, SampleSubscriber
+from metrics_query.usecases.agents import Agents
+from metrics_query.usecases.fleet import Fleet
+from metrics_query.usecases.history import History
+from metrics_query.usecases.retention import Retention
+from metrics_query.usecases.rollups import Rollups
+from metrics_query.usecases.samples import Samples
+from metrics_query.usecases.skills import SkillHistory
+from shoal.copies import Copy
+from shoal.jobs import Job, housekeeping
+from shoal.resources import Component, Resources
+from shoal.subscriptions import Handlers, Subscription
+from shoal_events import AccountDeleted, PairingConfirmed, PairingDeleted, PairingRenamed
+
+
+class Factory:
+    """Makes the use cases of a request and the components of the process."""
+
+    def __init__(self, resources: Resources[Config]) -> None:
+        self.resources = resources
+
+    # use cases
+
+    def history(self) -> History:
+        """Charts of one agent."""
+        return History(database=self.resources.database, clock=self.resources.clock)
+
+    def skill_history(self) -> SkillHistory:
+        """Skills of one agent."""
+        return SkillHistory(database=self.resources.database, clock=self.resources.clock)
+
+    def fleet(self) -> Fleet:
+        """All agents of an account."""
+        return Fleet(database=self.resources.database, clock=self.resources.clock)
+
+    def agents(self) -> Agents:
+        """Which agents there are."""
+        return Agents(database=self.resources.database)
+
+    def samples(self) -> Samples:
+        """Counting."""
+        resources = self.resources
+        return Samples(database=resources.database, clock=resources.clock, minutes_kept=resources.config.minutes_kept)
+
+    def rollups(self) -> Rollups:
+        """Rolling up."""
+        return Rollups(database=self.resources.database)
+
+    def retention(self) -> Retention:
+        """Forgetting."""
+        resources = self.resources
+        return Retention(
+            database=resources.database,
+            clock=resources.clock,
+            minutes_kept=resources.config.minutes_kept,
+            hours_kept=resources.config.hours_kept,
+        )
+
+    # what works beside requests
+
+    def components(self) -> list[Component]:
+        """List the components in the order of starting."""
+        resources, config = self.resources, self.resources.config
+        subscribers = AgentSubscribers(self.agents())
+        told: Handlers = {
+            PairingConfirmed: subscribers.on_pairing_confirmed,
+            PairingRenamed: subscribers.on_pairing_renamed,
+            PairingDeleted: subscribers.on_pairing_deleted,
+        }
+        roll = roll_up(self.rollups(), at_least=config.rollup_after)
+        return [
+            resources.subscriber(Subscription("agents", told)),
+            resources.subscriber(Subscription("accounts", {AccountDeleted: subscribers.on_account_deleted})),
+            resources.copier(Copy("pairings", owner="pairing", handlers=told)),
+            SampleSubscriber(
+                self.samples(),
+                bus=resources.bus,
+                tracing=resources.tracing,
+                registry=resources.metrics.registry,
+                at_once=config.batches_at_once,
+            ),
+            resources.job(Job("roll up", config.rollup_every, roll)),
+            resources.job(Job("retention", config.retention_interval, keep(self.retention(), self.agents()))),
+            resources.job(housekeeping(resources.database)),
+        ]

@@ -1,0 +1,51 @@
+"""Knowing which agents there are, as pairing tells."""
+
+from datetime import timedelta
+
+from metrics_query.repositories.agents import AgentRepository
+from metrics_query.repositories.erasure import ErasureRepository
+from shoal.database import Database, Transaction
+from shoal_events import AccountDeleted, PairingConfirmed, PairingDeleted, PairingRenamed
+
+ERASED_AT_ONCE = 20
+
+
+class Agents:
+    """Keeps the copy of pairings, and erases what belonged to accounts that are gone."""
+
+    def __init__(self, *, database: Database) -> None:
+        self._database = database
+
+    async def confirmed(self, tx: Transaction, event: PairingConfirmed) -> None:
+        """Know an agent from now on."""
+        await AgentRepository(tx).confirm(
+            event.pairing_id,
+            account_id=event.account_id,
+            agent_id=event.agent_id,
+            name=event.name,
+            version=event.version,
+        )
+
+    async def renamed(self, tx: Transaction, event: PairingRenamed) -> None:
+        """Take a new name."""
+        await AgentRepository(tx).rename(
+            event.pairing_id, account_id=event.account_id, name=event.name, version=event.version
+        )
+
+    async def deleted(self, tx: Transaction, event: PairingDeleted) -> None:
+        """Answer for this pairing's agent no longer; its history waits for it to be paired again."""
+        await AgentRepository(tx).end(event.pairing_id, account_id=event.account_id, version=event.version)
+
+    async def account_deleted(self, tx: Transaction, event: AccountDeleted) -> None:
+        """Answer for an account no longer; `erase` does the rest."""
+        await AgentRepository(tx).close_account(event.account_id)
+
+    async def erase(self, *, tombstones_kept: timedelta) -> None:
+        """Erase the rows of closed accounts, those of samples that came late included, and old tombstones."""
+        erased = [0]
+        while erased:
+            async with self._database.transaction() as tx:
+                erased = await ErasureRepository(tx).lock_some(most=ERASED_AT_ONCE)
+                await ErasureRepository(tx).erase(erased)
+        async with self._database.transaction() as tx:
+            await AgentRepository(tx).forget_tombstones(tombstones_kept)
