@@ -1,0 +1,1 @@
+"""Accounts, which own everything, and the users who act in them."""

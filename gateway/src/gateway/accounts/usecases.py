@@ -1,0 +1,276 @@
+"""Decisions about accounts and users, each with its transaction."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from gateway.accounts import facts
+from gateway.accounts.domain import Account, NewAccount, NewUser, OpenedAccount, User
+from gateway.accounts.errors import (
+    FirstAccountError,
+    FirstAccountRequiredError,
+    LastAdminError,
+    OwnDeletionError,
+    OwnDemotionError,
+    SetupDoneError,
+    WrongPasswordError,
+)
+from gateway.accounts.repositories import AccountRepository, UserRepository
+from gateway.passwords import Passwords
+from shoal.copies import ExportedFact, exported
+from shoal.database import Database, Transaction
+from shoal.http.pagination import Page
+from shoal.identity import Principal, Role
+from shoal.ids import new_id
+from shoal.outbox import Outbox
+
+EndCredentials = Callable[[Transaction, User], Awaitable[None]]
+"""Ends what a user who is deleted came in with: logins, keys."""
+
+_USERS = "user:"
+
+
+class Accounts:
+    """Set Shoal up; make, list and delete accounts."""
+
+    def __init__(self, *, database: Database, outbox: Outbox, passwords: Passwords, users: "Users", plan: str) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._passwords = passwords
+        self._users = users
+        self._plan = plan
+
+    async def is_setup_required(self) -> bool:
+        """Tell whether there is no account yet."""
+        async with self._database.reading() as database:
+            return not await AccountRepository(database).has_any()
+
+    async def set_up(self, new: NewAccount) -> OpenedAccount:
+        """Make the first account and its admin; of many at once, exactly one succeeds.
+
+        Raises:
+            SetupDoneError: There is an account already.
+            PasswordRefusedError: The password is too short or too long.
+        """
+        if not await self.is_setup_required():
+            raise SetupDoneError
+        return await self._open(new, is_first=True)
+
+    async def create(self, new: NewAccount, *, by: Principal) -> OpenedAccount:
+        """Make an account and its first admin.
+
+        Raises:
+            FirstAccountRequiredError: The caller is no admin of the first account.
+            UsernameTakenError: The admin's name is taken.
+            EmailTakenError: The admin's address is taken.
+            PasswordRefusedError: The password is too short or too long.
+        """
+        await self._require_first_account(by)
+        return await self._open(new, is_first=False)
+
+    async def add(self, new: NewAccount) -> OpenedAccount:
+        """Make an account for the operator; the first one if there is none.
+
+        Raises:
+            UsernameTakenError: The admin's name is taken.
+            EmailTakenError: The admin's address is taken.
+            PasswordRefusedError: The password is too short or too long.
+        """
+        return await self._open(new, is_first=await self.is_setup_required())
+
+    async def get(self, account_id: str) -> Account:
+        """Read an account.
+
+        Raises:
+            AccountNotFoundError: There is none.
+        """
+        async with self._database.reading() as database:
+            return await AccountRepository(database).get(account_id)
+
+    async def list_all(self) -> list[Account]:
+        """List every account, oldest first."""
+        async with self._database.reading() as database:
+            return await AccountRepository(database).list_all()
+
+    async def list_for(self, by: Principal) -> list[Account]:
+        """List every account for an admin of the first.
+
+        Raises:
+            FirstAccountRequiredError: The caller is none.
+        """
+        await self._require_first_account(by)
+        return await self.list_all()
+
+    async def remove(self, account_id: str, *, by: Principal) -> None:
+        """Delete an account with its users, their logins and keys; every service forgets what it holds of it.
+
+        Raises:
+            FirstAccountRequiredError: The caller is no admin of the first account.
+            AccountNotFoundError: There is no such account.
+            FirstAccountError: It is the first one.
+        """
+        await self._require_first_account(by)
+        async with self._database.transaction() as tx:
+            account = await AccountRepository(tx).lock(account_id)
+            if account.is_first:
+                raise FirstAccountError
+            for user in await UserRepository(tx).list_of(account_id):
+                await self._users.delete(tx, user)
+            await self._outbox.append(tx, facts.deleted_account(await AccountRepository(tx).delete(account_id)))
+
+    async def export(self, after: str, limit: int) -> Page[ExportedFact]:
+        """Tell every account, then every user, as facts, for copies elsewhere."""
+        async with self._database.reading() as database:
+            if after.startswith(_USERS):
+                return await _export_users(database, after.removeprefix(_USERS), limit)
+            accounts = await AccountRepository(database).export(after, limit)
+        told = [exported(facts.of_account(account)) for account in accounts]
+        return Page(told, next=accounts[-1].id if len(accounts) == limit else _USERS)
+
+    async def _open(self, new: NewAccount, *, is_first: bool) -> OpenedAccount:
+        password_hash = await self._passwords.hash(new.admin.password)
+        async with self._database.transaction() as tx:
+            account = await AccountRepository(tx).insert(
+                new_id("acct"), name=new.name.strip(), plan=self._plan, is_first=is_first
+            )
+            await self._outbox.append(tx, facts.created_account(account))
+            admin = await self._users.insert(tx, new.admin, account_id=account.id, password_hash=password_hash)
+        return OpenedAccount(account, admin)
+
+    async def _require_first_account(self, by: Principal) -> None:
+        async with self._database.reading() as database:
+            own = await AccountRepository(database).get(by.account_id)
+        if not own.is_first:
+            raise FirstAccountRequiredError
+
+
+class Users:
+    """Make, list, change and delete the users of an account."""
+
+    def __init__(
+        self, *, database: Database, outbox: Outbox, passwords: Passwords, end_credentials: Sequence[EndCredentials]
+    ) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._passwords = passwords
+        self._end_credentials = end_credentials
+
+    async def create(self, new: NewUser, *, account_id: str) -> User:
+        """Make a user.
+
+        Raises:
+            UsernameTakenError: Somebody has the name.
+            EmailTakenError: Somebody has the address.
+            PasswordRefusedError: The password is too short or too long.
+            AccountNotFoundError: The account is gone.
+        """
+        password_hash = await self._passwords.hash(new.password)
+        async with self._database.transaction() as tx:
+            await AccountRepository(tx).lock(account_id)
+            return await self.insert(tx, new, account_id=account_id, password_hash=password_hash)
+
+    async def get(self, user_id: str, *, account_id: str) -> User:
+        """Read one of an account's users.
+
+        Raises:
+            UserNotFoundError: The account has none of this id.
+        """
+        async with self._database.reading() as database:
+            return await UserRepository(database).get(user_id, account_id=account_id)
+
+    async def list_for(self, account_id: str) -> list[User]:
+        """List an account's users, oldest first."""
+        async with self._database.reading() as database:
+            return await UserRepository(database).list_of(account_id)
+
+    async def find(self, username: str) -> User | None:
+        """Find a user of the installation by name."""
+        async with self._database.reading() as database:
+            return await UserRepository(database).find_by_username(username)
+
+    async def remove(self, user_id: str, *, by: Principal) -> None:
+        """Delete a user with all logins and keys.
+
+        Raises:
+            OwnDeletionError: It is the caller.
+            UserNotFoundError: The account has no such user.
+            LastAdminError: The account would have no admin.
+        """
+        if user_id == by.user_id:
+            raise OwnDeletionError
+        async with self._database.transaction() as tx:
+            await AccountRepository(tx).lock(by.account_id)
+            user = await UserRepository(tx).get(user_id, account_id=by.account_id)
+            await self._keep_an_admin(tx, user)
+            await self.delete(tx, user)
+
+    async def set_role(self, user_id: str, role: Role, *, by: Principal) -> User:
+        """Make a user an admin, or one no longer.
+
+        Raises:
+            OwnDemotionError: It is the caller.
+            UserNotFoundError: The account has no such user.
+            LastAdminError: The account would have no admin.
+        """
+        if user_id == by.user_id and role is not Role.ADMIN:
+            raise OwnDemotionError
+        async with self._database.transaction() as tx:
+            await AccountRepository(tx).lock(by.account_id)
+            user = await UserRepository(tx).get(user_id, account_id=by.account_id)
+            if user.role is role:
+                return user
+            await self._keep_an_admin(tx, user)
+            user = await UserRepository(tx).set_role(user_id, role)
+            await self._outbox.append(tx, facts.updated_user(user))
+        return user
+
+    async def verify(self, username: str, password: str) -> User | None:
+        """Find the user who has this name and password, taking as long for a name that nobody has."""
+        async with self._database.reading() as database:
+            user = await UserRepository(database).find_by_username(username)
+            known = None if user is None else await UserRepository(database).find_password_hash(user.id)
+        verdict = await self._passwords.verify(known, password)
+        if user is None or not verdict.is_right:
+            return None
+        if verdict.wants_rehash:
+            fresh = await self._passwords.hash(password)
+            async with self._database.transaction() as tx:
+                await UserRepository(tx).set_password(user.id, fresh)
+        return user
+
+    async def hash_of_new(self, user_id: str, *, current: str, new: str) -> str:
+        """Hash a user's next password after proof of the present one.
+
+        Raises:
+            WrongPasswordError: The present one is another.
+            PasswordRefusedError: The next one is too short or too long.
+        """
+        async with self._database.reading() as database:
+            known = await UserRepository(database).find_password_hash(user_id)
+        if not (await self._passwords.verify(known, current)).is_right:
+            raise WrongPasswordError
+        return await self._passwords.hash(new)
+
+    async def insert(self, tx: Transaction, new: NewUser, *, account_id: str, password_hash: str) -> User:
+        """Add a user whose password is hashed already."""
+        user = await UserRepository(tx).insert(
+            new_id("user"), account_id=account_id, new=new, password_hash=password_hash
+        )
+        await self._outbox.append(tx, facts.created_user(user))
+        return user
+
+    async def delete(self, tx: Transaction, user: User) -> None:
+        """Delete a user and end what the user came in with."""
+        for end in self._end_credentials:
+            await end(tx, user)
+        await self._outbox.append(tx, facts.deleted_user(await UserRepository(tx).delete(user.id)))
+
+    async def _keep_an_admin(self, tx: Transaction, user: User) -> None:
+        if user.role is Role.ADMIN and not await UserRepository(tx).count_other_admins(
+            user.id, account_id=user.account_id
+        ):
+            raise LastAdminError
+
+
+async def _export_users(database: Transaction, after: str, limit: int) -> Page[ExportedFact]:
+    users = await UserRepository(database).export(after, limit)
+    told = [exported(facts.of_user(user)) for user in users]
+    return Page(told, next=f"{_USERS}{users[-1].id}" if len(users) == limit else None)

@@ -1,0 +1,117 @@
+"""Who comes in: the address, the credential, and whether the credential may be used from there."""
+
+from typing import Final
+
+from gateway.addresses import Addresses
+from gateway.authentication import Authentication, Known
+from gateway.logins.cookies import CookieJar
+from gateway.logins.domain import Kind
+from gateway.origins import Origins
+from gateway.rate_limits import RateLimit
+from gateway.routes import Access
+from gateway.visit import Visit
+from shoal.errors import UnauthorizedError
+
+GATEWAY: Final = "gateway"
+_TOKEN = b"clawft_"
+
+
+class Callers:
+    """Finds out who comes in, from the first of: `Authorization`, a socket's subprotocol, a cookie."""
+
+    def __init__(
+        self,
+        *,
+        addresses: Addresses,
+        authentication: Authentication,
+        origins: Origins,
+        jar: CookieJar,
+        strangers: RateLimit,
+    ) -> None:
+        self._addresses = addresses
+        self._authentication = authentication
+        self._origins = origins
+        self._strangers = strangers
+        self._session, self._token = jar.names[Kind.SESSION].encode(), jar.names[Kind.TOKEN].encode()
+
+    def locate(self, visit: Visit) -> None:
+        """Note where the caller is."""
+        client = visit.scope["client"]
+        visit.source = self._addresses.source(client[0] if client else "", visit.scope["headers"])
+
+    async def identify(self, visit: Visit) -> Known:
+        """Find out who comes in; `nobody` when no credential is good and the route does not mind.
+
+        Raises:
+            UnauthorizedError: A credential was sent, and it is no good.
+            CrossSiteError: A page of another site may be using the caller's cookies.
+            TooManyRequestsError: The address sends too many credentials that nobody knows.
+            UnavailableError: Whoever owns this kind of credential cannot be asked right now.
+        """
+        is_own = visit.route.service == GATEWAY
+        explicit = self._explicit(visit)
+        if explicit is not None:
+            known = await self._ask(visit, explicit)
+            if known is not None:
+                return known
+            if is_own or not explicit.startswith(_TOKEN):  # the web chat keeps its token beyond its end
+                if visit.route.access is Access.PUBLIC and not visit.is_socket:
+                    return self._authentication.nobody
+                raise UnauthorizedError
+        if explicit is None and is_own and visit.is_unsafe:
+            self._origins.check_request(visit.headers)
+        return await self._by_cookie(visit)
+
+    async def _by_cookie(self, visit: Visit) -> Known:
+        cookies = visit.headers.get(b"cookie")
+        if cookies is None:
+            return self._authentication.nobody
+        for name in (self._session, self._token):
+            secret = _cookie(cookies, name)
+            if not secret:
+                continue
+            visit.is_by_cookie = True
+            if visit.is_socket:
+                self._origins.check_socket(visit.headers)
+            known = await self._ask(visit, secret)
+            if known is not None:
+                if visit.is_unsafe:
+                    self._origins.check_request(visit.headers)
+                return known
+        return self._authentication.nobody
+
+    async def _ask(self, visit: Visit, secret: bytes) -> Known | None:
+        known = self._authentication.recall(secret)
+        if known is not None:
+            return known
+        self._strangers.take(visit.source)
+        return await self._authentication.recognise(secret)
+
+    def _explicit(self, visit: Visit) -> bytes | None:
+        """Read the credential that was sent on purpose, which no page of another site can make a browser do."""
+        header = visit.headers.get(b"authorization")
+        if header is not None:
+            scheme, _, secret = header.partition(b" ")
+            secret = secret.strip() if scheme.lower() == b"bearer" else b""
+            if (
+                secret.startswith(_TOKEN)
+                and not visit.is_socket
+                and self._token not in visit.headers.get(b"cookie", b"")
+            ):
+                visit.token_to_keep = secret
+            return secret
+        if visit.is_socket:
+            offered: list[str] = visit.scope["subprotocols"]
+            if "bearer" in offered[:-1]:
+                at = offered.index("bearer")
+                visit.subprotocols = offered[:at] + offered[at + 2 :]
+                return offered[at + 1].encode("latin-1", "replace")
+        return None
+
+
+def _cookie(header: bytes, name: bytes) -> bytes | None:
+    for part in header.split(b";"):
+        key, _, value = part.strip().partition(b"=")
+        if key == name:
+            return value
+    return None

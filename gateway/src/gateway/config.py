@@ -1,0 +1,45 @@
+"""What this service is told, in the order of the chart's values."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from shoal.config import ServiceConfig, shared
+
+
+class Config(ServiceConfig, frozen=True, kw_only=True):
+    """Settings of the gateway."""
+
+    public_url: Annotated[str, shared("SHOAL_PUBLIC_URL")] = "http://127.0.0.1:8080"
+    """Where agents and browsers reach the gateway; its origin is the one that pages may act from."""
+    allowed_origins: tuple[str, ...] = ()
+    """Further origins, such as `https://dashboard.example`, whose pages may act with a user's cookies."""
+    cookie_secure: bool | None = None
+    """Whether cookies are sent over TLS only; by default when `public_url` is https."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks (CIDR) whose `X-Forwarded-For` is believed."""
+    session_idle_ttl: timedelta = timedelta(hours=3)
+    """How long a login may go unused."""
+    session_ttl: timedelta = timedelta(hours=24)
+    """How long a login may last at all."""
+    token_ttl: timedelta = timedelta(days=30)
+    """How long a token of the web chat may go unused."""
+    link_ttl: timedelta = timedelta(minutes=10)
+    """How long a one-time sign-in link may be used."""
+    password_min_length: int = 8
+    """The shortest password, in characters, that is taken."""
+    plans: str = '{"self-hosted": {}}'
+    """Limits by plan: a JSON object from plan to `{"api_keys": number}`; what is not named is not limited."""
+    default_plan: str = "self-hosted"
+    """The plan of new accounts."""
+    rate_limit: int = 1000
+    """Requests per second that one user or agent may make of each replica, twice that in a burst; 0 for no limit."""
+    rate_limit_anonymous: int = 500
+    """The same for one address without a credential."""
+    principal_ttl: timedelta = timedelta(seconds=30)
+    """How long a credential is believed without asking again, while revocations are being heard."""
+    most_header_bytes: int = 32 * 1024
+    """The largest head of a request: request line and headers."""
+    most_headers: int = 100
+    """The most headers of a request."""
+    header_timeout: timedelta = timedelta(seconds=10)
+    """How long a caller may take to send a head."""

@@ -1,0 +1,153 @@
+"""HTTP/1.1 as the edge speaks it: uvicorn's httptools protocol with everything bounded.
+
+httptools refuses ambiguous framing; what it lets through is refused here: heads that are too large, have too many headers,
+take too long, lack a Host or have two, or name another origin in the request line.
+"""
+
+import asyncio
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+import msgspec
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+
+class EdgeProtocol(HttpToolsProtocol):
+    """One connection at the edge; `edge_protocol` gives it its bounds."""
+
+    most_header_bytes: ClassVar[int]
+    most_headers: ClassVar[int]
+    header_timeout_s: ClassVar[float]
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._head_bytes = 0
+        self._raw_bytes = 0
+        self._hosts = 0
+        self._is_in_head = True
+        self._is_refused = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the first head."""
+        super().connection_made(transport)
+        self._wait_for_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, unless the connection is being closed.
+
+        The parser keeps a header to itself until its end, so bytes are counted here as well.
+        """
+        if self._is_refused:
+            return
+        if self._is_in_head:
+            self._raw_bytes += len(data)
+            if self._timer is None:
+                self._wait_for_head()
+        super().data_received(data)
+        if self._is_in_head and self._raw_bytes > self.most_header_bytes:
+            self._refuse(431, "headers_too_large", "The head of the request is too large.")
+
+    def on_message_begin(self) -> None:
+        """Begin a head."""
+        super().on_message_begin()
+        self._head_bytes = self._hosts = 0
+
+    def on_url(self, url: bytes) -> None:
+        """Take a part of the request line."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take one header."""
+        self._count(len(name) + len(value) + 4)
+        super().on_header(name, value)
+        if len(self.headers) > self.most_headers:
+            self._refuse(431, "headers_too_large", "The request has too many headers.")
+        if self.headers[-1][0] == b"host":
+            self._hosts += 1
+
+    def on_headers_complete(self) -> None:
+        """Let a complete head in, or refuse it."""
+        self._stop_waiting()
+        self._is_in_head = False
+        if self._is_refused:
+            return
+        if self._hosts != 1:
+            self._refuse(400, "invalid_request", "A request has exactly one Host.")
+        elif not self.url.startswith(b"/"):
+            self._refuse(400, "invalid_request", "The request line names a path and nothing else.")
+        else:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body."""
+        if not self._is_refused:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Take the body's end; what follows is the next head."""
+        self._is_in_head = True
+        self._raw_bytes = 0
+        if not self._is_refused:
+            super().on_message_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over, unless its head was refused."""
+        if not self._is_refused:
+            super().handle_websocket_upgrade()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is not HTTP."""
+        self._refuse(400, "invalid_request", msg)
+
+    def _count(self, more: int) -> None:
+        self._head_bytes += more
+        if self._head_bytes > self.most_header_bytes:
+            self._refuse(431, "headers_too_large", "The head of the request is too large.")
+
+    def _wait_for_head(self) -> None:
+        self._stop_waiting()
+        self._timer = self.loop.call_later(
+            self.header_timeout_s,
+            self._refuse,
+            408,
+            "request_timeout",
+            "The head of the request did not arrive in time.",
+        )
+
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _refuse(self, status: int, code: str, message: str) -> None:
+        """Answer and close; what else the caller has sent is not read."""
+        if self._is_refused or self.transport.is_closing():
+            return
+        self._is_refused = True
+        self._stop_waiting()
+        told = {"code": code, "message": message, "status": status, "details": []}
+        body = msgspec.json.encode({"detail": message, "error": told, "request_id": ""})
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or cycle.response_complete:  # never into an answer that is on its way
+            self.transport.write(
+                b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
+                % (status, HTTPStatus(status).phrase.encode(), len(body), body)
+            )
+        self.transport.close()
+
+
+def edge_protocol(*, most_header_bytes: int, most_headers: int, header_timeout_s: float) -> type[EdgeProtocol]:
+    """Give the protocol its bounds."""
+    bounds = {
+        "most_header_bytes": most_header_bytes,
+        "most_headers": most_headers,
+        "header_timeout_s": header_timeout_s,
+    }
+    return type("BoundedEdgeProtocol", (EdgeProtocol,), bounds)

@@ -1,0 +1,157 @@
+"""The front door: raw ASGI around everything, for every request costs what happens here.
+
+The way in: a safe path, a row of the route table, the caller's address, the credential, the row's access rule, the rate limit;
+then this service's own application, or the proxy. What probes, scrapers and other services ask for (`/healthz`, `/metrics`,
+`/internal/*` …) has no row; it is answered behind the same door as at every service, and only to callers on the machine or
+a private network who come directly.
+"""
+
+import asyncio
+from typing import cast
+
+import structlog
+from msgspec import structs
+
+from gateway.addresses import is_private
+from gateway.authorization import authorise
+from gateway.callers import GATEWAY, Callers
+from gateway.forwarding import Forwarding
+from gateway.ledger import Ledger
+from gateway.rate_limits import RateLimit
+from gateway.refusals import Headers, Refusals
+from gateway.routes import match, safe_path
+from gateway.visit import RequestIds, Visit
+from shoal.errors import AppError, BadRequestError, MethodNotAllowedError, NotFoundError
+from shoal.http.asgi import ASGIApp, Message, Receive, Scope, Send
+from shoal.http.auth import PRINCIPAL
+from shoal.http.door import OPEN_PATHS, Door
+from shoal.http.errors import REQUEST_ID, to_app_error
+from shoal.identity import Via
+from shoal.telemetry import Metrics
+
+BODY_S = 30.0
+METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "WS"})
+_NO_SNIFF = (b"x-content-type-options", b"nosniff")
+
+
+class UnsafePathError(BadRequestError):
+    """This path could be read in more than one way."""
+
+    code = "unsafe_path"
+
+
+class BodyTimeoutError(AppError):
+    """The rest of the request did not arrive in time."""
+
+    code = "request_timeout"
+    status = 408
+
+
+class Front:
+    """Serves every connection of the gateway."""
+
+    def __init__(
+        self,
+        *,
+        door: Door,
+        callers: Callers,
+        forwarding: Forwarding,
+        refusals: Refusals,
+        ledger: Ledger,
+        metrics: Metrics,
+        limits: tuple[RateLimit, RateLimit],
+    ) -> None:
+        self._door = door
+        self._own = cast(ASGIApp, door.inside)
+        self._callers = callers
+        self._forwarding = forwarding
+        self._refusals = refusals
+        self._ledger = ledger
+        self._sockets = metrics.sockets
+        self._principals, self._strangers = limits
+        self._ids = RequestIds()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection."""
+        if scope["type"] not in {"http", "websocket"}:
+            return
+        visit = Visit(scope, self._ids)
+        visit.scope[REQUEST_ID] = visit.request_id.decode()
+        path = visit.scope.get("raw_path") or b""
+        route = match(path) if safe_path(path) else None
+        if route is None and _is_inner(visit):
+            await self._door(scope, receive, send)
+            return
+        added: Headers = [(b"x-request-id", visit.request_id), _NO_SNIFF]
+        self._sockets.inc(visit.is_socket)
+
+        async def send_noted(message: Message) -> None:
+            if message["type"] in {"http.response.start", "websocket.http.response.start"}:
+                visit.status = message["status"]
+            elif message["type"] == "websocket.close":
+                visit.status = message.get("code", 1000)
+            await send(message)
+
+        try:
+            self._callers.locate(visit)
+            if route is None:
+                raise NotFoundError("There is nothing at this path.") if safe_path(path) else UnsafePathError
+            visit.route = route
+            await self._enter(visit, receive, send_noted, added)
+        except AppError as error:
+            await self._refusals.send(visit.scope, receive, send_noted, error, added=added)
+        except Exception as error:
+            structlog.get_logger().error("request_failed", error=repr(error), exc_info=error)
+            if visit.status:
+                raise
+            await self._refusals.send(visit.scope, receive, send_noted, to_app_error(error), added=added)
+        finally:
+            self._sockets.dec(visit.is_socket)
+            self._ledger.note(visit, "unmatched" if route is None else route.path)
+
+    async def _enter(self, visit: Visit, receive: Receive, send: Send, added: Headers) -> None:
+        route = visit.route
+        if visit.method not in METHODS:
+            raise MethodNotAllowedError
+        if visit.is_socket and not route.websocket:
+            raise NotFoundError("There is no socket at this path.")
+        visit.known = known = await self._callers.identify(visit)
+        principal = known.principal
+        if principal.via is Via.NONE:
+            added += self._strangers.take(visit.source)
+        else:
+            added += self._principals.take(principal.subject)
+        authorise(route, principal)
+        if route.service == GATEWAY:
+            await self._answer(visit, receive, send, added)
+        else:
+            await self._forwarding.forward(visit, receive, send, added=added)
+
+    async def _answer(self, visit: Visit, receive: Receive, send: Send, added: Headers) -> None:
+        """Ask this service's own application, on behalf of the caller."""
+        visit.scope[PRINCIPAL] = structs.replace(visit.known.principal, source=visit.source)
+        structlog.contextvars.bind_contextvars(service=GATEWAY, request_id=visit.scope[REQUEST_ID])
+
+        async def send_marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *added]
+            await send(message)
+
+        async def receive_in_time() -> Message:
+            try:
+                async with asyncio.timeout(BODY_S):
+                    return await receive()
+            except TimeoutError:
+                raise BodyTimeoutError from None
+
+        await self._own(visit.scope, receive_in_time, send_marked)
+
+
+def _is_inner(visit: Visit) -> bool:
+    """Tell whether a probe, a scraper or another service asks, and no proxy stands between."""
+    path = visit.scope["path"]
+    if path not in OPEN_PATHS and not path.startswith("/internal/"):
+        return False
+    client = visit.scope["client"]
+    is_direct = b"x-forwarded-for" not in visit.headers and b"forwarded" not in visit.headers
+    return is_direct and client is not None and is_private(client[0])

@@ -1,0 +1,152 @@
+"""HTTP: signing in and out, and the web chat's token."""
+
+from typing import Any
+
+from litestar import Controller, Request, Response, delete, get, post
+
+from gateway.accounts.schemas import Done, ResetPassword
+from gateway.accounts.usecases import Accounts, Users
+from gateway.logins.cookies import CookieJar
+from gateway.logins.schemas import (
+    ChangePassword,
+    LoginEndedView,
+    LoginView,
+    MeView,
+    SetUp,
+    SetupRequired,
+    SignedInView,
+    SignIn,
+    TokenVerifiedView,
+    TokenView,
+)
+from gateway.logins.usecases import Logins, PasswordChanges
+from shoal.http.auth import require_admin, require_session, require_user
+from shoal.identity import Principal
+
+
+class AuthController(Controller):
+    """How a browser signs in, who it is then, and how it signs out."""
+
+    path = "/api/v1/auth"
+    tags = ("auth",)
+    response_headers = {"cache-control": "no-store"}
+
+    @get("/setup-required", operation_id="isSetupRequired", summary="Whether there is no account yet")
+    async def is_setup_required(self, accounts: Accounts) -> SetupRequired:
+        """Tell whether the first account is still to be made."""
+        return SetupRequired(await accounts.is_setup_required())
+
+    @post("/setup", operation_id="setUp", summary="Make the first account and its admin", status_code=201)
+    async def set_up(
+        self, data: SetUp, accounts: Accounts, logins: Logins, jar: CookieJar, principal: Principal
+    ) -> Response[SignedInView]:
+        """Make the first account, and sign its admin in."""
+        opened = await logins.set_up(data.to_domain(), accounts=accounts, source=principal.source)
+        return Response(SignedInView.from_domain(opened.user), cookies=[jar.keep(opened)])
+
+    @post("/login", operation_id="signIn", summary="Sign in", status_code=200)
+    async def sign_in(
+        self, data: SignIn, logins: Logins, users: Users, jar: CookieJar, principal: Principal
+    ) -> Response[SignedInView]:
+        """Sign in by name and password; the answer sets the session cookie."""
+        opened = await logins.sign_in(data.username, data.password, users=users, source=principal.source)
+        return Response(SignedInView.from_domain(opened.user), cookies=[jar.keep(opened)])
+
+    @get("/link/{code:str}", operation_id="followLink", summary="Sign in by a one-time link", status_code=303)
+    async def follow_link(self, code: str, logins: Logins, jar: CookieJar, principal: Principal) -> Response[None]:
+        """Use a one-time link up: sets the session cookie and leads to the documentation."""
+        opened = await logins.follow_link(code, source=principal.source)
+        headers = {"location": "/docs", "referrer-policy": "no-referrer"}
+        return Response(None, headers=headers, cookies=[jar.keep(opened)])
+
+    @post("/logout", operation_id="signOut", summary="Sign out", status_code=200, guards=[require_session])
+    async def sign_out(
+        self, request: Request[Any, Any, Any], logins: Logins, jar: CookieJar, principal: Principal
+    ) -> Response[Done]:
+        """End the login, and the web chat's of the same browser; both cookies are taken back."""
+        secrets = [request.cookies[name] for name in jar.names.values() if name in request.cookies]
+        await logins.sign_out(secrets=secrets, by=principal)
+        return Response(Done(), cookies=jar.forget())
+
+    @get("/me", operation_id="me", summary="Who am I", guards=[require_user])
+    async def me(self, users: Users, accounts: Accounts, principal: Principal) -> MeView:
+        """Show the caller."""
+        user = await users.get(principal.user_id, account_id=principal.account_id)
+        return MeView.from_domain(user, await accounts.get(principal.account_id), principal)
+
+    @post(
+        "/change-password",
+        operation_id="changePassword",
+        summary="Change the caller's password",
+        status_code=200,
+        guards=[require_session],
+    )
+    async def change_password(
+        self, data: ChangePassword, password_changes: PasswordChanges, principal: Principal
+    ) -> Done:
+        """Change the password; every other login of the caller ends."""
+        await password_changes.change(data.current_password, data.new_password, by=principal)
+        return Done()
+
+    @get("/logins", operation_id="listLogins", summary="Where the caller is signed in", guards=[require_user])
+    async def list_all(self, logins: Logins, principal: Principal) -> list[LoginView]:
+        """List the caller's logins, newest first."""
+        return [LoginView.from_domain(login, principal) for login in await logins.list_for(principal)]
+
+    @delete(
+        "/logins/{login_id:str}",
+        operation_id="endLogin",
+        summary="Sign the caller out elsewhere",
+        status_code=200,
+        guards=[require_user],
+    )
+    async def end(self, login_id: str, logins: Logins, principal: Principal) -> LoginEndedView:
+        """End one of the caller's logins."""
+        await logins.end(login_id, by=principal)
+        return LoginEndedView(ended=True, id=login_id)
+
+
+class PasswordController(Controller):
+    """Passwords of other users, for admins of their account."""
+
+    path = "/api/v1/users"
+    tags = ("users",)
+    guards = (require_admin,)
+
+    @post(
+        "/{user_id:str}/reset-password",
+        operation_id="resetPassword",
+        summary="Give a user a new password",
+        status_code=200,
+    )
+    async def reset(
+        self, user_id: str, data: ResetPassword, password_changes: PasswordChanges, principal: Principal
+    ) -> Done:
+        """Set a password; every login of the user ends."""
+        await password_changes.reset(user_id, data.password, account_id=principal.account_id)
+        return Done()
+
+
+class TokenController(Controller):
+    """The web chat's bearer token."""
+
+    path = "/api/auth"
+    tags = ("auth",)
+    response_headers = {"cache-control": "no-store"}
+
+    @post(
+        "/token",
+        operation_id="createToken",
+        summary="Make a bearer token",
+        status_code=200,
+        guards=[require_session],
+    )
+    async def create(self, logins: Logins, users: Users, jar: CookieJar, principal: Principal) -> Response[TokenView]:
+        """Make a token for whoever is signed in; a cookie carries it to sockets, which cannot send headers."""
+        opened = await logins.open_token(users=users, by=principal)
+        return Response(TokenView(opened.secret), cookies=[jar.keep(opened)])
+
+    @get("/verify", operation_id="verifyToken", summary="Whether the bearer token is good", guards=[require_user])
+    async def verify(self, principal: Principal, logins: Logins) -> TokenVerifiedView:
+        """Tell that the token is good, and for how long if it is not used."""
+        return TokenVerifiedView(valid=True, expires_at=await logins.expiry_of(principal.credential_id))

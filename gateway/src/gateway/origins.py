@@ -1,0 +1,67 @@
+"""Whether a page may act with the cookies of a user who is looking at it.
+
+An unsafe request that a cookie vouches for (or that sets one) needs a browser's word that the page is ours
+(`Sec-Fetch-Site: same-origin`), or an exact `Origin`, or, where no browser speaks, a body that no form can send. A socket that
+a cookie vouches for needs an exact `Origin`, for browsers open those across sites without asking.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from urllib.parse import urlsplit
+
+from shoal.errors import ForbiddenError
+
+_JSON = re.compile(rb"application/(?:[\w.+-]+\+)?json(?:\s*;.*)?$", re.IGNORECASE)
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+
+class CrossSiteError(ForbiddenError):
+    """A page of another site may not do this with your cookies."""
+
+    code = "cross_site"
+
+
+class Origins:
+    """Knows which origins are ours: the public address, and what is configured beside it."""
+
+    def __init__(self, public_url: str, further: Iterable[str] = ()) -> None:
+        self._ours = {origin.encode() for url in (public_url, *further) for origin in _origins(url)}
+
+    def check_request(self, headers: Mapping[bytes, bytes]) -> None:
+        """Let an unsafe request pass.
+
+        Raises:
+            CrossSiteError: It may come from a page of another site.
+        """
+        site, origin = headers.get(b"sec-fetch-site"), headers.get(b"origin")
+        if site is None and origin is None:
+            content_type = headers.get(b"content-type")
+            is_json = content_type is not None and _JSON.match(content_type) is not None
+            if not is_json and (content_type is not None or _has_body(headers)):
+                raise CrossSiteError
+        elif site != b"same-origin" and origin not in self._ours:
+            raise CrossSiteError
+
+    def check_socket(self, headers: Mapping[bytes, bytes]) -> None:
+        """Let a socket pass that a cookie vouches for.
+
+        Raises:
+            CrossSiteError: Its origin is not ours, or it has none.
+        """
+        if headers.get(b"origin") not in self._ours:
+            raise CrossSiteError
+
+
+def _origins(url: str) -> Iterable[str]:
+    """Write the origin of an address as browsers do; a loopback address has all three names."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").lower()
+    host = f"[{host}]" if ":" in host else host
+    usual = {"http": 80, "https": 443}.get(parts.scheme)
+    port = "" if parts.port is None or parts.port == usual else f":{parts.port}"
+    for name in _LOOPBACK if host in _LOOPBACK else (host,):
+        yield f"{parts.scheme}://{name}{port}"
+
+
+def _has_body(headers: Mapping[bytes, bytes]) -> bool:
+    return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"

@@ -1,0 +1,68 @@
+"""What goes out, in the contracts' words."""
+
+from msgspec import Struct
+
+from gateway.overview.health import Summary, memory_mb, version
+
+
+class HealthView(Struct, frozen=True):
+    """Answer of `GET /health`."""
+
+    status: str
+    """`healthy`, `degraded` (a service is missing) or `unhealthy` (the database is)."""
+    kubernetes: str
+    """`connected`, `disconnected`, or `disabled` where instances run without it."""
+    database: str
+    orchestrator: str
+    orchestrator_backend: str
+    services: dict[str, str]
+
+    @classmethod
+    def from_domain(cls, summary: Summary) -> "HealthView":
+        """Show the suite."""
+        backend = str(summary.facts.get("orchestrator_backend", "none"))
+        default = "disconnected" if backend == "kubernetes" else "disabled"
+        is_there = summary.services.get("instance-orchestrator") == "ready"
+        return cls(
+            status="unhealthy" if summary.status == "down" else summary.status,
+            kubernetes=str(summary.facts.get("kubernetes", default)),
+            database="connected" if summary.is_database_there else "disconnected",
+            orchestrator="connected" if is_there else "disconnected",
+            orchestrator_backend=backend,
+            services=summary.services,
+        )
+
+
+class SystemHealthView(Struct, frozen=True):
+    """Answer of `GET /api/health`: both names of the uptime, as the contract's two clients read it."""
+
+    status: str
+    """`healthy`, `degraded` (a service is missing) or `down` (the database is)."""
+    version: str
+    uptime_seconds: int
+    uptime_secs: int
+    memory_usage_mb: float
+    agent_count: int
+    session_count: int
+    tool_count: int
+    services: dict[str, str]
+
+    @classmethod
+    def from_domain(cls, summary: Summary, uptime_s: int) -> "SystemHealthView":
+        """Show the suite."""
+        return cls(
+            status=summary.status,
+            version=version(),
+            uptime_seconds=uptime_s,
+            uptime_secs=uptime_s,
+            memory_usage_mb=memory_mb(),
+            agent_count=_count(summary, "agent_count"),
+            session_count=_count(summary, "session_count"),
+            tool_count=_count(summary, "tool_count"),
+            services=summary.services,
+        )
+
+
+def _count(summary: Summary, name: str) -> int:
+    value = summary.facts.get(name, 0)
+    return value if isinstance(value, int) else 0

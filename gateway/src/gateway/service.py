@@ -1,0 +1,40 @@
+"""The service's table of contents."""
+
+from pathlib import Path
+
+from gateway.app import create_app
+from gateway.config import Config
+from gateway.edge import edge_protocol
+from gateway.factory import Factory
+from shoal.resources import Resources
+from shoal.service import Built, Service
+
+MOST_FRAME_BYTES = 1024 * 1024
+
+
+def build(resources: Resources[Config]) -> Built:
+    """Put the service together."""
+    config = resources.config
+    factory = Factory(resources)
+    door = create_app(factory)
+    return Built(
+        app=factory.front(door),
+        described=door.inside,
+        components=factory.components(),
+        http=edge_protocol(
+            most_header_bytes=config.most_header_bytes,
+            most_headers=config.most_headers,
+            header_timeout_s=config.header_timeout.total_seconds(),
+        ),
+        most_frame_bytes=MOST_FRAME_BYTES,
+    )
+
+
+SERVICE = Service(
+    name="gateway",
+    port=8080,
+    config=Config,
+    migrations=Path(__file__).with_name("migrations"),
+    build=build,
+    about="the one door: accounts, logins, keys, and the way to every other service",
+)
