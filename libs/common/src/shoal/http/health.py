@@ -62,7 +62,7 @@ class HealthController(Controller):
     @get("/metrics", operation_id="metrics", summary="Prometheus metrics", include_in_schema=False)
     async def metrics(self, health: Health) -> Response[bytes]:
         """Expose metrics in Prometheus' text format."""
-        return Response(health.metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
+        return Response(health.metrics(), media_type="text/plain; version=0.0.4")
 
 
 class DescriptionController(Controller):

@@ -1,5 +1,8 @@
 """Fixtures for every distribution's tests."""
 
+import contextlib
+import importlib
+import importlib.metadata
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from shoal.installation import Installation
-from shoal.service import installed
+from shoal.service import GROUP, installed
 from shoal.testing.servers import TestDatabases, nats_server, postgres
 from shoal.testing.suite import Suite
 
@@ -21,6 +24,14 @@ EVERY_SERVICE = (
     "instance-orchestrator",
     "ssh-manager",
 )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests() -> None:
+    """Import every service's package before any conftest: pytest would take the folder `gateway` for the package."""
+    for point in importlib.metadata.entry_points(group=GROUP):
+        with contextlib.suppress(ModuleNotFoundError):
+            importlib.import_module(point.module.partition(".")[0])
 
 
 @pytest.fixture(scope="session")
