@@ -8,16 +8,20 @@ path of a file that holds the value, which is how secrets arrive in containers.
 import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from msgspec import Meta, Struct
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_LEVELS = ("debug", "info", "warning", "error")
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
 
@@ -37,15 +41,21 @@ class Secret:
         return self._text
 
 
-class Shared(Struct, frozen=True):
-    """Names of variables, shared by all services, that a field falls back to."""
+class Variable(Struct, frozen=True):
+    """What a field's annotation says of the variable that it is read from."""
 
-    names: tuple[str, ...]
+    shared: tuple[str, ...] = ()
+    check: Callable[[str], None] | None = None
 
 
-def shared(*names: str) -> Any:
-    """Mark a field as falling back to these variables, in order."""
-    return Meta(extra={"shared": Shared(names)})
+def shared(*names: str, check: Callable[[str], None] | None = None) -> Any:
+    """Mark a field as falling back to these variables, in order.
+
+    Args:
+        names: The variables, shared by all services.
+        check: Raises `ValueError` when a text will not do; must not repeat the text of a secret.
+    """
+    return Meta(extra={"variable": Variable(names, check)})
 
 
 class ConfigError(Exception):
@@ -56,37 +66,76 @@ class ConfigError(Exception):
         super().__init__("\n".join(problems))
 
 
+def _postgres_url(text: str) -> None:
+    _url(text, "postgresql://role:password@host:port/database", {"postgresql", "postgres"})
+
+
+def _nats_url(text: str) -> None:
+    _url(text, "nats://user:password@host:port", {"nats", "tls", "ws", "wss"})
+
+
+def _url(text: str, form: str, schemes: set[str]) -> None:
+    try:
+        parts = urlsplit(text)
+        fits = parts.scheme in schemes and ("," in parts.netloc or parts.port != 0)
+    except ValueError:
+        fits = False
+    if not fits:  # the text may hold a password
+        raise ValueError(f"must read {form}, special characters of the password as %XX") from None
+
+
+def _private_key(text: str) -> None:
+    try:
+        key = load_pem_private_key(text.encode(), password=None)
+    except (ValueError, TypeError):
+        key = None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ValueError("must hold an Ed25519 private key as PEM")  # noqa: TRY004 - a value, as all checks say
+
+
+def _object_of_texts(text: str) -> None:
+    try:
+        msgspec.json.decode(text, type=dict[str, str])
+    except msgspec.DecodeError as error:
+        raise ValueError(f"must hold a JSON object of texts: {error}") from None
+
+
+def _log_level(text: str) -> None:
+    if text.lower() not in _LEVELS:
+        raise ValueError(f"{text!r} is none of {', '.join(_LEVELS)}")
+
+
 class ServiceConfig(Struct, frozen=True, kw_only=True):
     """What every service is told."""
 
-    database_url: Annotated[Secret, shared("SHOAL_DATABASE_URL")]
+    database_url: Annotated[Secret, shared("SHOAL_DATABASE_URL", check=_postgres_url)]
     """PostgreSQL as this service's working role: `postgresql://role:password@host:port/database`."""
-    nats_url: Annotated[Secret, shared("SHOAL_NATS_URL")]
+    nats_url: Annotated[Secret, shared("SHOAL_NATS_URL", check=_nats_url)]
     """NATS as this service's user: `nats://user:password@host:port`."""
-    identity_key: Secret
+    identity_key: Annotated[Secret, shared(check=_private_key)]
     """This service's private Ed25519 key (PEM), by which it signs its calls to others."""
-    identity_keys: Annotated[str, shared("SHOAL_IDENTITY_KEYS")]
+    identity_keys: Annotated[str, shared("SHOAL_IDENTITY_KEYS", check=_object_of_texts)]
     """Public keys of every issuer: a JSON object from issuer to PEM."""
     host: Annotated[str, shared("SHOAL_HOST")] = "127.0.0.1"
     """Address to listen on."""
-    port: int = 0
+    port: Annotated[int, Meta(ge=0, le=65535)] = 0
     """Port to listen on; 0 takes the service's usual one."""
-    database_pool: Annotated[int, shared("SHOAL_DATABASE_POOL")] = 10
+    database_pool: Annotated[int, shared("SHOAL_DATABASE_POOL"), Meta(ge=1)] = 10
     """Connections to PostgreSQL that this process may hold."""
-    services: Annotated[str, shared("SHOAL_SERVICES")] = "{}"
+    services: Annotated[str, shared("SHOAL_SERVICES", check=_object_of_texts)] = "{}"
     """Where the other services answer: a JSON object from service name to `host:port`."""
+    stream_replicas: Annotated[int, shared("SHOAL_STREAM_REPLICAS"), Meta(ge=1, le=5)] = 1
+    """On how many NATS servers each stream is kept."""
     drain_delay: Annotated[timedelta, shared("SHOAL_DRAIN_DELAY")] = timedelta(0)
     """How long readiness is already down before the server stops taking requests."""
     drain_timeout: Annotated[timedelta, shared("SHOAL_DRAIN_TIMEOUT")] = timedelta(seconds=10)
     """How long requests under way may still run once the server stops taking new ones."""
-    log_level: Annotated[str, shared("SHOAL_LOG_LEVEL")] = "info"
+    log_level: Annotated[str, shared("SHOAL_LOG_LEVEL", check=_log_level)] = "info"
     """The least severe line that is written: debug, info, warning or error."""
     log_requests: Annotated[bool, shared("SHOAL_LOG_REQUESTS")] = True
     """Whether requests that went well get a line too."""
-    trace_ratio: Annotated[float, shared("SHOAL_TRACE_RATIO")] = 1.0
+    trace_ratio: Annotated[float, shared("SHOAL_TRACE_RATIO"), Meta(ge=0, le=1)] = 1.0
     """Share of traces recorded when an OTLP endpoint is set."""
-
-    secret_fields: ClassVar[tuple[str, ...]] = ("database_url", "nats_url", "identity_key")
 
 
 C = TypeVar("C", bound=Struct)
@@ -107,13 +156,16 @@ def load(config: type[C], prefix: str, environment: Mapping[str, str]) -> C:
     problems: list[str] = []
     hints = typing.get_type_hints(config, include_extras=True)
     for field in msgspec.structs.fields(config):
-        names = (f"{prefix}_{field.name.upper()}", *_shared_names(hints[field.name]))
+        variable = _variable(hints[field.name])
+        names = (f"{prefix}_{field.name.upper()}", *variable.shared)
         try:
             found = _look_up(names, environment)
             if found is None:
                 if field.required:
                     problems.append(f"{' or '.join(names)} is not set")
                 continue
+            if variable.check is not None:
+                variable.check(found)
             values[field.name] = _convert(found, hints[field.name])
         except (ValueError, OSError, msgspec.ValidationError) as error:
             problems.append(f"{names[0]}: {error}")
@@ -127,11 +179,10 @@ def explain(config: type[Struct], prefix: str, environment: Mapping[str, str]) -
     hints = typing.get_type_hints(config, include_extras=True)
     rows = []
     for field in msgspec.structs.fields(config):
-        names = (f"{prefix}_{field.name.upper()}", *_shared_names(hints[field.name]))
-        source = next((n for n in names if n in environment or f"{n}_FILE" in environment), None)
+        names = (f"{prefix}_{field.name.upper()}", *_variable(hints[field.name]).shared)
+        source = next((n for n in names if n in environment or environment.get(f"{n}_FILE")), None)
         if source is None:
-            default = "(required)" if field.required else str(field.default)
-            rows.append((names[0], "default", default))
+            rows.append((names[0], "default", _default(field)))
         elif _plain(hints[field.name]) is Secret:
             rows.append((names[0], source, "***"))
         else:
@@ -162,11 +213,18 @@ def _look_up(names: tuple[str, ...], environment: Mapping[str, str]) -> str | No
     return None
 
 
-def _shared_names(hint: Any) -> tuple[str, ...]:
+def _variable(hint: Any) -> Variable:
     for mark in getattr(hint, "__metadata__", ()):
-        if isinstance(mark, Meta) and mark.extra and "shared" in mark.extra:
-            return tuple(mark.extra["shared"].names)
-    return ()
+        if isinstance(mark, Meta) and mark.extra and "variable" in mark.extra:
+            found: Variable = mark.extra["variable"]
+            return found
+    return Variable()
+
+
+def _default(field: msgspec.structs.FieldInfo) -> str:
+    if field.required:
+        return "(required)"
+    return str(field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory())
 
 
 def _plain(hint: Any) -> Any:

@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 _VERSION = 1
 _NONCE = 12
 _WRAPPED = 48
+_KEY = 32
+_MOST_KEY_ID = 255
 
 
 class EnvelopeError(Exception):
@@ -27,11 +29,17 @@ class Envelope:
     Args:
         keys: Key-encryption keys by id, 32 bytes each; all of them open.
         current: The id of the one that seals.
+
+    Raises:
+        EnvelopeError: The current key is missing, or a key is not 32 bytes, or an id is longer than 255.
     """
 
     def __init__(self, keys: Mapping[str, bytes], *, current: str) -> None:
         if current not in keys:
             raise EnvelopeError(f"no key-encryption key {current!r}")
+        for key_id, key in keys.items():
+            if len(key) != _KEY or len(key_id.encode()) > _MOST_KEY_ID:
+                raise EnvelopeError(f"key-encryption key {key_id!r} is not {_KEY} bytes, or its id is too long")
         self._keys = {key_id: AESGCM(key) for key_id, key in keys.items()}
         self._current = current
 

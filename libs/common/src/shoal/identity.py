@@ -13,7 +13,14 @@ from typing import Any
 import jwt
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
 from msgspec import Struct
 
 LIFETIME_S = 60
@@ -97,11 +104,16 @@ class IdentityError(Exception):
 
 
 class Issuer:
-    """Signs principals with one private key."""
+    """Signs principals with one private key.
+
+    Args:
+        name: Who signs: the `iss` claim.
+        private_pem: An Ed25519 key; anything else raises `ValueError`.
+    """
 
     def __init__(self, name: str, private_pem: str) -> None:
         self.name = name
-        self._key = private_pem
+        self._key = load_pem_private_key(private_pem.encode(), password=None)
 
     def issue(self, principal: Principal, *, audience: str, lifetime_s: int = LIFETIME_S) -> str:
         """Sign a principal for one audience; good for `lifetime_s` seconds, a minute at most."""
@@ -114,7 +126,7 @@ class Issuer:
             "exp": now + min(lifetime_s, LIFETIME_S),
             "who": msgspec.to_builtins(principal),
         }
-        return jwt.encode(claims, self._key, algorithm="EdDSA")
+        return jwt.encode(claims, self._key, algorithm="EdDSA")  # type: ignore[arg-type]  # an Ed25519 key
 
     def issue_own(self, *, audience: str) -> str:
         """Sign this service's own identity for a call to another."""
@@ -128,7 +140,7 @@ class Verifier:
 
     def __init__(self, audience: str, public_pems: Mapping[str, str]) -> None:
         self._audience = audience
-        self._keys = dict(public_pems)
+        self._keys = {issuer: load_pem_public_key(pem.encode()) for issuer, pem in public_pems.items()}
         self._checked: dict[str, tuple[float, Principal]] = {}
 
     def verify(self, token: str) -> Principal:
@@ -165,14 +177,25 @@ class Verifier:
 
     def _principal(self, claims: dict[str, Any]) -> Principal:
         try:
-            principal = msgspec.convert(claims.get("who"), Principal)
+            signed = msgspec.convert(claims, _Claims)
         except msgspec.ValidationError as error:
             raise IdentityError(str(error)) from error
-        if claims["exp"] - claims["iat"] > LIFETIME_S or principal.subject != claims["sub"]:
+        if signed.exp - signed.iat > LIFETIME_S or signed.who.subject != signed.sub:
             raise IdentityError("claims do not agree with each other")
-        if claims["iss"] != GATEWAY and principal.service != claims["iss"]:
-            raise IdentityError("only the gateway speaks for others")
-        return principal
+        own = Principal(via=Via.SERVICE, service=signed.iss)
+        if signed.who != own and (signed.iss != GATEWAY or signed.who.service):
+            raise IdentityError("a service speaks for itself, and only the gateway for users and agents")
+        return signed.who
+
+
+class _Claims(Struct, frozen=True):
+    """What a token says beside whom it is for."""
+
+    iss: str
+    sub: str
+    iat: int
+    exp: int
+    who: Principal
 
 
 def new_key_pair() -> tuple[str, str]:

@@ -30,6 +30,9 @@ class Credentials(Struct, frozen=True):
         private, public = new_key_pair()
         return cls(secrets.token_hex(24), secrets.token_hex(24), private, public)
 
+    def __repr__(self) -> str:
+        return "Credentials(***)"
+
 
 class Installation(Struct):
     """The credentials of every service, by its name, and further passwords by purpose."""
@@ -40,13 +43,18 @@ class Installation(Struct):
     @classmethod
     def open(cls, path: Path, names: Sequence[str], *, passwords: Sequence[str] = ()) -> "Installation":
         """Read an installation from a file; makes and keeps what is missing."""
-        made = msgspec.json.decode(path.read_bytes(), type=cls) if path.exists() else cls({}, {})
+        found = path.read_bytes() if path.exists() else b""
+        made = msgspec.json.decode(found, type=cls) if found else cls({}, {})
         for name in names:
             made.services.setdefault(name, Credentials.make())
         for purpose in passwords:
             made.passwords.setdefault(purpose, secrets.token_hex(24))
-        made.save(path)
+        if msgspec.json.encode(made) != found:
+            made.save(path)
         return made
+
+    def __repr__(self) -> str:
+        return f"Installation(of {', '.join(self.services)})"
 
     def environment(
         self,
@@ -82,7 +90,8 @@ class Installation(Struct):
         """Write the file anew, in one step, readable by its owner only."""
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = path.with_suffix(".new")
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        fresh.unlink(missing_ok=True)  # whatever a crash left behind may be readable by others
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(msgspec.json.encode(self))
             file.flush()
             os.fsync(file.fileno())

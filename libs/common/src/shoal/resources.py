@@ -17,7 +17,7 @@ from shoal.identity import Issuer, Verifier
 from shoal.ids import new_id
 from shoal.jobs import Job, JobRunner
 from shoal.leases import Leases
-from shoal.messaging import Bus
+from shoal.messaging import Bus, StreamLimits
 from shoal.outbox import Outbox, Relay
 from shoal.peers import Peers
 from shoal.subscriptions import Subscriber, Subscription
@@ -60,7 +60,9 @@ class Resources(Generic[C]):
         self.health = Health(self.metrics)
         self.database = Database(config.database_url.reveal(), schema=schema, pool_size=config.database_pool)
         self.leases = Leases(self.database, owner=f"{socket.gethostname()}/{self.process}")
-        self.bus = Bus(config.nats_url.reveal(), name=f"shoal-{service}")
+        self.bus = Bus(
+            config.nats_url.reveal(), name=f"shoal-{service}", limits=StreamLimits(replicas=config.stream_replicas)
+        )
         self.outbox_channel = f"{schema}_outbox"
         self.outbox = Outbox(channel=self.outbox_channel, tracing=self.tracing)
         self.issuer = Issuer(service, config.identity_key.reveal())

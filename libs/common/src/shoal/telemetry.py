@@ -113,22 +113,26 @@ class Tracing:
 
 
 def configure_logging(level: str = "info", *, stream: TextIO | None = None) -> None:
-    """Set up the process's log: JSON lines, or plain text when the stream is a terminal."""
+    """Set up the process's log: JSON lines, or plain text when the stream is a terminal.
+
+    What libraries say through the standard library's logging goes the same way, from warnings up.
+    """
     target = stream or sys.stdout
-    render: Any = structlog.processors.JSONRenderer()
-    if target.isatty():
-        render = structlog.dev.ConsoleRenderer()
+    render: Any = structlog.dev.ConsoleRenderer() if target.isatty() else structlog.processors.JSONRenderer()
+    enrich: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            render,
-        ],
+        processors=[*enrich, render],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
         logger_factory=structlog.PrintLoggerFactory(target),
         cache_logger_on_first_use=False,
     )
+    libraries = logging.StreamHandler(target)
+    libraries.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=enrich, processor=render))
+    logging.basicConfig(handlers=[libraries], level=logging.WARNING, force=True)
     for noisy in ("uvicorn.error", "uvicorn.access", "nats.aio.client", "opentelemetry"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)

@@ -75,11 +75,11 @@ class Screen:
             self._status.start()
             self._status.update(f"{what} …")
 
-    def open(self, url: str, opening: Opening) -> None:
+    def open(self, suite: LocalSuite, opening: Opening) -> None:
         """Say that everything is there, and how to come in."""
         if self._status is not None:
             self._status.stop()
-        text = _welcome(url, opening)
+        text = _welcome(suite.url, _shown(suite.state / "cookies"), opening)
         took = f"ready in {time.monotonic() - self._started:.1f} s"
         if self._is_plain:
             self._console.print(f"shoal: {took}\n{text}", highlight=False, soft_wrap=True)
@@ -128,7 +128,7 @@ async def _serve(suite: LocalSuite, screen: Screen, *, has_agent: bool) -> None:
     await suite.start()
     async with Front(suite.url) as front:
         opening = await _open(suite, front, screen, has_agent=has_agent)
-        screen.open(suite.url, opening)
+        screen.open(suite, opening)
         async with contextlib.AsyncExitStack() as stack:
             if has_agent:
                 await stack.enter_async_context(Agent.open(agent_state(suite), interval_s=AGENT_INTERVAL_S))
@@ -160,8 +160,7 @@ def agent_state(suite: LocalSuite) -> Path:
     return suite.state / "agents" / "this-machine"
 
 
-def _welcome(url: str, opening: Opening) -> str:
-    jar = "-b .shoal/cookies"
+def _welcome(url: str, jar: str, opening: Opening) -> str:
     metrics = (
         f"{url}/telemetry/metrics/{opening.agent_id}?period=1h" if opening.agent_id else f"{url}/telemetry/overview"
     )
@@ -175,11 +174,18 @@ def _welcome(url: str, opening: Opening) -> str:
         "",
         "  Paste these into another terminal:",
         "",
-        f"  curl -s -o /dev/null -c .shoal/cookies '{opening.shell_link}'",
-        f"  curl -s {jar} {url}/pairing",
-        f"  curl -s {jar} '{metrics}'",
+        f"  curl -s -o /dev/null -c {jar} '{opening.shell_link}'",
+        f"  curl -s -b {jar} {url}/pairing",
+        f"  curl -s -b {jar} '{metrics}'",
         "",
         "  Ctrl-C stops everything; your data stays.",
         "",
     ]
     return "\n".join(lines)
+
+
+def _shown(path: Path) -> str:
+    """Write a path as one would type it here."""
+    with contextlib.suppress(ValueError):
+        return str(path.relative_to(Path.cwd()))
+    return str(path)
