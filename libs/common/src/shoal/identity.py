@@ -12,7 +12,7 @@ from typing import Any
 
 import jwt
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -113,7 +113,7 @@ class Issuer:
 
     def __init__(self, name: str, private_pem: str) -> None:
         self.name = name
-        self._key = load_pem_private_key(private_pem.encode(), password=None)
+        self._key = _private_key(private_pem)
 
     def issue(self, principal: Principal, *, audience: str, lifetime_s: int = LIFETIME_S) -> str:
         """Sign a principal for one audience; good for `lifetime_s` seconds, a minute at most."""
@@ -126,7 +126,7 @@ class Issuer:
             "exp": now + min(lifetime_s, LIFETIME_S),
             "who": msgspec.to_builtins(principal),
         }
-        return jwt.encode(claims, self._key, algorithm="EdDSA")  # type: ignore[arg-type]  # an Ed25519 key
+        return jwt.encode(claims, self._key, algorithm="EdDSA")
 
     def issue_own(self, *, audience: str) -> str:
         """Sign this service's own identity for a call to another."""
@@ -134,13 +134,18 @@ class Issuer:
 
 
 class Verifier:
-    """Checks tokens meant for one audience; remembers those it has checked until they expire."""
+    """Checks tokens meant for one audience; remembers those it has checked until they expire.
+
+    Args:
+        audience: Who we are.
+        public_pems: Ed25519 keys by issuer; anything else raises `ValueError`.
+    """
 
     MOST_REMEMBERED = 10_000
 
     def __init__(self, audience: str, public_pems: Mapping[str, str]) -> None:
         self._audience = audience
-        self._keys = {issuer: load_pem_public_key(pem.encode()) for issuer, pem in public_pems.items()}
+        self._keys = {issuer: _public_key(pem) for issuer, pem in public_pems.items()}
         self._checked: dict[str, tuple[float, Principal]] = {}
 
     def verify(self, token: str) -> Principal:
@@ -192,10 +197,25 @@ class _Claims(Struct, frozen=True):
     """What a token says beside whom it is for."""
 
     iss: str
+    aud: str
     sub: str
     iat: int
     exp: int
     who: Principal
+
+
+def _private_key(pem: str) -> Ed25519PrivateKey:
+    key = load_pem_private_key(pem.encode(), password=None)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ValueError("not an Ed25519 key")  # noqa: TRY004 - a value, as for a PEM that is none
+    return key
+
+
+def _public_key(pem: str) -> Ed25519PublicKey:
+    key = load_pem_public_key(pem.encode())
+    if not isinstance(key, Ed25519PublicKey):
+        raise ValueError("not an Ed25519 key")  # noqa: TRY004 - a value, as for a PEM that is none
+    return key
 
 
 def new_key_pair() -> tuple[str, str]:

@@ -65,6 +65,7 @@ class Bus:
         self._limits = limits or StreamLimits()
         self._client = Client()
         self._closed = asyncio.Event()
+        self._was_started = False
         self._streams_ready = False
 
     @property
@@ -187,14 +188,14 @@ class Bus:
 
     async def close(self) -> None:
         """Send what is buffered and close; never waits longer than five seconds."""
-        self._closed.clear()
-        with contextlib.suppress(NatsError, OSError, TimeoutError, asyncio.CancelledError):
-            if self._client.is_connected:
-                await asyncio.wait_for(self._client.drain(), 5)
-            elif not self._client.is_closed:
-                await asyncio.wait_for(self._client.close(), 5)
+        if not self._was_started:
+            return
+        with contextlib.suppress(NatsError, OSError, TimeoutError):
+            async with asyncio.timeout(5):
+                await (self._client.drain() if self._client.is_connected else self._client.close())
 
     async def _connect(self) -> None:
+        self._was_started = True
         await self._client.connect(
             self._url,
             name=self._name,

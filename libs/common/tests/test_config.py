@@ -1,0 +1,157 @@
+"""Configuration: everything wrong is told at once, and no secret with it."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import pytest
+from msgspec import Meta, Struct
+
+from shoal.config import ConfigError, Secret, ServiceConfig, explain, load, parse_duration, shared
+from shoal.identity import new_key_pair
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    token: Annotated[Secret, shared("SHOAL_TOKEN")]
+    size: Annotated[int, Meta(ge=1)] = 3
+    ttl: timedelta = timedelta(minutes=30)
+    ratio: float = 0.5
+    is_open: bool = False
+    names: tuple[str, ...] = ()
+    home: Path | None = None
+
+
+def service_environment(**changes: str) -> dict[str, str]:
+    private, public = new_key_pair()
+    return {
+        "SHOAL_DATABASE_URL": "postgresql://toy:pa%40ss@db:5432/shoal",
+        "SHOAL_NATS_URL": "nats://toy:hush@nats:4222",
+        "TOY_IDENTITY_KEY": private,
+        "SHOAL_IDENTITY_KEYS": msgspec.json.encode({"toy": public}).decode(),
+    } | changes
+
+
+def problems(**changes: str) -> list[str]:
+    with pytest.raises(ConfigError) as refused:
+        load(ServiceConfig, "TOY", service_environment(**changes))
+    return refused.value.problems
+
+
+def test_values_come_from_the_services_own_variables_and_defaults() -> None:
+    environment = {
+        "TOY_TOKEN": "t",
+        "TOY_SIZE": "7",
+        "TOY_TTL": "1h30m",
+        "TOY_IS_OPEN": "Yes",
+        "TOY_NAMES": "a, b,,c",
+        "TOY_HOME": "/home",
+    }
+    config = load(Config, "TOY", environment)
+    assert config.token.reveal() == "t"
+    assert (config.size, config.ttl, config.ratio, config.is_open) == (7, timedelta(minutes=90), 0.5, True)
+    assert (config.names, config.home) == (("a", "b", "c"), Path("/home"))
+
+
+def test_own_variable_wins_over_the_shared_one() -> None:
+    assert load(Config, "TOY", {"SHOAL_TOKEN": "shared"}).token.reveal() == "shared"
+    assert load(Config, "TOY", {"SHOAL_TOKEN": "shared", "TOY_TOKEN": "own"}).token.reveal() == "own"
+
+
+def test_value_may_stand_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("from a file\n")
+    assert load(Config, "TOY", {"SHOAL_TOKEN_FILE": str(file)}).token.reveal() == "from a file"
+    given_twice = {"TOY_TOKEN": "t", "TOY_SIZE": "4", "TOY_SIZE_FILE": str(file.with_name("absent"))}
+    assert load(Config, "TOY", given_twice).size == 4
+
+
+def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
+    environment = {
+        "TOY_SIZE": "0",
+        "TOY_TTL": "soon",
+        "TOY_RATIO": "half",
+        "TOY_IS_OPEN": "perhaps",
+        "TOY_HOME_FILE": str(tmp_path / "absent"),
+    }
+    with pytest.raises(ConfigError) as refused:
+        load(Config, "TOY", environment)
+    told = refused.value.problems
+    assert [problem.partition(" ")[0].rstrip(":") for problem in told] == [
+        "TOY_TOKEN", "TOY_SIZE", "TOY_TTL", "TOY_RATIO", "TOY_IS_OPEN", "TOY_HOME",
+    ]  # fmt: skip
+    assert told[0] == "TOY_TOKEN or SHOAL_TOKEN is not set"
+    assert all(problem in str(refused.value) for problem in told)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("30m", 1800), ("1h30m", 5400), ("250ms", 0.25), ("2d", 172800), ("1.5s", 1.5), ("7", 7)]
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert parse_duration(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("text", ["", "m", "1x", "30m and more", "-5s", "1 h", "s30"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a duration"):
+        parse_duration(text)
+
+
+def test_service_configuration_holds() -> None:
+    config = load(ServiceConfig, "TOY", service_environment(TOY_PORT="8123", SHOAL_LOG_LEVEL="WARNING"))
+    assert (config.port, config.log_level, config.drain_timeout) == (8123, "WARNING", timedelta(seconds=10))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"TOY_DATABASE_URL": "mysql://toy:canary@db/shoal"},
+        {"TOY_DATABASE_URL": "postgresql://toy:canary/slash@db/shoal"},
+        {"TOY_DATABASE_URL": "canary"},
+        {"TOY_NATS_URL": "http://toy:canary@nats"},
+        {"TOY_NATS_URL": "nats://toy:canary:@nats:port"},
+        {"TOY_IDENTITY_KEY": "-----BEGIN PRIVATE KEY-----\ncanary\n-----END PRIVATE KEY-----\n"},
+        {"TOY_IDENTITY_KEY": "canary"},
+        {"TOY_IDENTITY_KEY": ""},
+    ],
+)
+def test_secret_that_will_not_do_is_told_without_it(changes: dict[str, str]) -> None:
+    (problem,) = problems(**changes)
+    assert problem.startswith(next(iter(changes)))
+    assert "canary" not in problem
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"SHOAL_IDENTITY_KEYS": "{"},
+        {"SHOAL_IDENTITY_KEYS": '["toy"]'},
+        {"SHOAL_SERVICES": '{"pairing": 8101}'},
+        {"SHOAL_LOG_LEVEL": "loud"},
+        {"SHOAL_TRACE_RATIO": "2"},
+        {"SHOAL_TRACE_RATIO": "nan"},
+        {"SHOAL_DATABASE_POOL": "0"},
+        {"TOY_PORT": "65536"},
+    ],
+)
+def test_value_that_would_fail_later_fails_here(changes: dict[str, str]) -> None:
+    (problem,) = problems(**changes)
+    assert next(iter(changes)).partition("_")[2] in problem
+
+
+def test_secrets_show_themselves_nowhere() -> None:
+    config = load(ServiceConfig, "TOY", service_environment())
+    shown = f"{config!r} {config} {config.database_url} {config.nats_url!r} {[config.identity_key]}"
+    assert "pa%40ss" not in shown
+    assert "hush" not in shown
+    assert "PRIVATE" not in shown
+
+
+def test_explanation_names_sources_and_hides_secrets(tmp_path: Path) -> None:
+    environment = {"SHOAL_TOKEN_FILE": "/run/secrets/token", "TOY_SIZE": "7"}
+    rows = {name: (source, value) for name, source, value in explain(Config, "TOY", environment)}
+    assert rows["TOY_TOKEN"] == ("SHOAL_TOKEN", "***")
+    assert rows["TOY_SIZE"] == ("TOY_SIZE", "7")
+    assert rows["TOY_TTL"] == ("default", "0:30:00")
+    assert {name for name, source, _ in explain(Config, "TOY", {}) if source == "default"} == set(rows)
+    assert explain(Config, "TOY", {})[0] == ("TOY_TOKEN", "default", "(required)")
