@@ -18,6 +18,7 @@ from shoal_events.v1.agent_pairing import (
     AgentPairingRevoked,
 )
 from shoal_events.v1.api_key import ApiKeyRevoked
+from shoal_events.v1.assignment import AssignmentChanged
 from shoal_events.v1.connection import (
     ConnectionAccepted,
     ConnectionAddressed,
@@ -27,6 +28,14 @@ from shoal_events.v1.connection import (
     ConnectionRevoked,
     ConnectionUnblocked,
 )
+from shoal_events.v1.instance import (
+    InstanceCreated,
+    InstanceDeleted,
+    InstanceRenamed,
+    InstanceRunning,
+    InstanceSshKeyApplied,
+    InstanceStopped,
+)
 from shoal_events.v1.login import LoginEnded
 from shoal_events.v1.pairing import (
     PairingConfirmed,
@@ -35,6 +44,7 @@ from shoal_events.v1.pairing import (
     PairingRenamed,
     PairingTokenReissued,
 )
+from shoal_events.v1.ssh import SshKeyCreated, SshKeyRotated
 from shoal_events.v1.telemetry import Sample, SampleError, SampleGroup, SampleMetrics, SampleSkill, TelemetryBatch
 from shoal_events.v1.user import UserCreated, UserDeleted, UserUpdated
 
@@ -53,6 +63,7 @@ __all__ = [
     "AgentRegistered",
     "AgentUpdated",
     "ApiKeyRevoked",
+    "AssignmentChanged",
     "ConnectionAccepted",
     "ConnectionAddressed",
     "ConnectionBlocked",
@@ -60,6 +71,12 @@ __all__ = [
     "ConnectionRejected",
     "ConnectionRevoked",
     "ConnectionUnblocked",
+    "InstanceCreated",
+    "InstanceDeleted",
+    "InstanceRenamed",
+    "InstanceRunning",
+    "InstanceSshKeyApplied",
+    "InstanceStopped",
     "LoginEnded",
     "PairingConfirmed",
     "PairingDeleted",
@@ -71,6 +88,8 @@ __all__ = [
     "SampleGroup",
     "SampleMetrics",
     "SampleSkill",
+    "SshKeyCreated",
+    "SshKeyRotated",
     "TelemetryBatch",
     "UserCreated",
     "UserDeleted",
