@@ -14,6 +14,8 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "installed"
 OLDEST = (3, 11)
+TRUST = {"UV_SYSTEM_CERTS": "1", "UV_NATIVE_TLS": "1", "UV_LINK_MODE": "copy"}
+"""uv trusts what the machine trusts, as pip does."""
 
 
 def main() -> None:
@@ -52,10 +54,21 @@ def make_venv() -> None:
 def packages(is_dev: bool) -> list[str]:  # noqa: FBT001 - internal
     """Write the command that installs every member of the workspace."""
     command = [str(VENV / "bin" / "uv"), "pip", "install", "--quiet", "--python", str(VENV / "bin" / "python")]
-    command += ["--constraint", "constraints.txt"]
-    for member in members():
-        command += ["--editable", str(member.relative_to(ROOT))]
-    return [*command, "--group", "dev"] if is_dev else command
+    return [*command, *editables(), *(["--group", "dev"] if is_dev else [])]
+
+
+def packages_by_pip(is_dev: bool) -> list[str]:  # noqa: FBT001 - internal
+    """Write the same for pip, which is slower but reads every setting that people have made for it."""
+    import tomllib  # noqa: PLC0415 - an older Python must come as far as being told that it is too old
+
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    return pip("install", "--quiet", "--disable-pip-version-check", *editables(), *(groups["dev"] if is_dev else []))
+
+
+def editables() -> list[str]:
+    """Write the arguments that name every member and the pinned versions."""
+    named = [part for member in members() for part in ("--editable", str(member.relative_to(ROOT)))]
+    return ["--constraint", "constraints.txt", *named]
 
 
 def members() -> list[Path]:
@@ -83,17 +96,17 @@ def fingerprint(is_dev: bool) -> str:  # noqa: FBT001 - internal
     return digest.hexdigest()[:16]
 
 
-def step(what: str, command: list[str]) -> None:
-    """Run one command, saying so; on failure show its last words and what can be done."""
+def step(what: str, command: list[str], *, otherwise: list[str] | None = None) -> None:
+    """Run one command, saying so; on failure try the other way, then show its last words and what can be done."""
     print(f"{what} …", flush=True)
-    done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, check=False, env=os.environ | {"UV_LINK_MODE": "copy"}
-    )
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=os.environ | TRUST)
+    if done.returncode != 0 and otherwise is not None:
+        print("That did not go; trying again with pip …", flush=True)
+        done = subprocess.run(otherwise, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         words = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
         fail(
-            f"{what.lower()} failed:\n{words}",
-            "check that this machine reaches a Python package index, then run this again",
+            f"{what.lower()} failed:\n{words}", "check that a Python package index can be reached, then run this again"
         )
 
 
