@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 import asyncpg
 
@@ -69,10 +69,14 @@ class Schema:
             stderr=asyncio.subprocess.STDOUT,
         )
         try:
-            output, _ = await asyncio.wait_for(process.communicate(), DBMATE_TIMEOUT_S)
+            async with asyncio.timeout(DBMATE_TIMEOUT_S):
+                output, _ = await process.communicate()
         except TimeoutError:
-            process.kill()
             raise MigrationError(f"migrating {self.name} took longer than {DBMATE_TIMEOUT_S} s") from None
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
         if process.returncode != 0:
             raise MigrationError(f"migrating {self.name} failed: {output.decode(errors='replace').strip()}")
 
@@ -87,11 +91,12 @@ class Schema:
 
     async def _make_roles(self, admin_url: str, working_url: str) -> None:
         working = urlsplit(working_url)
+        worker, password = unquote(working.username or self.name), unquote(working.password or "")
         connection = await asyncpg.connect(admin_url, timeout=10, command_timeout=30)
         try:
             async with connection.transaction():
                 await connection.execute("select pg_advisory_xact_lock(hashtext('shoal:roles'))")
-                await connection.execute(_roles(self.name, working.username or self.name, working.password or ""))
+                await connection.execute(_roles(self.name, worker, password))
         finally:
             await connection.close()
 
@@ -108,11 +113,7 @@ def _roles(schema: str, worker: str, password: str) -> str:
                 create role {role} login password {secret};
             end if;
         end $$;
-        do $$ begin
-            if not pg_has_role(current_user, {_literal(f"{schema}_owner")}, 'member') then
-                execute format('grant %I to %I', {_literal(f"{schema}_owner")}, current_user);
-            end if;
-        end $$;
+        grant {owner} to current_user;
         alter role {role} password {secret};
         create schema if not exists "{schema}" authorization {owner};
         grant usage on schema "{schema}" to {role};
