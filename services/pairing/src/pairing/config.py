@@ -15,3 +15,11 @@ class Config(ServiceConfig, frozen=True, kw_only=True):
     """How long a pairing token may be redeemed."""
     expiry_interval: timedelta = timedelta(seconds=30)
     """How often pairings that nobody confirmed in time are ended."""
+    connect_token_ttl: timedelta = timedelta(hours=1)
+    """How long a registered agent may take to hand in its public key."""
+    invites_per_hour: int = 10
+    """How many connection invites an account may send within an hour."""
+    plans: Annotated[str, shared("SHOAL_PLANS")] = '{"self-hosted": {}}'
+    """Limits by plan: a JSON object from plan to `max_agents`, `max_connections`, `max_pairings_per_connection`."""
+    default_plan: Annotated[str, shared("SHOAL_DEFAULT_PLAN")] = "self-hosted"
+    """The plan of accounts of which none is told."""

@@ -1,14 +1,32 @@
 """How everything here is made, top to bottom."""
 
 from pairing.config import Config
+from pairing.connections.domain.plans import Plans
+from pairing.connections.subscribers import PeopleSubscribers
+from pairing.connections.usecases.agents import Agents
+from pairing.connections.usecases.connections import Connections
+from pairing.connections.usecases.keys import AgentKeys
+from pairing.connections.usecases.pairings import AgentPairings
+from pairing.connections.usecases.people import People
+from pairing.connections.usecases.profiles import Profiles
+from pairing.credentials import Credentials
 from pairing.dashboard.jobs import expire_pairings
 from pairing.dashboard.subscribers import DashboardSubscribers
 from pairing.dashboard.usecases import Pairings, Presence
+from shoal.config import ConfigError
 from shoal.copies import Copy
 from shoal.jobs import Job, housekeeping
 from shoal.resources import Component, Resources
 from shoal.subscriptions import Handlers, Subscription
-from shoal_events import AccountDeleted, AgentOffline, AgentOnline
+from shoal_events import (
+    AccountCreated,
+    AccountDeleted,
+    AgentOffline,
+    AgentOnline,
+    UserCreated,
+    UserDeleted,
+    UserUpdated,
+)
 
 
 class Factory:
@@ -16,8 +34,9 @@ class Factory:
 
     def __init__(self, resources: Resources[Config]) -> None:
         self.resources = resources
+        self.plans = _plans(resources.config)
 
-    # use cases
+    # use cases: dashboards and agents
 
     def pairings(self) -> Pairings:
         """Dashboard pairings."""
@@ -32,6 +51,57 @@ class Factory:
         """Which agents are online, as telemetry-ingest tells."""
         return Presence()
 
+    # use cases: agents and agents
+
+    def agents(self) -> Agents:
+        """Registered agents."""
+        return Agents(
+            database=self.resources.database,
+            outbox=self.resources.outbox,
+            pairings=self.agent_pairings(),
+            plans=self.plans,
+            token_ttl=self.resources.config.connect_token_ttl,
+            public_url=self.resources.config.public_url,
+        )
+
+    def agent_keys(self) -> AgentKeys:
+        """What agents come in with."""
+        return AgentKeys(database=self.resources.database)
+
+    def profiles(self) -> Profiles:
+        """What an agent asks first."""
+        return Profiles(database=self.resources.database, plans=self.plans)
+
+    def connections(self) -> Connections:
+        """Accounts that trust each other."""
+        return Connections(
+            database=self.resources.database,
+            outbox=self.resources.outbox,
+            pairings=self.agent_pairings(),
+            plans=self.plans,
+            clock=self.resources.clock,
+            invites_per_hour=self.resources.config.invites_per_hour,
+        )
+
+    def agent_pairings(self) -> AgentPairings:
+        """Agents of two connected accounts."""
+        return AgentPairings(
+            database=self.resources.database,
+            outbox=self.resources.outbox,
+            plans=self.plans,
+            clock=self.resources.clock,
+        )
+
+    def people(self) -> People:
+        """Accounts and users, as the gateway tells."""
+        return People(agents=self.agents(), connections=self.connections())
+
+    # both
+
+    def credentials(self) -> Credentials:
+        """Whose credential something is."""
+        return Credentials(pairings=self.pairings(), agent_keys=self.agent_keys())
+
     # what works beside requests
 
     def components(self) -> list[Component]:
@@ -43,12 +113,32 @@ class Factory:
         }
         presence = Subscription("presence", told)
         accounts = Subscription("accounts", {AccountDeleted: subscribers.on_account_deleted})
+        people = self._people_told()
         resources = self.resources
         return [
             resources.relay(),
             resources.subscriber(presence),
             resources.subscriber(accounts),
+            resources.subscriber(Subscription("people", people)),
             resources.copier(Copy("presence", owner="telemetry-ingest", handlers=told, is_required=False)),
+            resources.copier(Copy("people", owner="gateway", handlers=people, is_required=False)),
             resources.job(Job("expire pairings", resources.config.expiry_interval, expire_pairings(self.pairings))),
             resources.job(housekeeping(resources.database)),
         ]
+
+    def _people_told(self) -> Handlers:
+        subscribers = PeopleSubscribers(self.people())
+        return {
+            AccountCreated: subscribers.on_account_created,
+            AccountDeleted: subscribers.on_account_deleted,
+            UserCreated: subscribers.on_user_told,
+            UserUpdated: subscribers.on_user_told,
+            UserDeleted: subscribers.on_user_deleted,
+        }
+
+
+def _plans(config: Config) -> Plans:
+    try:
+        return Plans.parse(config.plans, default=config.default_plan)
+    except ValueError as error:
+        raise ConfigError([f"PAIRING_PLANS or PAIRING_DEFAULT_PLAN: {error}"]) from error

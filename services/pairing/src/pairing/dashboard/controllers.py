@@ -15,7 +15,6 @@ from pairing.dashboard.schemas import (
     PairingsView,
     PairingView,
     RenamePairing,
-    ResolveCredential,
     TelemetryTokenView,
 )
 from pairing.dashboard.usecases import Pairings
@@ -108,11 +107,6 @@ class InternalController(Controller):
     path = "/internal"
     guards = (require_permitted_service,)
     include_in_schema = False
-
-    @post("/principal", operation_id="resolveCredential", status_code=200)
-    async def resolve(self, data: ResolveCredential, pairings: Pairings) -> Principal:
-        """Tell whose telemetry token this is."""
-        return await pairings.resolve(data.credential)
 
     @get("/export", operation_id="exportPairings")
     async def export(

@@ -157,9 +157,3 @@ class HistoryView(Struct, frozen=True):
     """Answer of `GET /pairing/{id}/history`, oldest first."""
 
     history: list[HistoryEntry]
-
-
-class ResolveCredential(Struct, frozen=True):
-    """Body of `POST /internal/principal`."""
-
-    credential: Credential

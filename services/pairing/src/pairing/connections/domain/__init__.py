@@ -1,0 +1,1 @@
+"""What things are here: frozen values and pure functions."""

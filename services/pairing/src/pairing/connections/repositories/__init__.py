@@ -1,0 +1,1 @@
+"""SQL of this subject, and nothing else."""

@@ -1,0 +1,1 @@
+"""Decisions about agents, connections and agent pairings, each with its transaction."""
