@@ -1,0 +1,77 @@
+"""When to leave an upstream alone, and how often to try again."""
+
+from collections.abc import Callable
+
+from gateway.proxy.errors import CircuitOpenError
+
+
+class Breaker:
+    """Circuit breaker of one upstream.
+
+    Closed, it counts failures in a row (no connection, no answer in time); `threshold` of them open it. Open,
+    everyone is refused at once until `pause` is over; then one request at a time is let through to probe,
+    every failed probe doubles the pause up to `longest`, and the first success closes the breaker. A probe
+    holds its place for one pause only, so one that never reports back blocks nobody.
+    """
+
+    def __init__(
+        self, clock: Callable[[], float], *, threshold: int = 5, pause: float = 1.0, longest: float = 5.0
+    ) -> None:
+        self._clock = clock
+        self._threshold = threshold
+        self._shortest = self._pause = pause
+        self._longest = longest
+        self._failures = 0
+        self._closed_until = 0.0  # meaningful while open: when the next probe may pass
+
+    @property
+    def is_open(self) -> bool:
+        """Whether requests are being refused but for probes."""
+        return self._failures >= self._threshold
+
+    def admit(self) -> None:
+        """Let a request pass.
+
+        Raises:
+            CircuitOpenError: It must not; says when to try again.
+        """
+        if self._failures >= self._threshold:
+            now = self._clock()
+            if now < self._closed_until:
+                raise CircuitOpenError(self._closed_until - now)
+            self._closed_until = now + self._pause
+
+    def succeed(self) -> None:
+        """Note that the upstream answered."""
+        if self._failures:
+            self._failures = 0
+            self._pause = self._shortest
+
+    def fail(self) -> None:
+        """Note that the upstream could not be reached, or did not answer in time."""
+        if self.is_open:
+            self._pause = min(self._pause * 2, self._longest)
+        self._failures += 1
+        if self.is_open:
+            self._closed_until = self._clock() + self._pause
+
+
+class RetryBudget:
+    """Bounds retries to a share of the requests, so that they cannot multiply an outage."""
+
+    def __init__(self, *, share: float = 0.2, reserve: float = 3.0) -> None:
+        self._share = share
+        self._reserve = reserve
+        self._tokens = reserve
+
+    def earn(self) -> None:
+        """Note a request."""
+        if self._tokens < self._reserve:
+            self._tokens += self._share
+
+    def spend(self) -> bool:
+        """Ask for one retry."""
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True

@@ -1,0 +1,107 @@
+"""What the table of routes says, and what it says nothing about."""
+
+import pytest
+
+from gateway.routes import ROUTES, Access, match, safe_path
+
+USER, PUBLIC, ANYONE = Access.USER, Access.PUBLIC, Access.AUTHENTICATED
+
+
+@pytest.mark.parametrize(
+    ("path", "service", "access", "family"),
+    [
+        ("/pairing", "pairing", USER, "clawdnet"),
+        ("/pairing/init", "pairing", USER, "clawdnet"),
+        ("/pairing/confirm", "pairing", PUBLIC, "clawdnet"),
+        ("/pairing/confirm/x", None, None, None),
+        ("/v1/agents", "pairing", ANYONE, "agentdrop"),
+        ("/v1/connections/c/pairings", "pairing", ANYONE, "agentdrop"),
+        ("/v1/pairings/p/confirm", "pairing", ANYONE, "agentdrop"),
+        ("/v1/blocked/b", "pairing", ANYONE, "agentdrop"),
+        ("/v1/api-keys", "gateway", USER, "agentdrop"),
+        ("/telemetry", "telemetry-ingest", PUBLIC, "clawdnet"),
+        ("/telemetry/ingest", "telemetry-ingest", ANYONE, "clawdnet"),
+        ("/telemetry/metrics/agent_1", "metrics-query", USER, "clawdnet"),
+        ("/telemetry/ingested", "metrics-query", USER, "clawdnet"),
+        ("/api/sessions/a/messages", "agent-runtime", USER, "clawft"),
+        ("/api/v2", "agent-runtime", USER, "clawft"),
+        ("/api/auth/token", "gateway", PUBLIC, "clawft"),
+        ("/api/health", "gateway", PUBLIC, "clawft"),
+        ("/ws", "agent-runtime", PUBLIC, "clawft"),
+        ("/ws/canvas", "agent-runtime", PUBLIC, "clawft"),
+        ("/ws/chat/s1", "agent-runtime", PUBLIC, "clawft"),
+        ("/api/v1/instances", "instance-orchestrator", USER, "claworc"),
+        ("/api/v1/instances/7/logs", "instance-orchestrator", USER, "claworc"),
+        ("/api/v1/settings", "instance-orchestrator", USER, "claworc"),
+        ("/api/v1/users/7/instances", "instance-orchestrator", USER, "claworc"),
+        ("/api/v1/instances/7/ssh-status", "ssh-manager", USER, "claworc"),
+        ("/api/v1/instances/7/tunnels", "ssh-manager", USER, "claworc"),
+        ("/api/v1/instances/7/rotate-ssh-key", "ssh-manager", USER, "claworc"),
+        ("/api/v1/instances/7/desktop/websockify", "ssh-manager", USER, "claworc"),
+        ("/api/v1/instances/7/control/", "ssh-manager", USER, "claworc"),
+        ("/api/v1/instances/7/terminal", "ssh-manager", USER, "claworc"),
+        ("/api/v1/instances/7/terminals/3", "ssh-manager", USER, "claworc"),
+        ("/api/v1/instances/ssh-7/logs", "instance-orchestrator", USER, "claworc"),
+        ("/api/v1/ssh-audit-logs/purge", "ssh-manager", USER, "claworc"),
+        ("/api/v1/ssh-metrics", "ssh-manager", USER, "claworc"),
+        ("/api/v1/auth/login", "gateway", PUBLIC, "claworc"),
+        ("/api/v1/users/7", "gateway", USER, "claworc"),
+        ("/api/v1/users/7/instances/8", "gateway", USER, "claworc"),
+        ("/api/v1/accounts", "gateway", USER, "claworc"),
+        ("/health", "gateway", PUBLIC, "claworc"),
+        ("/openapi.json", "gateway", PUBLIC, "claworc"),
+        ("/docs", "gateway", PUBLIC, "claworc"),
+    ],
+)
+def test_every_path_has_its_row(path, service, access, family):
+    route = match(path.encode())
+    if service is None:
+        assert route is None
+    else:
+        assert route is not None
+        assert (route.service, route.access, route.family.name) == (service, access, family)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "", "/", "/internal/principal", "/internal", "/metrics", "/healthz", "/readyz", "/api/v1", "/api/v1/unknown",
+        "/api/health/x", "/pairings", "/pairing2", "/v1", "/v1/unknown", "/ws/other", "/ws/chat", "/ws/chat/a/b",
+        "/wsx", "/apix", "/telemetryx", "/Pairing", "/api/v1/settings/x", "/health/x", "/openapi.jsonx",
+        "/openapi-json",
+    ],
+)  # fmt: skip
+def test_nothing_else_is_routed(path):
+    assert match(path.encode()) is None
+
+
+def test_no_row_leads_inside():
+    inside = ("/internal", "/metrics", "/healthz", "/readyz")
+    assert not [route for route in ROUTES if route.path.startswith(inside)]
+
+
+def test_rows_say_how_they_are_reached():
+    assert match(b"/telemetry").websocket
+    assert not match(b"/telemetry/ingest").websocket
+    assert match(b"/telemetry/ingest").body_limit == 4 * 1024 * 1024
+    assert match(b"/api/v1/instances/7/logs").streaming
+    assert not match(b"/pairing").streaming
+
+
+@pytest.mark.parametrize(
+    "path", [b"/", b"/a", b"/a/", b"/a%20b", b"/%C3%A9", b"/a.b/..c/d..", b"/.well-known", b"/~x", b"/a;b=1", b"/%252e"]
+)
+def test_safe_paths_pass(path):
+    assert safe_path(path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        b"", b"*", b"a", b"http://other/a", b"//a", b"/a//b", b"/a//", b"/.", b"/..", b"/a/./b", b"/a/../b", b"/a/..",
+        b"/%2e", b"/%2E%2e/b", b"/.%2e/b", b"/a/..;/b", b"/a%2fb", b"/a%2Fb", b"/a%5cb", b"/a\\b", b"/a%00", b"/a\x00",
+        b"/a%0d%0ab", b"/a%1fb", b"/a%7f", b"/a b", b"/a\xc3\xa9", b"/a%", b"/a%2", b"/a%zz",
+    ],
+)  # fmt: skip
+def test_paths_that_readers_could_read_differently_do_not(path):
+    assert not safe_path(path)
