@@ -1,8 +1,8 @@
 """Credentials to principals: asked of their owners once, then known for some seconds.
 
-Own kinds are looked up in the database, agents' at pairing. An owner that cannot be reached is 503, never "invalid". What
-is known is forgotten the moment that a revocation is heard; while revocations are not being heard it is known for two
-seconds only.
+Own kinds are looked up in the database, agents' at pairing. An owner that cannot be reached is 503, never "invalid".
+What is known is forgotten the moment that a revocation is heard; while revocations are not being heard it is known
+for two seconds only.
 """
 
 import asyncio

@@ -50,27 +50,34 @@ class Callers:
         """
         is_own = visit.route.service == GATEWAY
         explicit = self._explicit(visit)
-        if explicit is not None:
-            known = await self._ask(visit, explicit)
-            if known is not None:
-                return known
-            if is_own or not explicit.startswith(_TOKEN):  # the web chat keeps its token beyond its end
-                if visit.route.access is Access.PUBLIC and not visit.is_socket:
-                    return self._authentication.nobody
-                raise UnauthorizedError
-        if explicit is None and is_own and visit.is_unsafe:
-            self._origins.check_request(visit.headers)
-        return await self._by_cookie(visit)
+        if explicit is None:
+            if is_own and visit.is_unsafe:
+                self._origins.check_request(visit.headers)
+            return await self._by_cookie(visit) or self._authentication.nobody
+        known = await self._ask(visit, explicit)
+        if known is None and explicit.startswith(_TOKEN) and not is_own:
+            known = await self._by_cookie(visit)  # the web chat's page keeps its token beyond the token's end
+        elif known is not None and explicit.startswith(_TOKEN):
+            self._keep_token(visit, explicit)
+        if known is not None:
+            return known
+        if visit.route.access is Access.PUBLIC and not visit.is_socket:
+            return self._authentication.nobody
+        raise UnauthorizedError
 
-    async def _by_cookie(self, visit: Visit) -> Known:
+    def _keep_token(self, visit: Visit, secret: bytes) -> None:
+        """Give the web chat's page its cookie again if it lost it: its sockets have nothing else."""
+        if not visit.is_socket and _cookie(visit.headers.get(b"cookie", b""), self._token) != secret:
+            visit.token_to_keep = secret
+
+    async def _by_cookie(self, visit: Visit) -> Known | None:
         cookies = visit.headers.get(b"cookie")
         if cookies is None:
-            return self._authentication.nobody
+            return None
         for name in (self._session, self._token):
             secret = _cookie(cookies, name)
             if not secret:
                 continue
-            visit.is_by_cookie = True
             if visit.is_socket:
                 self._origins.check_socket(visit.headers)
             known = await self._ask(visit, secret)
@@ -78,7 +85,7 @@ class Callers:
                 if visit.is_unsafe:
                     self._origins.check_request(visit.headers)
                 return known
-        return self._authentication.nobody
+        return None
 
     async def _ask(self, visit: Visit, secret: bytes) -> Known | None:
         known = self._authentication.recall(secret)
@@ -92,14 +99,7 @@ class Callers:
         header = visit.headers.get(b"authorization")
         if header is not None:
             scheme, _, secret = header.partition(b" ")
-            secret = secret.strip() if scheme.lower() == b"bearer" else b""
-            if (
-                secret.startswith(_TOKEN)
-                and not visit.is_socket
-                and self._token not in visit.headers.get(b"cookie", b"")
-            ):
-                visit.token_to_keep = secret
-            return secret
+            return secret.strip() if scheme.lower() == b"bearer" else b""
         if visit.is_socket:
             offered: list[str] = visit.scope["subprotocols"]
             if "bearer" in offered[:-1]:

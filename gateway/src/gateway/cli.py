@@ -1,7 +1,8 @@
 """`shoal account` and `shoal user`: what an operator does to the database itself, with nobody signed in.
 
-The database is `GATEWAY_DATABASE_URL`, else `SHOAL_DATABASE_URL`, else that of the suite whose state is in `--state`. Passwords are
-asked for, or read from `SHOAL_ADMIN_PASSWORD` or a pipe; never from the command line, where others could see them.
+The database is `GATEWAY_DATABASE_URL`, else `SHOAL_DATABASE_URL`, else that of the suite whose state is in `--state`.
+Passwords are asked for, or read from `SHOAL_ADMIN_PASSWORD` or a pipe; never from the command line, where others
+could see them.
 """
 
 import asyncio
@@ -25,7 +26,7 @@ from shoal.clock import to_rfc3339
 from shoal.config import ConfigError, load
 from shoal.database import Database
 from shoal.errors import AppError
-from shoal.identity import Role
+from shoal.identity import Role, new_key_pair
 from shoal.outbox import Outbox
 from shoal.telemetry import Tracing
 
@@ -48,7 +49,9 @@ def add_account(
     """Make an account and its first admin; asks for the admin's password."""
     checked = _valid(CreateAdmin, username=admin, password=_password(), email=email)
     opened = _run(state, lambda on: on.accounts.add(NewAccount(name=name, admin=checked.to_domain())))
-    Console().print(f"account {opened.account.name} ({opened.account.id}), admin {opened.admin.username}", highlight=False)
+    Console().print(
+        f"account {opened.account.name} ({opened.account.id}), admin {opened.admin.username}", highlight=False
+    )
 
 
 @account.command("list")
@@ -63,7 +66,9 @@ def list_accounts(state: State = STATE) -> None:
 @user.command("add")
 def add_user(
     username: Annotated[str, typer.Argument(help="The name to sign in with.")],
-    account_id: Annotated[str | None, typer.Option("--account", help="The account; needed when there are several.")] = None,
+    account_id: Annotated[
+        str | None, typer.Option("--account", help="The account; needed when there are several.")
+    ] = None,
     role: Annotated[Role, typer.Option(help="What the user may do in the account.")] = Role.USER,
     email: Annotated[str | None, typer.Option(help="The e-mail address.")] = None,
     state: State = STATE,
@@ -99,7 +104,9 @@ def print_link(
 ) -> None:
     """Print a link that signs a user in, once, within ten minutes."""
     environment = _environment(state)
-    url = public_url or environment.get("GATEWAY_PUBLIC_URL") or environment.get("SHOAL_PUBLIC_URL") or Config.public_url
+    url = (
+        public_url or environment.get("GATEWAY_PUBLIC_URL") or environment.get("SHOAL_PUBLIC_URL") or Config.public_url
+    )
     Console().print(_run(state, lambda on: _link(on, username, url)), highlight=False, soft_wrap=True)
 
 
@@ -158,7 +165,12 @@ def _run(state: Path, act: Callable[[Subjects], Awaitable[T]]) -> T:
 
 async def _on_database(environment: Mapping[str, str], act: Callable[[Subjects], Awaitable[T]]) -> T:
     """Do something to the database; facts wait in the outbox until the gateway runs."""
-    unused = {"GATEWAY_NATS_URL": "", "GATEWAY_IDENTITY_KEY": "", "GATEWAY_IDENTITY_KEYS": "{}"}
+    private_key, _ = new_key_pair()
+    unused = {
+        "GATEWAY_NATS_URL": "nats://127.0.0.1:1",
+        "GATEWAY_IDENTITY_KEY": private_key,
+        "GATEWAY_IDENTITY_KEYS": "{}",
+    }
     config = load(Config, "GATEWAY", unused | dict(environment))
     database = Database(config.database_url.reveal(), schema="gateway", pool_size=2)
     try:

@@ -1,7 +1,7 @@
 """HTTP/1.1 as the edge speaks it: uvicorn's httptools protocol with everything bounded.
 
-httptools refuses ambiguous framing; what it lets through is refused here: heads that are too large, have too many headers,
-take too long, lack a Host or have two, or name another origin in the request line.
+httptools refuses ambiguous framing; what it lets through is refused here: heads that are too large, have too many
+headers, take too long, lack a Host or have two, or name another origin in the request line.
 """
 
 import asyncio
@@ -57,6 +57,8 @@ class EdgeProtocol(HttpToolsProtocol):
         """Begin a head."""
         super().on_message_begin()
         self._head_bytes = self._hosts = 0
+        if self._timer is None:
+            self._wait_for_head()
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the request line."""

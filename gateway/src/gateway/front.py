@@ -1,9 +1,9 @@
 """The front door: raw ASGI around everything, for every request costs what happens here.
 
-The way in: a safe path, a row of the route table, the caller's address, the credential, the row's access rule, the rate limit;
-then this service's own application, or the proxy. What probes, scrapers and other services ask for (`/healthz`, `/metrics`,
-`/internal/*` …) has no row; it is answered behind the same door as at every service, and only to callers on the machine or
-a private network who come directly.
+The way in: a safe path, a row of the route table, the caller's address, the credential, the row's access rule, the
+rate limit; then this service's own application, or the proxy. What probes, scrapers and other services ask for
+(`/healthz`, `/metrics`, `/internal/*` …) has no row; it is answered behind the same door as at every service, and
+only to callers on the machine or a private network who come directly.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from gateway.forwarding import Forwarding
 from gateway.ledger import Ledger
 from gateway.rate_limits import RateLimit
 from gateway.refusals import Headers, Refusals
-from gateway.routes import match, safe_path
+from gateway.routes import Route, match, safe_path
 from gateway.visit import RequestIds, Visit
 from shoal.errors import AppError, BadRequestError, MethodNotAllowedError, NotFoundError
 from shoal.http.asgi import ASGIApp, Message, Receive, Scope, Send
@@ -77,8 +77,7 @@ class Front:
             return
         visit = Visit(scope, self._ids)
         visit.scope[REQUEST_ID] = visit.request_id.decode()
-        path = visit.scope.get("raw_path") or b""
-        route = match(path) if safe_path(path) else None
+        route = match(visit.path) if safe_path(visit.path) else None
         if route is None and _is_inner(visit):
             await self._door(scope, receive, send)
             return
@@ -94,10 +93,7 @@ class Front:
 
         try:
             self._callers.locate(visit)
-            if route is None:
-                raise NotFoundError("There is nothing at this path.") if safe_path(path) else UnsafePathError
-            visit.route = route
-            await self._enter(visit, receive, send_noted, added)
+            await self._enter(visit, route, receive, send_noted, added)
         except AppError as error:
             await self._refusals.send(visit.scope, receive, send_noted, error, added=added)
         except Exception as error:
@@ -109,8 +105,10 @@ class Front:
             self._sockets.dec(visit.is_socket)
             self._ledger.note(visit, "unmatched" if route is None else route.path)
 
-    async def _enter(self, visit: Visit, receive: Receive, send: Send, added: Headers) -> None:
-        route = visit.route
+    async def _enter(self, visit: Visit, route: Route | None, receive: Receive, send: Send, added: Headers) -> None:
+        if route is None:
+            raise NotFoundError("There is nothing at this path.") if safe_path(visit.path) else UnsafePathError
+        visit.route = route
         if visit.method not in METHODS:
             raise MethodNotAllowedError
         if visit.is_socket and not route.websocket:

@@ -1,4 +1,4 @@
-"""What is written down of every request: one metric, and one line of the log unless it went well and such lines are off."""
+"""What is written down of every request: a metric, and a line of the log (of those that went well, if wanted)."""
 
 import time
 from typing import Any

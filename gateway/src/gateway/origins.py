@@ -1,8 +1,8 @@
 """Whether a page may act with the cookies of a user who is looking at it.
 
-An unsafe request that a cookie vouches for (or that sets one) needs a browser's word that the page is ours
-(`Sec-Fetch-Site: same-origin`), or an exact `Origin`, or, where no browser speaks, a body that no form can send. A socket that
-a cookie vouches for needs an exact `Origin`, for browsers open those across sites without asking.
+An unsafe request that a cookie vouches for (or that sets one) needs a browser's word that the page is ours (`Sec-
+Fetch-Site: same-origin`), or an exact `Origin`, or, where no browser speaks, a body that no form can send. A socket
+that a cookie vouches for needs an exact `Origin`, for browsers open those across sites without asking.
 """
 
 import re

@@ -1,7 +1,7 @@
 """How many requests somebody may make.
 
-A token bucket per caller in this process's memory: it fills at the rate and holds two seconds' worth. N replicas therefore
-let up to N times the rate through; docs/http.md says so.
+A token bucket per caller in this process's memory: it fills at the rate and holds two seconds' worth. N replicas
+therefore let up to N times the rate through; docs/http.md says so.
 """
 
 import time

@@ -1,7 +1,7 @@
 """Revocations: whatever ends a credential is heard here, in every replica, and acted upon at once.
 
-An ordered consumer from now on, no history: whenever it begins anew, everything known is forgotten and everything open is
-looked at again, so nothing that happened in between matters.
+An ordered consumer from now on, no history: whenever it begins anew, everything known is forgotten and everything
+open is looked at again, so nothing that happened in between matters.
 """
 
 import asyncio
@@ -67,8 +67,8 @@ class Revocations:
 
     async def run(self) -> None:
         """Hear for ever; returns when the connection was lost, to begin anew."""
-        while self._bus.problem() is not None:
-            await asyncio.sleep(0.1)
+        if self._bus.problem() is not None:  # it is made again in half a second
+            return
         client = self._bus.client
         subscription = await client.jetstream().subscribe(
             "",

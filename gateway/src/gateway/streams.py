@@ -1,7 +1,7 @@
 """What stays open: sockets and streamed answers, cut off when the credential that opened them is revoked.
 
-The service behind a socket is told of the revocation too and closes it in its contract's own words; what is still open
-after `GRACE_S` is cut here.
+The service behind a socket is told of the revocation too and closes it in its contract's own words; what is still
+open after `GRACE_S` is cut here.
 """
 
 import asyncio

@@ -31,7 +31,7 @@ class Visit:
     """What every step on the way in reads and writes; slots, since there is one per request."""
 
     __slots__ = (
-        "headers", "is_by_cookie", "is_socket", "known", "method", "request_id", "route", "scope", "source", "started",
+        "headers", "is_socket", "known", "method", "path", "request_id", "route", "scope", "source", "started",
         "status", "subprotocols", "token_to_keep",
     )  # fmt: skip
 
@@ -44,10 +44,11 @@ class Visit:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         given = self.headers.get(b"x-request-id")
         self.request_id = given if given is not None and _REQUEST_ID(given) else ids.next()
+        self.path: bytes = scope.get("raw_path") or b""
+        """As it stood in the request line."""
         self.is_socket = scope["type"] == "websocket"
         self.method: str = "WS" if self.is_socket else self.scope["method"]
         self.source = ""
-        self.is_by_cookie = False
         self.status = 0
         self.subprotocols: list[str] | None = None
         """What a socket's caller offers besides a credential; None when it offered none."""

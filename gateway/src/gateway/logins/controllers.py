@@ -1,5 +1,6 @@
 """HTTP: signing in and out, and the web chat's token."""
 
+from types import MappingProxyType
 from typing import Any
 
 from litestar import Controller, Request, Response, delete, get, post
@@ -23,13 +24,15 @@ from gateway.logins.usecases import Logins, PasswordChanges
 from shoal.http.auth import require_admin, require_session, require_user
 from shoal.identity import Principal
 
+_NOT_KEPT = MappingProxyType({"cache-control": "no-store"})
+
 
 class AuthController(Controller):
     """How a browser signs in, who it is then, and how it signs out."""
 
     path = "/api/v1/auth"
     tags = ("auth",)
-    response_headers = {"cache-control": "no-store"}
+    response_headers = _NOT_KEPT
 
     @get("/setup-required", operation_id="isSetupRequired", summary="Whether there is no account yet")
     async def is_setup_required(self, accounts: Accounts) -> SetupRequired:
@@ -132,7 +135,7 @@ class TokenController(Controller):
 
     path = "/api/auth"
     tags = ("auth",)
-    response_headers = {"cache-control": "no-store"}
+    response_headers = _NOT_KEPT
 
     @post(
         "/token",

@@ -1,6 +1,7 @@
 """The two cookies: a browser's login, and the web chat's token.
 
-Both are out of reach of scripts. Over TLS their names begin with `__Host-`, so no other host of the domain can set them.
+Both are out of reach of scripts. Over TLS their names begin with `__Host-`, so no other host of the domain can set
+them.
 """
 
 from collections.abc import Mapping

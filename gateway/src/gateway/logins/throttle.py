@@ -1,9 +1,9 @@
 """How often somebody may guess.
 
-Attempts are counted before the password is looked at, so guesses made at once are all counted, and while a door is closed
-no password is looked at. Two doors: one per username, which never closes for longer than half a minute and stands open
-for addresses that the user signed in from lately, so a stranger cannot lock anybody out; and one per address, which closes
-for up to a quarter of an hour.
+Attempts are counted before the password is looked at, so guesses made at once are all counted, and while a door is
+closed no password is looked at. Two doors: one per username, which never closes for longer than half a minute and
+stands open for addresses that the user signed in from lately, so a stranger cannot lock anybody out; and one per
+address, which closes for up to a quarter of an hour.
 """
 
 import ipaddress

@@ -22,7 +22,15 @@ from shoal_events import LoginEnded
 class Logins:
     """Sign in, stay signed in, sign out."""
 
-    def __init__(self, *, database: Database, outbox: Outbox, throttle: Throttle, terms: Mapping[Kind, Terms], link_ttl: timedelta) -> None:  # fmt: skip
+    def __init__(
+        self,
+        *,
+        database: Database,
+        outbox: Outbox,
+        throttle: Throttle,
+        terms: Mapping[Kind, Terms],
+        link_ttl: timedelta,
+    ) -> None:
         self._database = database
         self._outbox = outbox
         self._throttle = throttle
