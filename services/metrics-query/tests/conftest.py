@@ -12,7 +12,7 @@ from shoal.clock import SystemClock
 from shoal.database import Database
 from shoal.service import installed
 from shoal.testing.servers import TestDatabases
-from shoal.testing.suite import ServiceUnderTest, Suite
+from shoal.testing.suite import ServiceUnderTest, Suite, eventually, user
 from shoal_events import PairingConfirmed
 
 
@@ -44,10 +44,11 @@ async def rollups(database: Database) -> Rollups:
 
 @pytest_asyncio.fixture
 async def metrics(suite: Suite) -> ServiceUnderTest:
-    """The service, with an agent `agent_1` of `acct_1`."""
-    suite.announce("pairing")
-    await suite.start("pairing")
-    service = await suite.start("metrics-query", METRICS_QUERY_ROLLUP_EVERY="200ms", METRICS_QUERY_ROLLUP_AFTER="500ms")
+    """The service, with an agent `agent_1` of `acct_1`; pairing, which would complete the copy, does not run."""
+    quickly = {"METRICS_QUERY_ROLLUP_EVERY": "200ms", "METRICS_QUERY_ROLLUP_AFTER": "500ms"}
+    service = await suite.start("metrics-query", until_ready=False, **quickly)
+    bus = service.running.resources.bus
+    await eventually(lambda: bus.problem() is None, bus.problem)
     confirmed = PairingConfirmed(
         pairing_id="pair_1",
         account_id="acct_1",
@@ -59,4 +60,10 @@ async def metrics(suite: Suite) -> ServiceUnderTest:
         version=2,
     )
     await suite.publish(confirmed, event_id=str(uuid4()))
+    client = service.client(user("acct_1"))
+
+    async def knows_the_agent() -> bool:
+        return (await client.get("/telemetry/metrics/agent_1")).status_code == 200
+
+    await eventually(knows_the_agent)
     return service

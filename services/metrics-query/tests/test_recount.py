@@ -86,18 +86,20 @@ def gains_of(minutes: dict, who: str, rolling: str, counter: str) -> list[Gain]:
         if v is None and c is None:
             continue
         held = sum(
-            g - g * min(r, max(0, t - 3600 - (b - r))) // r
-            for b, r, g in gains
+            g - g * min(back, max(0, t - 3600 - (b - back))) // back
+            for b, back, g in gains
             if b > t - 3600 and (f is None or b > f)
         )
         restarted = (u is not None and u_before is not None and u < u_before) or (
             c is not None and c_before is not None and c < c_before
         )
         young = u is not None and u < 3600
+        r = 3600 if p is None else min(3600, t - p)
         if c is not None and c_before is not None and not restarted:
             gain = c - c_before
         elif c is not None and (restarted or (young and p is None)):
             gain = min(c, v) if young and v is not None else c
+            r = max(1, min(r, u)) if u is not None else r
         elif v is not None:
             if restarted and 2 * v < held:
                 f, held = p, 0
@@ -105,7 +107,7 @@ def gains_of(minutes: dict, who: str, rolling: str, counter: str) -> list[Gain]:
         else:
             gain = 0
         if gain:
-            gains.append((t, 3600 if p is None else min(3600, t - p), gain))
+            gains.append((t, r, gain))
         p, c_before, u_before = t, c, u if u is not None else u_before
     return gains
 

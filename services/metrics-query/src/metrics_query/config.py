@@ -14,7 +14,7 @@ class Config(ServiceConfig, frozen=True, kw_only=True):
     """How long hours are kept; days are kept for ever."""
     rollup_every: timedelta = timedelta(seconds=5)
     """How often changed hours are looked for."""
-    rollup_after: timedelta = timedelta(seconds=30)
+    rollup_after: timedelta = timedelta(minutes=1)
     """How long changes of an hour are gathered before it is rolled up; questions do not wait for that."""
     batches_at_once: int = 64
     """How many waiting batches are counted in one transaction."""

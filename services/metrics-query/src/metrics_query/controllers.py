@@ -33,7 +33,7 @@ class TelemetryController(Controller):
         "/metrics/{agent_id:str}",
         operation_id="getMetrics",
         summary="Chart an agent",
-        responses={200: ResponseSpec(MetricsView, description="The metrics asked for")},
+        responses={200: ResponseSpec(MetricsView, description="The metrics asked for", generate_examples=False)},
     )
     async def metrics(
         self,

@@ -26,7 +26,8 @@ from shoal_events import (
 )
 
 CONSUMER = "metrics_query-samples"
-ACK_WAIT_S = 30
+ACK_WAIT_S = 5
+"""After which a batch whose counting process died goes to another; counting one twice at a time is harmless."""
 
 
 class AgentSubscribers:

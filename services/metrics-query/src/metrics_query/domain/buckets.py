@@ -23,9 +23,6 @@ class Counts(Struct, frozen=True):
     revenue: int = 0
 
 
-NO_COUNTS = Counts()
-
-
 class Bucket(Struct, frozen=True, kw_only=True):
     """What one agent did; `measured` tells how many of the response times were measured one by one."""
 
@@ -88,24 +85,12 @@ def minute_buckets(minutes: Mapping[int, Minute], ledger: Ledger) -> dict[int, B
     }
 
 
-def minute_counts(hour: int, ledger: Ledger, after: Ledger) -> dict[int, Counts]:
-    """Tell the increments of each minute of an hour that has any, by its own and the next hour's updates."""
-    messages = attributed(hour, ledger.messages, after.messages)
-    errors = attributed(hour, ledger.errors, after.errors)
-    revenue = attributed(hour, ledger.revenue, after.revenue)
-    return {
-        minute: Counts(messages.get(minute, 0), errors.get(minute, 0), revenue.get(minute, 0))
-        for minute in sorted(messages.keys() | errors.keys() | revenue.keys())
-    }
-
-
 def hour_counts(hour: int, ledger: Ledger, after: Ledger) -> Counts:
-    """Tell the increments of an hour."""
-    counts = minute_counts(hour, ledger, after).values()
+    """Tell the increments of an hour, by its own and the next hour's updates."""
     return Counts(
-        sum(each.messages for each in counts),
-        sum(each.errors for each in counts),
-        sum(each.revenue for each in counts),
+        sum(attributed(hour, ledger.messages, after.messages).values()),
+        sum(attributed(hour, ledger.errors, after.errors).values()),
+        sum(attributed(hour, ledger.revenue, after.revenue).values()),
     )
 
 

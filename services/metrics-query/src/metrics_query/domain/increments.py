@@ -26,8 +26,9 @@ one reading, the last of that minute.
      that the next updates pay off, since the window keeps what was gained too much until it leaves.
    - otherwise 0.
 6. *Reach.* The gain belongs to the time since the last update, an hour at most: `r = min(3600, t - p)`,
-   and 3600 on the first update. Of that, what lies up to a moment `y` gets `floor(g (y - t + r) / r)`, and
-   a minute the difference between its end and its start.
+   and 3600 on the first update; where it is what a counter gained since a start (`c` or `min(c, v)`) and `u` is
+   known, `r` is no more than `u`, and 1 at least. Of that, what lies up to a moment `y` gets `floor(g (y - t + r) /
+   r)`, and a minute the difference between its end and its start.
 7. *Substitutes*, chosen hour by hour. In an hour without any update of errors, its error frames are the
    errors: each minute that has any gains them at its end with a reach of 60, and then `p` is the end of the
    hour. In an hour without any update of revenue, the revenue of its skills is the revenue: each minute to
@@ -116,10 +117,12 @@ def follow(hour: int, updates: Iterable[Update], before: Track, *, is_next: bool
     window = _Window(hour, before.steps if is_next else (), before.floor)
     state, steps = before.without_steps(), []
     for update in updates:
-        gain, floor = _gain(update, state, window.held(update.at))
+        gain, floor, is_since_start = _gain(update, state, window.held(update.at))
         if floor != state.floor:
             window.forget()
         reach = HOUR if state.last is None else min(HOUR, update.at - state.last)
+        if is_since_start and update.uptime is not None:
+            reach = max(1, min(reach, update.uptime))
         uptime = state.uptime if update.uptime is None else update.uptime
         state = Track(last=update.at, floor=floor, total=update.total, uptime=uptime)
         if gain:
@@ -128,19 +131,20 @@ def follow(hour: int, updates: Iterable[Update], before: Track, *, is_next: bool
     return Track(tuple(steps), state.last, state.floor, state.total, state.uptime)
 
 
-def _gain(update: Update, state: Track, held: int) -> tuple[int, int | None]:
-    """Apply rules 4 and 5; returns the gain and the floor."""
+def _gain(update: Update, state: Track, held: int) -> tuple[int, int | None, bool]:
+    """Apply rules 4 and 5; returns the gain, the floor, and whether it is what a counter gained since a start."""
     rolling, total = update.rolling, update.total
     has_restarted = _fell(update.uptime, state.uptime) or _fell(total, state.total)
     if total is not None and state.total is not None and not has_restarted:
-        return total - state.total, state.floor
+        return total - state.total, state.floor, False
     if total is not None and (has_restarted or (update.is_young and state.last is None)):
-        return min(total, rolling) if update.is_young and rolling is not None else total, state.floor
+        gain = min(total, rolling) if update.is_young and rolling is not None else total
+        return gain, state.floor, True
     if rolling is None:
-        return 0, state.floor
+        return 0, state.floor, False
     if has_restarted and 2 * rolling < held:
-        return rolling, state.last
-    return max(0, rolling - held), state.floor
+        return rolling, state.last, False
+    return max(0, rolling - held), state.floor, False
 
 
 def _fell(now: int | None, then: int | None) -> bool:

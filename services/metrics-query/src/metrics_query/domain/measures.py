@@ -17,14 +17,14 @@ def count(value: float | None) -> int | None:
     """Read a count; None when it is absent, negative or no number."""
     if value is None or not math.isfinite(value) or value < 0:
         return None
-    return min(round(value), MOST_COUNT)
+    return round(min(value, MOST_COUNT))
 
 
 def thousandths(value: float | None) -> int | None:
     """Read a gauge; None when it is absent, negative or no number."""
     if value is None or not math.isfinite(value) or value < 0:
         return None
-    return min(round(value * 1000), MOST_GAUGE * 1000)
+    return round(min(value, MOST_GAUGE) * 1000)
 
 
 def micros(text: str | None) -> int | None:

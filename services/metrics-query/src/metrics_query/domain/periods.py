@@ -64,6 +64,10 @@ class Window(Struct, frozen=True):
     step: int
     grain: Grain
 
+    def within(self, start: int, end: int) -> "Window":
+        """Leave out what lies before a minute, and from another on; both lie between two points or outside."""
+        return Window(max(self.start, start), min(self.end, end), self.step, self.grain)
+
     def start_of(self, minute: int) -> int:
         """Tell the start of the point that a minute belongs to."""
         return minute - minute % self.step

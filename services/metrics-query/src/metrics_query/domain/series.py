@@ -1,11 +1,13 @@
 """What is charted, and what a stretch of time comes to."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 
 from msgspec import Struct
 
-from metrics_query.domain.buckets import Bucket, Counts, together
+from metrics_query.domain.buckets import NOTHING, Bucket, together
+from metrics_query.domain.increments import Track
+from metrics_query.domain.ledgers import MINUTES, NO_LEDGER, Ledger, attributed
 from metrics_query.domain.measures import money, number
 from metrics_query.domain.periods import Window
 
@@ -110,12 +112,26 @@ def points(window: Window, buckets: Mapping[int, Bucket]) -> dict[int, Bucket]:
     return {start: together(parts) for start, parts in grouped.items()}
 
 
-def counted_points(window: Window, counts: Mapping[int, Counts]) -> dict[int, Bucket]:
-    """Add up minutes' increments by the point of a window that they belong to."""
-    sums: dict[int, tuple[int, int, int]] = {}
-    for minute, each in counts.items():
-        if window.start <= minute < window.end:
-            start = window.start_of(minute)
-            messages, errors, revenue = sums.get(start, (0, 0, 0))
-            sums[start] = messages + each.messages, errors + each.errors, revenue + each.revenue
-    return {start: Bucket(messages=m, errors=e, revenue=r) for start, (m, e, r) in sorted(sums.items())}
+def filled(window: Window, rows: Mapping[int, Bucket], *, since: int) -> list[tuple[int, Bucket]]:
+    """List the points of a counted metric: from a minute on all of them, before that those that there are."""
+    known = min([since, *rows])
+    return [(start, rows.get(start, NOTHING)) for start in window.starts(since=known)]
+
+
+def counted(metric: Metric, window: Window, ledgers: Mapping[int, Ledger]) -> dict[int, Bucket]:
+    """Make buckets of a window's minutes that hold the increments of one metric."""
+    track_of, bucket_of = _COUNTED[metric]
+    return {
+        minute: bucket_of(increment)
+        for hour in range(window.start // MINUTES, -(-window.end // MINUTES))
+        for minute, increment in attributed(
+            hour, track_of(ledgers.get(hour, NO_LEDGER)), track_of(ledgers.get(hour + 1, NO_LEDGER))
+        ).items()
+    }
+
+
+_COUNTED: Mapping[Metric, tuple[Callable[[Ledger], Track], Callable[[int], Bucket]]] = {
+    Metric.MESSAGES: (lambda ledger: ledger.messages, lambda increment: Bucket(messages=increment)),
+    Metric.ERRORS: (lambda ledger: ledger.errors, lambda increment: Bucket(errors=increment)),
+    Metric.REVENUE: (lambda ledger: ledger.revenue, lambda increment: Bucket(revenue=increment)),
+}

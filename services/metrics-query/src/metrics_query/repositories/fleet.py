@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 
 from msgspec import Struct
 
@@ -34,8 +35,7 @@ class FleetRepository:
         """Sum up a window for each source."""
         records = await self._tx.connection.fetch(
             """
-            select source, sum(messages)::bigint, sum(errors)::bigint, sum(revenue)::bigint,
-                   sum(latency_n)::bigint, sum(latency_sum), sum(measured)::bigint
+            select source, sum(messages), sum(errors), sum(revenue), sum(latency_n), sum(latency_sum), sum(measured)
               from bucket
              where grain = $1 and source = any($2) and start >= $3 and start < $4
              group by source
@@ -51,8 +51,7 @@ class FleetRepository:
         """Sum up the sources for each row's start in a window."""
         records = await self._tx.connection.fetch(
             """
-            select start, sum(messages)::bigint, sum(errors)::bigint, sum(revenue)::bigint,
-                   sum(latency_n)::bigint, sum(latency_sum), sum(measured)::bigint
+            select start, sum(messages), sum(errors), sum(revenue), sum(latency_n), sum(latency_sum), sum(measured)
               from bucket
              where grain = $1 and source = any($2) and start >= $3 and start < $4
              group by start
@@ -96,5 +95,6 @@ class FleetRepository:
         )
 
 
-def _totals(messages: int, errors: int, revenue: int, n: int, latency: int, measured: int) -> Totals:
-    return Totals(messages=messages, errors=errors, revenue=revenue, n=n, latency=int(latency), measured=measured)
+def _totals(*sums: Decimal) -> Totals:
+    messages, errors, revenue, n, latency, measured = map(int, sums)
+    return Totals(messages=messages, errors=errors, revenue=revenue, n=n, latency=latency, measured=measured)

@@ -77,11 +77,11 @@ class SeriesRepository:
         )
         return {to_minute(record[0]): Minute(cpu=to_gauge(*record[1:])) for record in map(tuple, records)}
 
-    async def hour_latencies(self, source: int, start: int, end: int) -> dict[int, Totals]:
-        """Read the sums of response times of hours, by the minute they start with."""
+    async def hours(self, source: int, start: int, end: int) -> dict[int, Totals]:
+        """Read the sums of hours, by the minute they start with."""
         records = await self._tx.connection.fetch(
             """
-            select start, latency_n, latency_sum, measured
+            select start, messages, errors, revenue, latency_n, latency_sum, measured
               from bucket
              where grain = 'hour' and source = $1 and start >= $2 and start < $3
             """,
@@ -90,7 +90,8 @@ class SeriesRepository:
             from_minute(end),
         )
         return {
-            to_minute(start): Totals(n=n, latency=latency, measured=measured) for start, n, latency, measured in records
+            to_minute(start): Totals(messages=m, errors=e, revenue=r, n=n, latency=latency, measured=measured)
+            for start, m, e, r, n, latency, measured in records
         }
 
     async def reported_messages_24h(self, source: int, *, since: int) -> int | None:

@@ -13,7 +13,8 @@ from metrics_query.domain.measures import MICROS
 from metrics_query.repositories.fleet import Present
 from metrics_query.usecases.fleet import AgentState
 
-MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+MEDIA_TYPE = "text/plain; version=0.0.4"
+"""To which the framework adds the charset."""
 MEGABYTE = 10**6
 
 _SAID: tuple[tuple[str, str, Callable[[Present], float | None]], ...] = (

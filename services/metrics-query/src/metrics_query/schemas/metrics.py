@@ -15,7 +15,8 @@ from metrics_query.repositories.moments import from_minute
 from metrics_query.usecases.history import Answer
 from shoal.errors import FieldProblem
 
-Number = int | float
+Number = float
+"""A JSON number; written without a fraction when it is whole."""
 
 
 class CountPoint(Struct, frozen=True):

@@ -1,13 +1,14 @@
 """Charts: the points of a window, metric by metric."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
-from metrics_query.domain.buckets import NOTHING, Bucket, Counts, minute_buckets, minute_counts
+from metrics_query.domain.buckets import Bucket, minute_buckets
 from metrics_query.domain.ledgers import NO_LEDGER, Ledger
 from metrics_query.domain.minutes import Minute
 from metrics_query.domain.periods import DAY, HOUR, Window
-from metrics_query.domain.series import Metric, Totals, counted_points, points
+from metrics_query.domain.series import Metric, Totals, counted, filled, points
 from metrics_query.repositories.ledgers import LedgerRepository
 from metrics_query.repositories.series import SeriesRepository
 from metrics_query.usecases.recounts import Recount
@@ -36,16 +37,16 @@ class CoarseChart:
     def __init__(self, window: Window, rows: Mapping[int, Bucket], *, since: int) -> None:
         self._window = window
         self._rows = rows
-        self._since = min([since, *rows])
+        self._since = since
         self.totals = Totals.of(rows.values())
 
     async def points(self, metric: Metric) -> AsyncIterator[Points]:
         """Read the points of a metric."""
-        yield _filled(self._window, self._rows, since=self._since) if metric.is_counted else list(self._rows.items())
+        yield filled(self._window, self._rows, since=self._since) if metric.is_counted else list(self._rows.items())
 
 
 class FineChart:
-    """Points of minutes: increments from the ledgers, in memory; the rest from minute rows, a day at a time."""
+    """Points of minutes, made a day at a time: increments of the ledgers, the rest of minute rows."""
 
     def __init__(
         self,
@@ -55,15 +56,13 @@ class FineChart:
         ledgers: Mapping[int, Ledger],
         *,
         since: int,
-        counts: Mapping[int, Counts],
         totals: Totals,
     ) -> None:
         self._database = database
         self._source = source
         self._window = window
         self._ledgers = ledgers
-        self._counted = counted_points(window, counts)
-        self._since = min([since, *self._counted])
+        self._since = since
         self.totals = totals
 
     @classmethod
@@ -73,42 +72,27 @@ class FineChart:
         """Read what charts of minutes need in advance: ledgers, and the sums of the window."""
         first, end = window.start // HOUR, -(-window.end // HOUR)
         ledgers = await LedgerRepository(tx).between(source, first, end + 1) | changed.ledgers
-        counts: dict[int, Counts] = {}
-        for hour in range(first, end):
-            counts |= minute_counts(hour, ledgers.get(hour, NO_LEDGER), ledgers.get(hour + 1, NO_LEDGER))
-        within = [each for minute, each in counts.items() if window.start <= minute < window.end]
-        n, latency, measured = await _latency(tx, source, window, ledgers, changed)
-        totals = Totals(
-            messages=sum(each.messages for each in within),
-            errors=sum(each.errors for each in within),
-            revenue=sum(each.revenue for each in within),
-            n=n,
-            latency=latency,
-            measured=measured,
-        )
-        return cls(database, source, window, ledgers, since=since, counts=counts, totals=totals)
+        totals = await _totals(tx, source, window, ledgers, changed)
+        return cls(database, source, window, ledgers, since=since, totals=totals)
 
     async def points(self, metric: Metric) -> AsyncIterator[Points]:
         """Read the points of a metric, a day at a time."""
-        if metric.is_counted:
-            yield _filled(self._window, self._counted, since=self._since)
-            return
         for day in range(self._window.start // DAY, -(-self._window.end // DAY)):
-            start, end = max(day * DAY, self._window.start), min((day + 1) * DAY, self._window.end)
-            async with self._database.reading() as tx:
-                buckets = await _buckets(tx, metric, self._source, start, end, self._ledgers)
-            yield list(points(self._window, buckets).items())
+            part = self._window.within(day * DAY, (day + 1) * DAY)
+            if metric.is_counted:
+                await asyncio.sleep(0)
+                buckets = counted(metric, part, self._ledgers)
+                yield filled(part, points(part, buckets), since=self._since)
+            else:
+                async with self._database.reading() as tx:
+                    buckets = await _read(tx, metric, self._source, part, self._ledgers)
+                yield list(points(part, buckets).items())
 
 
-def _filled(window: Window, rows: Mapping[int, Bucket], *, since: int) -> Points:
-    return [(start, rows.get(start, NOTHING)) for start in window.starts(since=since)]
-
-
-async def _buckets(
-    tx: Transaction, metric: Metric, source: int, start: int, end: int, ledgers: Mapping[int, Ledger]
+async def _read(
+    tx: Transaction, metric: Metric, source: int, window: Window, ledgers: Mapping[int, Ledger]
 ) -> dict[int, Bucket]:
     """Make minutes' buckets that hold one metric; whole hours are read, for what counts depends on all of one."""
-    first, last = start // HOUR * HOUR, -(-end // HOUR) * HOUR
     series = SeriesRepository(tx)
     read = {
         Metric.LATENCY: series.latencies,
@@ -117,23 +101,26 @@ async def _buckets(
         Metric.CPU: series.cpu,
     }[metric]
     by_hour: dict[int, dict[int, Minute]] = {}
-    for minute, row in (await read(source, first, last)).items():
+    for minute, row in (await read(source, window.start // HOUR * HOUR, -(-window.end // HOUR) * HOUR)).items():
         by_hour.setdefault(minute // HOUR, {})[minute] = row
     return {
         minute: bucket
         for hour, rows in by_hour.items()
         for minute, bucket in minute_buckets(rows, ledgers.get(hour, NO_LEDGER)).items()
-        if start <= minute < end
     }
 
 
-async def _latency(
+async def _totals(
     tx: Transaction, source: int, window: Window, ledgers: Mapping[int, Ledger], changed: Recount
-) -> tuple[int, int, int]:
-    """Sum up response times: of the first hour's part by minutes, of the rest by hours."""
+) -> Totals:
+    """Sum up a window: the part of its first hour by minutes, the others by hours."""
     whole = -(-window.start // HOUR) * HOUR
-    totals = await SeriesRepository(tx).hour_latencies(source, whole, window.end)
-    totals |= {start: Totals.of([bucket]) for start, bucket in changed.hours.items() if whole <= start < window.end}
-    part = await _buckets(tx, Metric.LATENCY, source, window.start, whole, ledgers) if whole > window.start else {}
-    sums = [*totals.values(), Totals.of(part.values())]
-    return sum(each.n for each in sums), sum(each.latency for each in sums), sum(each.measured for each in sums)
+    hours = await SeriesRepository(tx).hours(source, whole, window.end)
+    hours |= {start: Totals.of([bucket]) for start, bucket in changed.hours.items() if whole <= start < window.end}
+    if whole == window.start:
+        return Totals.sum(hours.values())
+    part = window.within(window.start, whole)
+    latencies = await _read(tx, Metric.LATENCY, source, part, ledgers)
+    minutes = [counted(metric, part, ledgers) for metric in Metric if metric.is_counted]
+    first = [bucket for buckets in (latencies, *minutes) for bucket in points(part, buckets).values()]
+    return Totals.sum([*hours.values(), Totals.of(first)])

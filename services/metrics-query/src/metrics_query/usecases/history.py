@@ -32,7 +32,6 @@ class Answer(Struct, frozen=True):
     reported_messages: int | None
     """How many messages the agent itself counted in the period, where it said so."""
     chart: Chart
-    point_count: int
 
     def points(self, metric: Metric) -> AsyncIterator[Points]:
         """Read the points of a metric, in pieces of bounded size."""
@@ -77,7 +76,6 @@ class History:
             chart.totals,
             reported,
             chart,
-            (span.end - span.start) // span.step,
         )
 
     async def _chart(self, tx: Transaction, agent: Agent, span: Window) -> Chart:
