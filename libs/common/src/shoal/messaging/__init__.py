@@ -1,0 +1,25 @@
+"""NATS: the connection, the streams, publishing that is durable, and pulling without gaps.
+
+Facts travel on the stream EVENTS, samples on TELEMETRY, what could not be handled on DEAD; live frames are core NATS
+and are never stored. A publish whose answer did not come may still have been stored, so every message carries a
+stable `Nats-Msg-Id` and every retry reuses it.
+"""
+
+from shoal.messaging.bus import Bus
+from shoal.messaging.errors import MessagingUnavailableError, RejectedMessageError
+from shoal.messaging.pull import Pull, acknowledge, subscribed
+from shoal.messaging.streams import DEAD, EVENTS, TELEMETRY, StreamLimits, streams
+
+__all__ = [
+    "DEAD",
+    "EVENTS",
+    "TELEMETRY",
+    "Bus",
+    "MessagingUnavailableError",
+    "Pull",
+    "RejectedMessageError",
+    "StreamLimits",
+    "acknowledge",
+    "streams",
+    "subscribed",
+]

@@ -1,0 +1,235 @@
+"""The connection: kept for ever, the streams in order, and publishing."""
+
+import asyncio
+import contextlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+import structlog
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+from nats.js.api import AckPolicy, ConsumerConfig, PubAck
+from nats.js.errors import APIError
+
+from shoal.messaging.errors import MessagingUnavailableError, RejectedMessageError
+from shoal.messaging.pull import Pull
+from shoal.messaging.streams import StreamLimits, ensure_stream, streams
+
+_SUBJECT = re.compile(r"[^\s.*>]+(?:\.[^\s.*>]+)+")
+_FORBIDDEN = re.compile(r'permissions violation for publish to "([^"]+)"')
+_BAD_REQUEST = 400
+_ACCOUNT_FULL = 10002
+"""The one refusal among those of the message itself that passes when room is made."""
+
+
+class Bus:
+    """One connection to NATS, kept for as long as the process lives."""
+
+    def __init__(self, url: str, *, name: str, limits: StreamLimits | None = None) -> None:
+        self._url = url
+        self._name = name
+        self._limits = limits or StreamLimits()
+        self._client = Client()
+        self._jetstream: JetStreamContext = self._client.jetstream(timeout=3)
+        self._was_started = False
+        self._streams_ready = False
+        self._changed = asyncio.Event()
+        self._publishing: dict[str, set[asyncio.Timeout]] = {}
+        self._forbidden: set[str] = set()
+
+    @property
+    def client(self) -> Client:
+        """The nats-py client, for core publish and subscribe."""
+        return self._client
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the server can be reached at this moment."""
+        return bool(self._client.is_connected)
+
+    async def run(self) -> None:
+        """Connect, keep the streams as they should be, and fail only when the client gave up for good.
+
+        Raises:
+            ConnectionError: The client closed itself: the process must start anew.
+        """
+        while not self._client.is_connected:
+            try:
+                await self._connect()
+            except (OSError, NatsError, TimeoutError) as error:
+                structlog.get_logger().warning("nats_unreachable", error=repr(error))
+                await asyncio.sleep(0.5)
+        while not self._client.is_closed:
+            self._changed.clear()
+            if await self._ensure_streams():
+                self._streams_ready = True
+                await self._changed.wait()  # a server that comes back may have lost them
+            else:
+                await asyncio.sleep(0.5)
+        raise ConnectionError("the NATS client gave up")
+
+    def problem(self) -> str | None:
+        """Say why messages cannot flow, or None when they can."""
+        if not self._client.is_connected:
+            return "not connected"
+        return None if self._streams_ready else "streams are not there yet"
+
+    async def publish(
+        self,
+        subject: str,
+        payload: bytes,
+        *,
+        message_id: str,
+        stream: str,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float = 5,
+    ) -> PubAck:
+        """Publish to a stream and wait until it is stored.
+
+        Args:
+            subject: Every token must already be valid; wildcards are refused here.
+            payload: The exact bytes.
+            message_id: Stable across retries: the stream drops repeats by it.
+            stream: The stream that must take it.
+            headers: Further headers, ASCII.
+            timeout_s: How long to wait for the acknowledgement.
+
+        Raises:
+            MessagingUnavailableError: Not stored, or not known to be: publish again with the same id.
+            RejectedMessageError: Publishing again is useless.
+        """
+        if not _SUBJECT.fullmatch(subject):
+            raise RejectedMessageError(f"{subject!r} is not a subject")
+        told = {**(headers or {}), "Nats-Msg-Id": message_id}
+        if not self._client.is_connected:
+            raise MessagingUnavailableError(retry_after_s=1)
+        if len(payload) + _size(told) > self._client.max_payload:  # the server would cut the connection
+            raise RejectedMessageError(f"{len(payload)} bytes are too many")
+        try:
+            with self._listening_for_refusal(subject, timeout_s) as deadline:
+                async with deadline:
+                    return await self._jetstream.publish(
+                        subject,
+                        payload,
+                        timeout=timeout_s + 1,
+                        stream=stream,
+                        headers=told,
+                    )
+        except APIError as error:
+            if error.code == _BAD_REQUEST and error.err_code != _ACCOUNT_FULL:
+                raise RejectedMessageError(str(error)) from error
+            raise MessagingUnavailableError(retry_after_s=1) from error
+        except (NatsError, OSError, TimeoutError) as error:
+            if subject.lower() in self._forbidden:
+                raise RejectedMessageError(f"this user may not publish to {subject}") from error
+            raise MessagingUnavailableError(retry_after_s=1) from error
+
+    async def publish_live(self, subject: str, payload: bytes) -> None:
+        """Publish to whoever listens right now; nothing is stored, nothing is raised."""
+        if self._client.is_connected:
+            with contextlib.suppress(NatsError, OSError):
+                await self._client.publish(subject, payload)
+
+    async def pull(
+        self,
+        stream: str,
+        durable: str,
+        *,
+        subjects: Sequence[str] = (),
+        ack_wait_s: float = 30,
+        max_ack_pending: int = 1000,
+    ) -> "Pull":
+        """Make or update a durable consumer and open a pull on it.
+
+        Raises:
+            MessagingUnavailableError: The server does not answer.
+        """
+        settings = ConsumerConfig(
+            durable_name=durable,
+            filter_subjects=list(subjects) or None,
+            ack_policy=AckPolicy.EXPLICIT,
+            ack_wait=ack_wait_s,
+            max_ack_pending=max_ack_pending,
+            max_deliver=-1,
+        )
+        try:
+            await self._jetstream.add_consumer(stream, settings)
+            return await Pull.open(self._client, stream, durable)
+        except (NatsError, OSError, TimeoutError) as error:
+            raise MessagingUnavailableError(retry_after_s=1) from error
+
+    async def close(self) -> None:
+        """Send what is buffered and close; never waits longer than five seconds."""
+        if not self._was_started:
+            return
+        with contextlib.suppress(NatsError, OSError, TimeoutError):
+            async with asyncio.timeout(5):
+                await (self._client.drain() if self._client.is_connected else self._client.close())
+
+    async def _connect(self) -> None:
+        self._was_started = True
+        await self._client.connect(
+            self._url,
+            name=self._name,
+            allow_reconnect=True,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=1,
+            connect_timeout=2,
+            ping_interval=10,
+            max_outstanding_pings=2,
+            drain_timeout=4,
+            error_cb=self._on_error,
+            disconnected_cb=self._on_disconnected,
+            reconnected_cb=self._on_reconnected,
+            closed_cb=self._on_closed,
+        )
+
+    async def _ensure_streams(self) -> bool:
+        try:
+            for stream in streams(self._limits):
+                await ensure_stream(self._jetstream, stream)
+        except (OSError, NatsError, TimeoutError) as error:
+            structlog.get_logger().warning("streams_not_ready", error=repr(error))
+            return False
+        return True
+
+    @contextlib.contextmanager
+    def _listening_for_refusal(self, subject: str, timeout_s: float) -> Iterator[asyncio.Timeout]:
+        """Lend a deadline that passes at once when the server says that this user may not publish there.
+
+        The server tells that beside the answer, which never comes; NATS spells the subject in lower case there.
+        """
+        name, deadline = subject.lower(), asyncio.timeout(timeout_s)
+        self._forbidden.discard(name)
+        waiting = self._publishing.setdefault(name, set())
+        waiting.add(deadline)
+        try:
+            yield deadline
+        finally:
+            waiting.discard(deadline)
+            if not waiting:
+                self._publishing.pop(name, None)
+
+    async def _on_error(self, error: Exception) -> None:
+        structlog.get_logger().warning("nats_error", error=repr(error))
+        if found := _FORBIDDEN.search(str(error).lower()):
+            self._forbidden.add(found[1])
+            for deadline in self._publishing.get(found[1], ()):
+                if not deadline.expired():
+                    deadline.reschedule(asyncio.get_running_loop().time())
+
+    async def _on_disconnected(self) -> None:
+        structlog.get_logger().warning("nats_disconnected")
+
+    async def _on_reconnected(self) -> None:
+        structlog.get_logger().info("nats_reconnected")
+        self._changed.set()
+
+    async def _on_closed(self) -> None:
+        self._changed.set()
+
+
+def _size(headers: Mapping[str, str]) -> int:
+    """Bound what headers take on the wire, with the stream's name that is added to them."""
+    return 128 + sum(len(name) + len(value.encode()) + 4 for name, value in headers.items())
