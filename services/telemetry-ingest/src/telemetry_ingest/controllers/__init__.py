@@ -1,0 +1,1 @@
+"""Ways in: the socket, the request, and what other services may ask."""

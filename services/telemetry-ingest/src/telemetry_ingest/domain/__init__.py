@@ -1,0 +1,1 @@
+"""What a frame is, how a socket ends, how fast a sender may be: values and rules, nothing that waits."""

@@ -1,0 +1,22 @@
+"""Numbers and money as agents send them: finite, bounded, and money without the errors of binary fractions."""
+
+from decimal import Decimal
+from typing import Annotated
+
+from msgspec import Meta
+
+MOST = 2**53
+"""Whole numbers up to here survive every JSON parser."""
+
+Number = (
+    Annotated[int, Meta(ge=-MOST, le=MOST)] | Annotated[float, Meta(ge=-float(MOST), le=float(MOST))]
+)  # whole numbers stay whole on their way to a viewer
+WireMoney = Annotated[str, Meta(pattern=r"^-?\d{1,15}(\.\d{1,18})?\Z")] | Number
+"""A decimal string; a number is read too."""
+
+
+def plain_money(amount: str | float | None) -> str | None:
+    """Write an amount as a decimal string: `0.9` for 0.9, never `1e-07`."""
+    if amount is None or isinstance(amount, str):
+        return amount
+    return format(Decimal(repr(amount)), "f")

@@ -1,0 +1,34 @@
+"""The service's table of contents."""
+
+from pathlib import Path
+
+from shoal.resources import Resources
+from shoal.service import Built, Service
+from telemetry_ingest.app import create_app
+from telemetry_ingest.config import Config
+from telemetry_ingest.connections import telemetry_http
+from telemetry_ingest.domain.frames import MOST_FRAME_BYTES
+from telemetry_ingest.factory import Factory
+
+
+def build(resources: Resources[Config]) -> Built:
+    """Put the service together."""
+    factory = Factory(resources)
+    app = create_app(factory)
+    return Built(
+        app=app,
+        described=app.inside,
+        components=factory.components(),
+        http=telemetry_http(resources.config.half_open_after.total_seconds()),
+        most_frame_bytes=MOST_FRAME_BYTES,
+    )
+
+
+SERVICE = Service(
+    name="telemetry-ingest",
+    port=8102,
+    config=Config,
+    migrations=Path(__file__).with_name("migrations"),
+    build=build,
+    about="the door that agents stream through, live and stored before it is acknowledged",
+)

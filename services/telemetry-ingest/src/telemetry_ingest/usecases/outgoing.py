@@ -1,0 +1,103 @@
+"""What a socket is told: answers, which are kept, and live frames, which are conflated when it is slow.
+
+While the peer reads, every live frame goes out in order. Once `MOST_IN_ORDER` wait, the viewer is slow: from then on
+the newest metrics and skills frame of each agent replaces the one before, and of status and error frames the newest
+`MOST_URGENT` are kept, until everything in order has gone out. Nobody else ever waits for it.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from telemetry_ingest.domain.endings import Ending
+from telemetry_ingest.domain.frames import ServerFrame
+from telemetry_ingest.instruments import Instruments
+
+MOST_IN_ORDER = 256
+MOST_URGENT = 256
+MOST_ANSWERS = 512
+CONFLATED = frozenset({"metrics", "skills"})
+
+Message = dict[str, Any]
+Send = Callable[[Any], Awaitable[None]]
+
+_encode = msgspec.json.Encoder().encode
+
+
+def text_message(body: bytes) -> Message:
+    """Make an ASGI message of a JSON body; it may be given to any number of sockets."""
+    return {"type": "websocket.send", "text": body.decode()}
+
+
+class Outgoing:
+    """Sends to one socket, from a task of its own."""
+
+    def __init__(self, send: Send, instruments: Instruments) -> None:
+        self._send = send
+        self._instruments = instruments
+        self._answers: deque[Message] = deque()
+        self._live: deque[Message] = deque()
+        self._newest: dict[tuple[str, str], Message] = {}
+        self._urgent: deque[Message] = deque(maxlen=MOST_URGENT)
+        self._ending: Ending | None = None
+        self._wake = asyncio.Event()
+        self.delivered = 0
+
+    @property
+    def is_stalled(self) -> bool:
+        """Whether the peer asks and asks and does not read the answers."""
+        return len(self._answers) > MOST_ANSWERS
+
+    def answer(self, frame: ServerFrame) -> None:
+        """Send an answer; ahead of live frames."""
+        self._answers.append(text_message(_encode(frame)))
+        self._wake.set()
+
+    def show(self, agent_id: str, kind: str, message: Message) -> None:
+        """Send a live frame, as soon and as well as the viewer keeps up."""
+        if not self._newest and not self._urgent and len(self._live) < MOST_IN_ORDER:
+            self._live.append(message)
+        elif kind in CONFLATED:
+            if (agent_id, kind) in self._newest:
+                self._instruments.conflated.labels("replaced").inc()
+            self._newest[agent_id, kind] = message
+        else:
+            if len(self._urgent) == MOST_URGENT:
+                self._instruments.conflated.labels("dropped").inc()
+            self._urgent.append(message)
+        self._wake.set()
+
+    def end(self, ending: Ending) -> None:
+        """Send the answers that are due, then close; live frames that wait are not sent any more."""
+        self._ending = ending
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Send for ever, or until the end."""
+        send = self._send
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._answers or self._live or self._newest or self._urgent:
+                if self._answers:
+                    await send(self._answers.popleft())
+                elif self._ending is not None:
+                    break
+                elif self._live:
+                    await send(self._live.popleft())
+                    self.delivered += 1
+                else:
+                    self._catch_up()
+            if self._ending is not None:
+                close = {"type": "websocket.close", "code": self._ending.code, "reason": self._ending.reason}
+                await send(close)
+                return
+
+    def _catch_up(self) -> None:
+        self._live.extend(self._urgent)
+        self._live.extend(self._newest.values())
+        self._urgent.clear()
+        self._newest.clear()
