@@ -1,8 +1,8 @@
 """One request under way, and the clock that watches all of them.
 
 A timer and a listening task per request would cost nearly as much as forwarding it. So one coarse clock looks
-at all requests every `TICK`: it interrupts the ones past their deadline, and for each that is still there it
-starts the task that listens for the caller hanging up.
+at all requests every `TICK`: it interrupts the ones past their deadline, and for each that it sees a second
+time it starts the task that listens for the caller hanging up.
 """
 
 import asyncio
@@ -27,8 +27,8 @@ class Exchange:
     """
 
     __slots__ = (
-        "_late", "_listener", "_task", "deadline", "failure", "has_started", "is_sent", "may_listen", "receive",
-        "route", "scope", "send",
+        "_late", "_listener", "_task", "_was_seen", "deadline", "failure", "has_started", "is_sent", "may_listen",
+        "receive", "route", "scope", "send",
     )  # fmt: skip
 
     def __init__(
@@ -45,6 +45,7 @@ class Exchange:
         self.may_listen = True
         self._late: type[ProxyError] = UpstreamTimeoutError
         self._listener: asyncio.Task[None] | None = None
+        self._was_seen = False
         self._task = asyncio.current_task(loop)  # named, since finding the loop costs a system call
 
     def expect(self, deadline: float, late: type[ProxyError] = UpstreamTimeoutError) -> None:
@@ -67,7 +68,9 @@ class Exchange:
         if now >= self.deadline:
             self.interrupt(self._late())
         elif self.may_listen:
-            self.listen(self.hear_caller())
+            if self._was_seen:
+                self.listen(self.hear_caller())
+            self._was_seen = True
 
     def listen(self, listening: Coroutine[Any, Any, None]) -> None:
         """Run the coroutine that from now on receives from the caller, for as long as the exchange lasts."""

@@ -8,7 +8,7 @@ from typing import cast
 
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidStatus
-from websockets.frames import Frame, Opcode
+from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Response
 from websockets.typing import BytesLike, Subprotocol
 from websockets.uri import parse_uri
@@ -20,6 +20,9 @@ HIGH_WATER = 64 * 1024
 """Bytes of messages that may lie here untaken before the upstream is made to wait."""
 BAD_GATEWAY = 1014
 TOO_BIG = 1009
+_BROKE_OFF = "The service behind this socket broke off."
+_MESSAGE_COST = 256
+"""Bytes that a message takes beyond its content."""
 _NOWHERE = parse_uri("ws://upstream/")  # the handshake's request is written by the proxy
 
 
@@ -196,12 +199,12 @@ class UpstreamSocket(asyncio.Protocol):
         for event in self._protocol.events_received():
             if isinstance(event, Response):
                 self._response = event
-            elif isinstance(event, Frame) and not self._is_deaf:
+            elif isinstance(event, Frame) and not self._is_deaf and self.ended is None:
                 self._collect(event)
         if self.ended is None and self._protocol.parser_exc is not None and self._response is not None:
             refused = self._protocol.close_sent
             too_big = refused is not None and refused.code == TOO_BIG
-            self.ended = (TOO_BIG, "") if too_big else (BAD_GATEWAY, "The service behind this socket broke off.")
+            self.ended = (TOO_BIG, "") if too_big else (BAD_GATEWAY, _BROKE_OFF)
         if not self._is_lost:
             self._flush()
         self._wake()
@@ -216,17 +219,19 @@ class UpstreamSocket(asyncio.Protocol):
             return
         elif frame.opcode is not Opcode.CONT:
             return
-        if not frame.fin:
+        if frame.data:
             self._parts.append(frame.data)
-            return
-        data = bytes(frame.data)
-        if self._parts:
-            data = b"".join((*self._parts, data))
+        if frame.fin:
+            self._deliver(b"".join(self._parts))
             self._parts = []
-        self._size += len(data)
-        self._messages.append(self._message(data))
 
-    def _message(self, data: bytes) -> Message:
-        if self._is_text:
-            return {"type": "websocket.send", "text": data.decode()}
-        return {"type": "websocket.send", "bytes": data}
+    def _deliver(self, data: bytes) -> None:
+        self._size += len(data) + _MESSAGE_COST
+        if not self._is_text:
+            self._messages.append({"type": "websocket.send", "bytes": data})
+            return
+        try:
+            self._messages.append({"type": "websocket.send", "text": data.decode()})
+        except UnicodeDecodeError:
+            self._protocol.fail(CloseCode.INVALID_DATA)
+            self.ended = (BAD_GATEWAY, _BROKE_OFF)
