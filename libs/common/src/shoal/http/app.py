@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from litestar import Litestar, Request
+from litestar import Litestar, Request, Router
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
@@ -37,7 +37,8 @@ def create_app(
     Args:
         resources: The service's process-wide parts.
         controllers: Every controller by name: the list of doors.
-        dependencies: What handlers may name as parameters: bound methods of the service's factory.
+        dependencies: What handlers may name as parameters: bound methods of the service's factory. No field of a body
+            may have the name of one.
     """
     described: list[bytes] = []
 
@@ -46,13 +47,15 @@ def create_app(
             described.append(openapi_json(app))
         return described[0]
 
-    provided: dict[str, Provide] = {name: Provide(give, sync_to_thread=False) for name, give in dependencies.items()}
-    provided["principal"] = Provide(_principal, sync_to_thread=False)
-    provided["health"] = Provide(_constant(resources.health, Health), sync_to_thread=False)
-    provided["description"] = Provide(lambda: description, sync_to_thread=False)
+    # Litestar takes a bad body field for a fault of ours if a dependency of the handler has the same name.
+    own = Router(
+        "/",
+        route_handlers=[HealthController, DescriptionController],
+        dependencies=_provided({"health": _constant(resources.health, Health), "description": lambda: description}),
+    )
     app = Litestar(
-        route_handlers=[HealthController, DescriptionController, *controllers],
-        dependencies=provided,
+        route_handlers=[own, *controllers],
+        dependencies=_provided({**dependencies, "principal": _principal}),
         exception_handlers={Exception: respond},
         before_request=_check_body,
         request_max_body_size=MOST_BODY_BYTES,
@@ -99,6 +102,10 @@ async def _check_body(request: Request[Any, Any, Any]) -> None:
 
 def _principal(request: Request[Any, Any, Any]) -> Principal:
     return principal_of(request)
+
+
+def _provided(dependencies: Mapping[str, Callable[..., Any]]) -> dict[str, Provide]:
+    return {name: Provide(give, sync_to_thread=False) for name, give in dependencies.items()}
 
 
 def _constant(value: Any, kind: type[Any]) -> Callable[[], Any]:
