@@ -31,7 +31,7 @@ FORBIDDEN = (
     "shoal.telemetry.batch.proof",
     "shoal.live.proof.proof.status",
     "$JS.API.STREAM.DELETE.PROOF",
-    "$JS.API.CONSUMER.DELETE.EVENTS.proof",
+    "$JS.API.STREAM.PURGE.EVENTS",
 )
 
 

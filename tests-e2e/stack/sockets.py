@@ -68,10 +68,16 @@ class TelemetrySocket:
         return await self.until_authenticated()
 
     async def until_authenticated(self) -> Frame:
-        """Wait for `auth_success`, which a known caller gets without asking."""
+        """Wait for `auth_success`, which a known caller gets without asking.
+
+        Raises:
+            ClosedError: The caller was refused.
+        """
         await self.until(lambda: self.auth)
         if self.auth["type"] == "auth_error":
             await self.until_closed()
+            assert self.closed is not None
+            raise self.closed
         return self.auth
 
     async def barrier(self, *, within_s: float = DEADLINE_S) -> None:
