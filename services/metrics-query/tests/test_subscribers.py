@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import pytest
@@ -118,6 +119,67 @@ async def test_what_cannot_be_counted_is_kept_aside_and_delays_nobody(
     message = await jetstream.get_msg("DEAD", 1)
     assert message.data == b"[[["
     assert message.headers["shoal-subject"] == SUBJECT
+
+
+class Wire:
+    """A TCP connection to a server that can be cut."""
+
+    def __init__(self, url: str) -> None:
+        self._target = urlsplit(url)
+        self._server: asyncio.Server | None = None
+        self._port = 0
+        self._ends: set[asyncio.StreamWriter] = set()
+
+    async def mend(self) -> str:
+        """Take connections; returns the URL by which the server is reached through here."""
+        self._server = await asyncio.start_server(self._forward, "127.0.0.1", self._port)
+        self._port = self._server.sockets[0].getsockname()[1]
+        user = self._target.netloc.rpartition("@")[0]
+        return urlunsplit(self._target._replace(netloc=f"{user}@127.0.0.1:{self._port}"))
+
+    async def cut(self) -> None:
+        """Close every connection and take no more."""
+        assert self._server is not None
+        self._server.close()
+        for end in self._ends:
+            end.transport.abort()
+        self._ends.clear()
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(self._target.hostname, self._target.port)
+        self._ends |= {writer, back}
+        await asyncio.gather(self._pump(reader, back), self._pump(there, writer), return_exceptions=True)
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while piece := await reader.read(65536):
+            writer.write(piece)
+            await writer.drain()
+        writer.close()
+
+
+@pytest.mark.fault
+async def test_while_the_database_is_away_samples_wait_and_questions_are_told(suite: Suite, database: Database) -> None:
+    wire = Wire(suite.environment()["METRICS_QUERY_DATABASE_URL"])
+    metrics = await suite.start("metrics-query", until_ready=False, METRICS_QUERY_DATABASE_URL=await wire.mend())
+    bus = metrics.running.resources.bus
+    await eventually(lambda: bus.problem() is None, bus.problem)
+    await publish(suite, batch([sample(1)]).to_json())
+
+    async def counted(number: int) -> bool:
+        return await frames(database) == number
+
+    await eventually(lambda: counted(1))
+    await wire.cut()
+    for seq in range(2, 21):
+        await publish(suite, batch([sample(seq)]).to_json())
+    answer = await metrics.client(ALICE).get("/telemetry/metrics/agent_1")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    await wire.mend()
+    await eventually(lambda: counted(20), within_s=10)
+    registry = metrics.running.resources.metrics.registry
+    assert registry.get_sample_value("shoal_sample_batches_total", {"outcome": "dead"}) is None
+    await suite.stop(metrics)
+    await wire.cut()
 
 
 async def test_samples_too_old_or_ahead_are_left_out(

@@ -2,7 +2,8 @@
 
 from metrics_query.config import Config
 from metrics_query.jobs import keep, roll_up
-from metrics_query.subscribers import AgentSubscribers, SampleSubscriber
+from metrics_query.subscribers.agents import AgentSubscribers
+from metrics_query.subscribers.samples import SampleSubscriber
 from metrics_query.usecases.agents import Agents
 from metrics_query.usecases.fleet import Fleet
 from metrics_query.usecases.history import History
@@ -78,6 +79,7 @@ class Factory:
             resources.copier(Copy("pairings", owner="pairing", handlers=told)),
             SampleSubscriber(
                 self.samples(),
+                database=resources.database,
                 bus=resources.bus,
                 tracing=resources.tracing,
                 registry=resources.metrics.registry,

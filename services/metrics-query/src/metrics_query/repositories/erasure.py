@@ -2,15 +2,25 @@
 
 from shoal.database import Transaction
 
-_TABLES = (
-    "delete from skill_minute where source = any($1)",
-    "delete from minute where source = any($1)",
-    "delete from skill_bucket where source = any($1)",
-    "delete from bucket where source = any($1)",
-    "delete from ledger where source = any($1)",
-    "delete from dirty_hour where source = any($1)",
-    "delete from seen where source = any($1)",
-    "delete from source where id = any($1)",
+_BY_DAY = (
+    """
+    delete from skill_minute
+     where source = $1
+       and minute < (select min(minute) + interval '1 day' from skill_minute where source = $1)
+    """,
+    """
+    delete from minute
+     where source = $1
+       and minute < (select min(minute) + interval '1 day' from minute where source = $1)
+    """,
+)
+_WHOLE = (
+    "delete from skill_bucket where source = $1",
+    "delete from bucket where source = $1",
+    "delete from ledger where source = $1",
+    "delete from dirty_hour where source = $1",
+    "delete from seen where source = $1",
+    "delete from source where id = $1",
 )
 
 
@@ -20,22 +30,23 @@ class ErasureRepository:
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
 
-    async def lock_some(self, *, most: int) -> list[int]:
-        """Lock sources that belong to closed accounts."""
-        records = await self._tx.connection.fetch(
+    async def lock_next(self) -> int | None:
+        """Lock a source that belongs to a closed account, if there is one."""
+        source: int | None = await self._tx.value(
             """
             select source.id
               from source
               join closed_account using (account_id)
              order by source.id
-             limit $1
+             limit 1
                for update of source
-            """,
-            most,
+            """
         )
-        return [record[0] for record in records]
+        return source
 
-    async def erase(self, sources: list[int]) -> None:
-        """Delete every row of some sources."""
-        for statement in _TABLES:
-            await self._tx.execute(statement, sources)
+    async def erase_some(self, source: int) -> None:
+        """Delete the oldest day of a source's minutes, or, when there are none, everything else of it."""
+        deleted = [await self._tx.execute(statement, source) for statement in _BY_DAY]
+        if not any(deleted):
+            for statement in _WHOLE:
+                await self._tx.execute(statement, source)

@@ -7,8 +7,6 @@ from metrics_query.repositories.erasure import ErasureRepository
 from shoal.database import Database, Transaction
 from shoal_events import AccountDeleted, PairingConfirmed, PairingDeleted, PairingRenamed
 
-ERASED_AT_ONCE = 20
-
 
 class Agents:
     """Keeps the copy of pairings, and erases what belonged to accounts that are gone."""
@@ -42,10 +40,12 @@ class Agents:
 
     async def erase(self, *, tombstones_kept: timedelta) -> None:
         """Erase the rows of closed accounts, those of samples that came late included, and old tombstones."""
-        erased = [0]
-        while erased:
+        is_done = False
+        while not is_done:
             async with self._database.transaction() as tx:
-                erased = await ErasureRepository(tx).lock_some(most=ERASED_AT_ONCE)
-                await ErasureRepository(tx).erase(erased)
+                source = await ErasureRepository(tx).lock_next()
+                is_done = source is None
+                if source is not None:
+                    await ErasureRepository(tx).erase_some(source)
         async with self._database.transaction() as tx:
             await AgentRepository(tx).forget_tombstones(tombstones_kept)

@@ -1,0 +1,1 @@
+"""Facts of other services, and the samples of agents."""

@@ -1,0 +1,28 @@
+"""Facts about who is paired and which accounts there are."""
+
+from metrics_query.usecases.agents import Agents
+from shoal.database import Transaction
+from shoal_events import AccountDeleted, PairingConfirmed, PairingDeleted, PairingRenamed
+
+
+class AgentSubscribers:
+    """What metrics-query does when pairings change and accounts go."""
+
+    def __init__(self, agents: Agents) -> None:
+        self._agents = agents
+
+    async def on_pairing_confirmed(self, tx: Transaction, event: PairingConfirmed) -> None:
+        """Answer for the agent."""
+        await self._agents.confirmed(tx, event)
+
+    async def on_pairing_renamed(self, tx: Transaction, event: PairingRenamed) -> None:
+        """Show the new name."""
+        await self._agents.renamed(tx, event)
+
+    async def on_pairing_deleted(self, tx: Transaction, event: PairingDeleted) -> None:
+        """Answer for the agent no longer."""
+        await self._agents.deleted(tx, event)
+
+    async def on_account_deleted(self, tx: Transaction, event: AccountDeleted) -> None:
+        """Answer for the account no longer."""
+        await self._agents.account_deleted(tx, event)
