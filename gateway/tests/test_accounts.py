@@ -40,6 +40,15 @@ async def test_names_and_addresses_are_unique_in_whatever_case(admin: httpx.Asyn
     assert (await admin.get("/api/v1/accounts")).json()["total"] == 1
 
 
+async def test_address_of_a_user_can_be_changed(outside, admin: httpx.AsyncClient, suite: Suite) -> None:
+    bob_id = await outside.add_user(admin, "bob")
+    changed = await admin.patch(f"/api/v1/users/{bob_id}", json={"email": "bob@example.com"})
+    assert (changed.status_code, changed.json()["email"]) == (200, "bob@example.com")
+    assert (await suite.events(UserUpdated))[0].email == "bob@example.com"
+    assert (await admin.patch(f"/api/v1/users/{bob_id}", json={"email": "admin@localhost"})).status_code == 409
+    assert (await admin.patch(f"/api/v1/users/{bob_id}", json={"email": "nonsense"})).status_code == 400
+
+
 async def test_role_holds_at_once(admin: httpx.AsyncClient, outside, suite: Suite) -> None:
     bob_id, bob = await outside.add_user(admin, "bob"), outside.visitor()
     await outside.sign_in(bob, "bob")
@@ -51,7 +60,7 @@ async def test_role_holds_at_once(admin: httpx.AsyncClient, outside, suite: Suit
     assert (await admin.put(f"/api/v1/users/{bob_id}/role", json={"role": "king"})).status_code == 400
 
 
-async def test_last_admin_can_be_neither_deleted_nor_demoted(admin: httpx.AsyncClient, outside) -> None:
+async def test_last_admin_can_be_neither_deleted_nor_demoted(admin: httpx.AsyncClient, rows, outside) -> None:
     own_id = (await admin.get("/api/v1/auth/me")).json()["id"]
     assert (await admin.delete(f"/api/v1/users/{own_id}")).json()["detail"] == "Cannot delete your own account"
     demoted = await admin.put(f"/api/v1/users/{own_id}/role", json={"role": "user"})
@@ -63,11 +72,12 @@ async def test_last_admin_can_be_neither_deleted_nor_demoted(admin: httpx.AsyncC
         bob.put(f"/api/v1/users/{own_id}/role", json={"role": "user"}),
         bob.delete(f"/api/v1/users/{own_id}"),
     )
-    assert sum(answer.is_success for answer in answers) == 1
+    assert await rows.fetchval("select count(*) from person where role = 'admin' and deleted_at is null") >= 1
+    assert any(answer.is_success for answer in answers)
     assert {answer.status_code for answer in answers if not answer.is_success} <= {401, 403, 404, 409}
 
 
-async def test_accounts_cannot_see_each_other(admin: httpx.AsyncClient, outside) -> None:
+async def test_accounts_cannot_see_each_other(admin: httpx.AsyncClient, rows, outside) -> None:
     account_id, other = await outside.add_account(admin, "other")
     other_id = (await other.get("/api/v1/auth/me")).json()["id"]
     bob_id = await outside.add_user(admin, "bob")

@@ -149,6 +149,12 @@ async def test_methods_that_nobody_takes_are_refused(outside) -> None:
     assert (await outside.visitor().request("DELETE", "/health")).status_code == 405
 
 
+async def test_answers_are_dated_and_heads_are_answered_too(outside) -> None:
+    answer = await outside.visitor().head("/health")
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["date"].endswith("GMT")
+
+
 async def test_rate_limit_is_announced_and_kept(outside, admin: httpx.AsyncClient, suite: Suite) -> None:
     slow = await outside.another_gateway(suite, GATEWAY_RATE_LIMIT="2", GATEWAY_RATE_LIMIT_ANONYMOUS="3")
     client = outside.visitor(admin.cookies["shoal_session"], at=slow)

@@ -44,6 +44,8 @@ class Authentication:
         self._peers = peers
         self._ttl_s = ttl_s
         self._known: dict[bytes, Known] = {}
+        self._fingerprints: dict[str, bytes] = {}
+        """Of what is known, by credential id."""
         self._asking: dict[bytes, asyncio.Task[Known | None]] = {}
         self._revocations = 0
         self.is_hearing = False
@@ -76,6 +78,13 @@ class Authentication:
         resolved = None if len(secret) > LONGEST_CREDENTIAL else await self._resolve_own(secret)
         return None if resolved is None else resolved.principal
 
+    def forget_credential(self, credential_id: str) -> None:
+        """Forget who came with a login, a key or a pairing's token; an answer that is on its way counts as older."""
+        self._revocations += 1
+        known = self._known.pop(self._fingerprints.pop(credential_id, b""), None)
+        if known is not None:
+            known.good_until = 0
+
     def forget(self, applies: Callable[[Principal], bool]) -> None:
         """Forget everybody to whom something applies; answers that are on their way count as older."""
         self._revocations += 1
@@ -93,7 +102,9 @@ class Authentication:
         if revocations == self._revocations:
             if len(self._known) >= MOST_KNOWN:
                 self._known.clear()
+                self._fingerprints.clear()
             self._known[fingerprint] = known
+            self._fingerprints[resolved.principal.credential_id] = fingerprint
         return known
 
     async def _resolve_own(self, secret: str) -> Resolved | None:

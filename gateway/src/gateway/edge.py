@@ -21,9 +21,12 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._head_bytes = 0
-        self._raw_bytes = 0
-        self._hosts = 0
+        self._arrived = 0
+        """Bytes of the chunk that is being parsed."""
+        self._before = 0
+        """Bytes of the chunk in which this head began, if another request came before it in there."""
+        self._waited_for = 0
+        """Bytes that have arrived since then without completing the head."""
         self._is_in_head = True
         self._is_refused = False
         self._timer: asyncio.TimerHandle | None = None
@@ -41,38 +44,24 @@ class EdgeProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse what came, unless the connection is being closed.
 
-        The parser keeps a header to itself until its end, so bytes are counted here as well.
+        The parser keeps a header to itself until its end, so a head that does not end is noticed here.
         """
         if self._is_refused:
             return
+        self._arrived = len(data)
         if self._is_in_head:
-            self._raw_bytes += len(data)
+            self._waited_for += self._arrived
             if self._timer is None:
                 self._wait_for_head()
         super().data_received(data)
-        if self._is_in_head and self._raw_bytes > self.most_header_bytes:
+        if self._is_in_head and self._waited_for > self.most_header_bytes:
             self._refuse(431, "headers_too_large", "The head of the request is too large.")
 
     def on_message_begin(self) -> None:
         """Begin a head."""
         super().on_message_begin()
-        self._head_bytes = self._hosts = 0
         if self._timer is None:
             self._wait_for_head()
-
-    def on_url(self, url: bytes) -> None:
-        """Take a part of the request line."""
-        self._count(len(url))
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take one header."""
-        self._count(len(name) + len(value) + 4)
-        super().on_header(name, value)
-        if len(self.headers) > self.most_headers:
-            self._refuse(431, "headers_too_large", "The request has too many headers.")
-        if self.headers[-1][0] == b"host":
-            self._hosts += 1
 
     def on_headers_complete(self) -> None:
         """Let a complete head in, or refuse it."""
@@ -80,7 +69,12 @@ class EdgeProtocol(HttpToolsProtocol):
         self._is_in_head = False
         if self._is_refused:
             return
-        if self._hosts != 1:
+        headers = self.headers
+        if self._waited_for + self._before > self.most_header_bytes and self._is_too_large():
+            self._refuse(431, "headers_too_large", "The head of the request is too large.")
+        elif len(headers) > self.most_headers:
+            self._refuse(431, "headers_too_large", "The request has too many headers.")
+        elif [name for name, _ in headers].count(b"host") != 1:
             self._refuse(400, "invalid_request", "A request has exactly one Host.")
         elif not self.url.startswith(b"/"):
             self._refuse(400, "invalid_request", "The request line names a path and nothing else.")
@@ -95,7 +89,7 @@ class EdgeProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Take the body's end; what follows is the next head."""
         self._is_in_head = True
-        self._raw_bytes = 0
+        self._waited_for, self._before = 0, self._arrived
         if not self._is_refused:
             super().on_message_complete()
 
@@ -108,10 +102,9 @@ class EdgeProtocol(HttpToolsProtocol):
         """Refuse what is not HTTP."""
         self._refuse(400, "invalid_request", msg)
 
-    def _count(self, more: int) -> None:
-        self._head_bytes += more
-        if self._head_bytes > self.most_header_bytes:
-            self._refuse(431, "headers_too_large", "The head of the request is too large.")
+    def _is_too_large(self) -> bool:
+        """Count the head exactly: what arrived with it may have been a body."""
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > self.most_header_bytes
 
     def _wait_for_head(self) -> None:
         self._stop_waiting()

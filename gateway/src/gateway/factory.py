@@ -44,8 +44,8 @@ class Factory:
         config = resources.config
         self.resources = resources
         self._addresses = msgspec.json.decode(config.services, type=dict[str, str])
-        is_secure = config.public_url.startswith("https:") if config.cookie_secure is None else config.cookie_secure
-        self._jar = CookieJar(is_secure=is_secure)
+        is_https = config.public_url.startswith("https:")
+        self._jar = CookieJar(is_secure=is_https if config.cookie_secure is None else config.cookie_secure)
         outbox = HeardOutbox(
             channel=resources.outbox_channel,
             tracing=resources.tracing,
@@ -134,8 +134,8 @@ class Factory:
             forwarding=self._forwarding,
             refusals=self._refusals,
             ledger=Ledger(resources.metrics, log_requests=config.log_requests),
-            metrics=resources.metrics,
             limits=(RateLimit("principal", config.rate_limit), strangers),
+            is_secure=config.public_url.startswith("https:"),
         )
 
     def documents(self, own: Callable[[], bytes]) -> Documents:

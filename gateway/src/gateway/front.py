@@ -7,6 +7,8 @@ only to callers on the machine or a private network who come directly.
 """
 
 import asyncio
+import time
+from email.utils import formatdate
 from typing import cast
 
 import structlog
@@ -18,7 +20,7 @@ from gateway.callers import GATEWAY, Callers
 from gateway.forwarding import Forwarding
 from gateway.ledger import Ledger
 from gateway.rate_limits import RateLimit
-from gateway.refusals import Headers, Refusals
+from gateway.refusals import Header, Headers, Refusals
 from gateway.routes import Route, match, safe_path
 from gateway.visit import RequestIds, Visit
 from shoal.errors import AppError, BadRequestError, MethodNotAllowedError, NotFoundError
@@ -27,10 +29,11 @@ from shoal.http.auth import PRINCIPAL
 from shoal.http.door import OPEN_PATHS, Door
 from shoal.http.errors import REQUEST_ID, to_app_error
 from shoal.identity import Via
-from shoal.telemetry import Metrics
 
 BODY_S = 30.0
 METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "WS"})
+_STARTS = frozenset({"http.response.start", "websocket.http.response.start"})
+_HTTPS_ONLY = (b"strict-transport-security", b"max-age=31536000")
 _NO_SNIFF = (b"x-content-type-options", b"nosniff")
 
 
@@ -58,8 +61,8 @@ class Front:
         forwarding: Forwarding,
         refusals: Refusals,
         ledger: Ledger,
-        metrics: Metrics,
         limits: tuple[RateLimit, RateLimit],
+        is_secure: bool,
     ) -> None:
         self._door = door
         self._own = cast(ASGIApp, door.inside)
@@ -67,8 +70,9 @@ class Front:
         self._forwarding = forwarding
         self._refusals = refusals
         self._ledger = ledger
-        self._sockets = metrics.sockets
         self._principals, self._strangers = limits
+        self._always = (_NO_SNIFF, _HTTPS_ONLY) if is_secure else (_NO_SNIFF,)
+        self._dated: tuple[int, Header] = (0, (b"", b""))
         self._ids = RequestIds()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,29 +85,25 @@ class Front:
         if route is None and _is_inner(visit):
             await self._door(scope, receive, send)
             return
-        added: Headers = [(b"x-request-id", visit.request_id), _NO_SNIFF]
-        self._sockets.inc(visit.is_socket)
+        added: Headers = [(b"x-request-id", visit.request_id), self._date(), *self._always]
 
         async def send_noted(message: Message) -> None:
-            if message["type"] in {"http.response.start", "websocket.http.response.start"}:
+            if message["type"] in _STARTS:
                 visit.status = message["status"]
             elif message["type"] == "websocket.close":
                 visit.status = message.get("code", 1000)
             await send(message)
 
+        self._ledger.open(visit)
         try:
             self._callers.locate(visit)
             await self._enter(visit, route, receive, send_noted, added)
-        except AppError as error:
-            await self._refusals.send(visit.scope, receive, send_noted, error, added=added)
         except Exception as error:
-            structlog.get_logger().error("request_failed", error=repr(error), exc_info=error)
             if visit.status:
                 raise
-            await self._refusals.send(visit.scope, receive, send_noted, to_app_error(error), added=added)
+            await self._refusals.send(visit.scope, receive, send_noted, _told(error), added=added)
         finally:
-            self._sockets.dec(visit.is_socket)
-            self._ledger.note(visit, "unmatched" if route is None else route.path)
+            self._ledger.close(visit, "unmatched" if route is None else route.path)
 
     async def _enter(self, visit: Visit, route: Route | None, receive: Receive, send: Send, added: Headers) -> None:
         if route is None:
@@ -142,7 +142,23 @@ class Front:
             except TimeoutError:
                 raise BodyTimeoutError from None
 
-        await self._own(visit.scope, receive_in_time, send_marked)
+        asked = {**visit.scope, "method": "GET"} if visit.method == "HEAD" else visit.scope  # the server drops the body
+        await self._own(asked, receive_in_time, send_marked)
+
+    def _date(self) -> Header:
+        """Write the date, once a second."""
+        now = int(time.time())
+        if self._dated[0] != now:
+            self._dated = (now, (b"date", formatdate(now, usegmt=True).encode()))
+        return self._dated[1]
+
+
+def _told(error: Exception) -> AppError:
+    """Turn what was raised into what the caller is told; faults of ours are written down."""
+    told = to_app_error(error)
+    if type(told) is AppError:
+        structlog.get_logger().error("request_failed", error=repr(error), exc_info=error)
+    return told
 
 
 def _is_inner(visit: Visit) -> bool:

@@ -19,10 +19,17 @@ class Ledger:
         self._log_requests = log_requests
         self._durations: dict[tuple[str, str, int], Any] = {}
 
-    def note(self, visit: Visit, route: str) -> None:
+    def open(self, visit: Visit) -> None:
+        """Note that a visit begins."""
+        if visit.is_socket:
+            self._metrics.sockets.inc()
+
+    def close(self, visit: Visit, route: str) -> None:
         """Write down how a visit went."""
         seconds = time.perf_counter() - visit.started
-        if not visit.is_socket:
+        if visit.is_socket:
+            self._metrics.sockets.dec()
+        else:
             key = (visit.method, route, visit.status)
             duration = self._durations.get(key)
             if duration is None:

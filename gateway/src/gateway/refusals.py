@@ -5,7 +5,8 @@ from shoal.http.asgi import Message, Receive, Scope, Send
 from shoal.http.errors import REQUEST_ID, refusal
 from shoal.http.families import family_of
 
-Headers = list[tuple[bytes, bytes]]
+Header = tuple[bytes, bytes]
+Headers = list[Header]
 
 
 class Refusals:

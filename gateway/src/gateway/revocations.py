@@ -58,12 +58,19 @@ class Revocations:
 
     def hear(self, event: Event) -> None:
         """Forget whom an event concerns, and cut off what they have open."""
-        applies = _whom(event)
-        if applies is None:
-            return
-        self._authentication.forget(applies)
-        if not isinstance(event, UserUpdated):
-            self._streams.cut(applies)
+        match event:
+            case LoginEnded(login_id=ended) | ApiKeyRevoked(key_id=ended):
+                self._end(ended)
+            case PairingDeleted(pairing_id=ended) | PairingTokenReissued(pairing_id=ended):
+                self._end(ended)
+            case UserUpdated(user_id=user_id):
+                self._authentication.forget(lambda principal: principal.user_id == user_id)
+            case UserDeleted(user_id=user_id):
+                self._end_all(lambda principal: principal.user_id == user_id)
+            case AccountDeleted(account_id=account_id):
+                self._end_all(lambda principal: principal.account_id == account_id)
+            case _:
+                pass
 
     async def run(self) -> None:
         """Hear for ever; returns when the connection was lost, to begin anew."""
@@ -99,6 +106,14 @@ class Revocations:
             with contextlib.suppress(NatsError, OSError):
                 await subscription.unsubscribe()
 
+    def _end(self, credential_id: str) -> None:
+        self._authentication.forget_credential(credential_id)
+        self._streams.cut_credential(credential_id)
+
+    def _end_all(self, applies: Callable[[Principal], bool]) -> None:
+        self._authentication.forget(applies)
+        self._streams.cut(applies)
+
     def _take(self, event_type: str, body: bytes) -> None:
         try:
             self.hear(BY_TYPE[event_type].from_json(body))
@@ -115,17 +130,3 @@ class Revocations:
         except UnavailableError:
             return
         self._streams.cut(lambda principal: principal.is_user and principal.credential_id not in good)
-
-
-def _whom(event: Event) -> Callable[[Principal], bool] | None:
-    match event:
-        case LoginEnded(login_id=credential_id) | ApiKeyRevoked(key_id=credential_id):
-            return lambda principal: principal.credential_id == credential_id
-        case PairingDeleted(pairing_id=pairing_id) | PairingTokenReissued(pairing_id=pairing_id):
-            return lambda principal: principal.pairing_id == pairing_id
-        case UserDeleted(user_id=user_id) | UserUpdated(user_id=user_id):
-            return lambda principal: principal.user_id == user_id
-        case AccountDeleted(account_id=account_id):
-            return lambda principal: principal.account_id == account_id
-        case _:
-            return None

@@ -5,27 +5,43 @@ open after `GRACE_S` is cut here.
 """
 
 import asyncio
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from typing import Self
 
 from shoal.identity import Principal
 
 GRACE_S = 3.0
 
 
+Open = dict[str, "set[Stream]"]
+"""What is open, by credential id."""
+
+
 class Stream:
-    """Something open, and the task that keeps it so."""
+    """Something open, and the task that keeps it so; in sight while the block that opens it runs."""
 
-    __slots__ = ("_task", "is_cut", "principal")
+    __slots__ = ("_open", "_task", "is_cut", "principal")
 
-    def __init__(self, principal: Principal) -> None:
+    def __init__(self, principal: Principal, among: "Open") -> None:
         self.principal = principal
         self.is_cut = False
+        self._open = among
         self._task = asyncio.current_task()
 
+    def __enter__(self) -> Self:
+        self._open.setdefault(self.principal.credential_id, set()).add(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        beside = self._open[self.principal.credential_id]
+        beside.discard(self)
+        if not beside:
+            del self._open[self.principal.credential_id]
+
     def cut(self) -> None:
-        """End it."""
-        if self._task is not None and not self._task.done():
+        """End it, unless it has ended."""
+        is_open = self in self._open.get(self.principal.credential_id, ())
+        if is_open and self._task is not None and not self._task.done():
             self.is_cut = True
             self._task.cancel()
 
@@ -38,28 +54,23 @@ class Streams:
     """Everything open in this process."""
 
     def __init__(self) -> None:
-        self._open: set[Stream] = set()
+        self._open: Open = {}
 
-    @contextlib.contextmanager
-    def opened(self, principal: Principal) -> Iterator[Stream]:
+    def opened(self, principal: Principal) -> Stream:
         """Keep a stream in sight while the block runs."""
-        stream = Stream(principal)
-        self._open.add(stream)
-        try:
-            yield stream
-        finally:
-            self._open.discard(stream)
+        return Stream(principal, self._open)
 
     def principals(self) -> set[Principal]:
         """Tell who has something open."""
-        return {stream.principal for stream in self._open}
+        return {stream.principal for streams in self._open.values() for stream in streams}
+
+    def cut_credential(self, credential_id: str) -> None:
+        """Cut off, in a moment, whatever was opened with a credential."""
+        for stream in self._open.get(credential_id, ()):
+            asyncio.get_running_loop().call_later(GRACE_S, stream.cut)
 
     def cut(self, applies: Callable[[Principal], bool]) -> None:
         """Cut off, in a moment, everybody to whom something applies."""
-        for stream in self._open:
-            if applies(stream.principal):
-                asyncio.get_running_loop().call_later(GRACE_S, self._cut_one, stream)
-
-    def _cut_one(self, stream: Stream) -> None:
-        if stream in self._open:
-            stream.cut()
+        for principal in self.principals():
+            if applies(principal):
+                self.cut_credential(principal.credential_id)

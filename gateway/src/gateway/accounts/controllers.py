@@ -2,13 +2,14 @@
 
 from typing import Annotated
 
-from litestar import Controller, delete, get, post, put
+from litestar import Controller, delete, get, patch, post, put
 from litestar.params import Parameter
 
 from gateway.accounts.schemas import (
     AccountCreatedView,
     AccountDeletedView,
     AccountsView,
+    ChangeUser,
     CreateAccount,
     CreateUser,
     Done,
@@ -74,6 +75,11 @@ class UserController(Controller):
         """Give a user another role, which holds at once."""
         await users.set_role(user_id, data.role, by=principal)
         return Done()
+
+    @patch("/{user_id:str}", operation_id="changeUser", summary="Change a user's address")
+    async def change(self, user_id: str, data: ChangeUser, users: Users, principal: Principal) -> UserCreatedView:
+        """Give a user another e-mail address: the one that connection invites name."""
+        return UserCreatedView.from_domain(await users.set_email(user_id, data.email, by=principal))
 
 
 class ExportController(Controller):

@@ -240,6 +240,24 @@ class UserRepository:
             role,
         )
 
+    async def set_email(self, user_id: str, email: str) -> User:
+        """Give a user another address.
+
+        Raises:
+            EmailTakenError: Somebody in the installation has the address.
+        """
+        with violation_as(person_email_key=EmailTakenError):
+            return await self._one(
+                """
+                update person
+                   set email = $2, version = version + 1
+                 where id = $1
+                returning id, account_id, username, email, role, version, created_at, deleted_at
+                """,
+                user_id,
+                email,
+            )
+
     async def set_password(self, user_id: str, password_hash: str) -> None:
         """Give a user another password."""
         await self._tx.execute(

@@ -57,6 +57,12 @@ class SetRole(Struct, frozen=True):
     role: Role
 
 
+class ChangeUser(Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of `PATCH /api/v1/users/{id}`."""
+
+    email: Email
+
+
 class ResetPassword(Struct, frozen=True):
     """Body of `POST /api/v1/users/{id}/reset-password`."""
 

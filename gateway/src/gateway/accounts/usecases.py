@@ -222,6 +222,20 @@ class Users:
             await self._outbox.append(tx, facts.updated_user(user))
         return user
 
+    async def set_email(self, user_id: str, email: str, *, by: Principal) -> User:
+        """Give a user another address: the one that connection invites name.
+
+        Raises:
+            UserNotFoundError: The account has no such user.
+            EmailTakenError: Somebody has the address.
+        """
+        async with self._database.transaction() as tx:
+            await AccountRepository(tx).lock(by.account_id)
+            await UserRepository(tx).get(user_id, account_id=by.account_id)
+            user = await UserRepository(tx).set_email(user_id, email)
+            await self._outbox.append(tx, facts.updated_user(user))
+        return user
+
     async def verify(self, username: str, password: str) -> User | None:
         """Find the user who has this name and password, taking as long for a name that nobody has."""
         async with self._database.reading() as database:
