@@ -271,6 +271,44 @@ async def test_problem_details_on_request(pairing: ServiceUnderTest) -> None:
     assert (answer.json()["status"], answer.json()["code"]) == (404, "not_found")
 
 
+HELD = {"pairing_id": "pair_held", "account_id": "acct_1", "user_id": "user_alice", "name": "Bot Alpha"}
+
+
+async def test_a_held_pairing_is_opened_once_and_its_token_is_given_anew(
+    pairing: ServiceUnderTest, suite: Suite
+) -> None:
+    orchestrator = as_service(pairing, suite, "instance-orchestrator")
+    first = (await orchestrator.post("/internal/pairings", json=HELD)).json()
+    second = (await orchestrator.post("/internal/pairings", json=HELD)).json()
+    assert (first["pairing_id"], first["status"]) == ("pair_held", "pending")
+    assert first["token"] != second["token"]
+    refused(
+        await pairing.client().post("/pairing/confirm", json={"token": first["token"], **AGENT}), 400, "invalid_token"
+    )
+    answer = await pairing.client().post("/pairing/confirm", json={"token": second["token"], **AGENT})
+    assert answer.status_code == 200
+    third = (await orchestrator.post("/internal/pairings", json=HELD)).json()
+    assert (third["status"], third["token"]) == ("active", None)
+    assert len(await suite.events(PairingOpened)) == 1
+    assert (await pairing.client(ALICE).get("/pairing")).json()["total"] == 1
+
+
+async def test_a_held_pairing_that_ended_or_is_not_the_accounts_is_not_found(
+    pairing: ServiceUnderTest, suite: Suite
+) -> None:
+    orchestrator = as_service(pairing, suite, "instance-orchestrator")
+    await orchestrator.post("/internal/pairings", json=HELD)
+    other = await orchestrator.post("/internal/pairings", json=HELD | {"account_id": "acct_2"})
+    refused(other, 404, "not_found")
+    await pairing.client(ALICE).delete("/pairing/pair_held")
+    refused(await orchestrator.post("/internal/pairings", json=HELD), 404, "not_found")
+
+
+async def test_only_the_orchestrator_holds_pairings(pairing: ServiceUnderTest, suite: Suite) -> None:
+    refused(await pairing.client(ALICE).post("/internal/pairings", json=HELD), 401, "unauthorized")
+    refused(await as_service(pairing, suite, "gateway").post("/internal/pairings", json=HELD), 403, "forbidden")
+
+
 def as_service(pairing: ServiceUnderTest, suite: Suite, name: str) -> httpx.AsyncClient:
     token = Issuer(name, suite.installation.services[name].private_key).issue_own(audience="pairing")
     client = pairing.client()

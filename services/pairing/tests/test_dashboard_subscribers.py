@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from shoal.testing.suite import ServiceUnderTest, Suite, eventually, user
-from shoal_events import AccountDeleted, AgentOffline, AgentOnline, PairingDeleted
+from shoal_events import AccountDeleted, AgentOffline, AgentOnline, InstanceDeleted, PairingDeleted
 
 ALICE = user("acct_1", "user_alice")
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -84,3 +84,14 @@ async def test_a_deleted_account_ends_its_pairings(pairing: ServiceUnderTest, su
     (event,) = await suite.events(PairingDeleted)
     assert (event.pairing_id, event.reason) == (pairing_id, "account_deleted")
     assert await statuses(pairing) == {}
+
+
+async def test_a_deleted_instance_ends_the_pairing_of_its_agent(pairing: ServiceUnderTest, suite: Suite) -> None:
+    pairing_id, other = await confirmed(pairing), await confirmed(pairing, "agent_2")
+    gone = InstanceDeleted(instance_id="1", account_id="acct_1", name="bot-alpha", pairing_id=pairing_id, version=3)
+    foreign = InstanceDeleted(instance_id="2", account_id="acct_2", name="bot-beta", pairing_id=other, version=3)
+    await suite.publish(foreign, event_id=str(uuid4()))
+    await suite.publish(gone, event_id=str(uuid4()))
+    (event,) = await suite.events(PairingDeleted)
+    assert event.pairing_id == pairing_id
+    assert list(await statuses(pairing)) == [other]

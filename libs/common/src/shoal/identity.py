@@ -40,6 +40,9 @@ PERMITTED_CALLS: frozenset[tuple[str, str, str]] = frozenset(
         ("metrics-query", "pairing", "/internal/export"),
         ("pairing", "telemetry-ingest", "/internal/export"),
         ("pairing", "gateway", "/internal/export"),
+        ("instance-orchestrator", "pairing", "/internal/pairings"),
+        ("instance-orchestrator", "gateway", "/internal/export"),
+        ("ssh-manager", "instance-orchestrator", "/internal/export"),
     }
 )
 """Every call that one service may make to another; all others are refused."""

@@ -23,6 +23,7 @@ from shoal_events import (
     AccountDeleted,
     AgentOffline,
     AgentOnline,
+    InstanceDeleted,
     UserCreated,
     UserDeleted,
     UserUpdated,
@@ -113,12 +114,14 @@ class Factory:
         }
         presence = Subscription("presence", told)
         accounts = Subscription("accounts", {AccountDeleted: subscribers.on_account_deleted})
+        instances = Subscription("instances", {InstanceDeleted: subscribers.on_instance_deleted})
         people = self._people_told()
         resources = self.resources
         return [
             resources.relay(),
             resources.subscriber(presence),
             resources.subscriber(accounts),
+            resources.subscriber(instances),
             resources.subscriber(Subscription("people", people)),
             resources.copier(Copy("presence", owner="telemetry-ingest", handlers=told, is_required=False)),
             resources.copier(Copy("people", owner="gateway", handlers=people, is_required=False)),

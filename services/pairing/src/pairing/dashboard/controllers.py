@@ -8,9 +8,11 @@ from litestar.params import Parameter
 from pairing.dashboard.schemas import (
     ConfirmPairing,
     HistoryView,
+    HoldPairing,
     OpenPairing,
     PairingConfirmedView,
     PairingDeletedView,
+    PairingHeldView,
     PairingOpenedView,
     PairingsView,
     PairingView,
@@ -107,6 +109,12 @@ class InternalController(Controller):
     path = "/internal"
     guards = (require_permitted_service,)
     include_in_schema = False
+
+    @post("/pairings", operation_id="holdPairing", status_code=200)
+    async def hold(self, data: HoldPairing, pairings: Pairings) -> PairingHeldView:
+        """Open a pairing under an id of the caller's choice, or give its token anew; repeating changes no outcome."""
+        held = await pairings.hold(data.pairing_id, account_id=data.account_id, user_id=data.user_id, name=data.name)
+        return PairingHeldView.from_domain(held)
 
     @get("/export", operation_id="exportPairings")
     async def export(

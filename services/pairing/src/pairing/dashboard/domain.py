@@ -61,6 +61,13 @@ class OpenedPairing(Struct, frozen=True):
     token: str
 
 
+class HeldPairing(Struct, frozen=True):
+    """A pairing under an id that another service chose; the token is there while an agent may redeem it."""
+
+    pairing: Pairing
+    token: str | None
+
+
 class ConfirmedPairing(Struct, frozen=True):
     """A confirmed pairing with the one copy of its telemetry token."""
 

@@ -136,6 +136,35 @@ class PairingRepository:
             raise PairingNotFoundError
         return found
 
+    async def lock_any(self, pairing_id: str) -> Pairing | None:
+        """Read a pairing of whatever account and status, and hold its row."""
+        return await self._tx.find(
+            Pairing,
+            """
+            select id, account_id, user_id, name, status, expires_at, agent_id, handle, instance_info,
+                   telemetry_token_hash, version, created_at, confirmed_at, last_seen
+              from pairing
+             where id = $1
+               for update
+            """,
+            pairing_id,
+        )
+
+    async def renew(self, pairing_id: str, *, token_hash: bytes, ttl: timedelta) -> Pairing:
+        """Give a pending pairing another token that lives for `ttl`."""
+        return await self._one(
+            """
+            update pairing
+               set token_hash = $2, expires_at = now() + $3
+             where id = $1
+            returning id, account_id, user_id, name, status, expires_at, agent_id, handle, instance_info,
+                      telemetry_token_hash, version, created_at, confirmed_at, last_seen
+            """,
+            pairing_id,
+            token_hash,
+            ttl,
+        )
+
     async def lock_all(self, account_id: str) -> list[Pairing]:
         """Read an account's pairings and hold their rows."""
         return await self._tx.all(

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from pairing.dashboard.domain import (
     MOST_INFO_BYTES,
     ConfirmedPairing,
+    HeldPairing,
     HistoryEntry,
     OpenedPairing,
     Pairing,
@@ -41,6 +42,30 @@ class PairingOpenedView(Struct, frozen=True):
         """Show a new pairing."""
         qr_code = segno.make(opened.token, error="m").png_data_uri(scale=4)
         return cls(opened.pairing.id, opened.token, qr_code, opened.pairing.expires_at)
+
+
+class HoldPairing(Struct, frozen=True):
+    """Body of `POST /internal/pairings`."""
+
+    pairing_id: SubjectToken
+    account_id: SubjectToken
+    user_id: SubjectToken
+    name: Name
+
+
+class PairingHeldView(Struct, frozen=True):
+    """Answer of `POST /internal/pairings`; the token is shown this once, and null once an agent has redeemed it."""
+
+    pairing_id: str
+    status: str
+    """`pending` or `active`."""
+    token: str | None
+    expires_at: datetime
+
+    @classmethod
+    def from_domain(cls, held: HeldPairing) -> "PairingHeldView":
+        """Show a pairing to the service that holds it."""
+        return cls(held.pairing.id, held.pairing.status, held.token, held.pairing.expires_at)
 
 
 class ConfirmPairing(Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 from pairing.dashboard.usecases import Pairings, Presence
 from shoal.database import Transaction
-from shoal_events import AccountDeleted, AgentOffline, AgentOnline
+from shoal_events import AccountDeleted, AgentOffline, AgentOnline, InstanceDeleted
 
 
 class DashboardSubscribers:
@@ -19,6 +19,10 @@ class DashboardSubscribers:
     async def on_agent_offline(self, tx: Transaction, event: AgentOffline) -> None:
         """Show the agent as disconnected, if this was its last connection."""
         await self._presence.went_offline(tx, event)
+
+    async def on_instance_deleted(self, tx: Transaction, event: InstanceDeleted) -> None:
+        """End the pairing of the instance's agent."""
+        await self._pairings.end_held(tx, event.pairing_id, account_id=event.account_id)
 
     async def on_account_deleted(self, tx: Transaction, event: AccountDeleted) -> None:
         """End the account's pairings."""

@@ -8,6 +8,7 @@ from pairing.dashboard.domain import (
     TOKEN_PREFIX,
     ConfirmedPairing,
     EndReason,
+    HeldPairing,
     HistoryEntry,
     OpenedPairing,
     Pairing,
@@ -19,6 +20,7 @@ from pairing.dashboard.errors import (
     CredentialUnknownError,
     InvalidTokenError,
     NotConfirmedError,
+    PairingNotFoundError,
     TokenExpiredError,
 )
 from pairing.dashboard.repositories import PairingRepository, PresenceRepository
@@ -52,28 +54,28 @@ class Pairings:
         """Make a pending pairing and the token that confirms it."""
         token = new_secret(TOKEN_PREFIX)
         async with self._database.transaction() as tx:
-            repository = PairingRepository(tx)
-            pairing = await repository.insert(
-                new_id("pair"),
-                account_id=by.account_id,
-                user_id=by.user_id,
-                name=name.strip(),
-                token_hash=fingerprint(token),
-                ttl=self._token_ttl,
-            )
-            await repository.record(pairing.id, "opened", actor=by.subject, source=by.source)
-            await self._outbox.append(
-                tx,
-                PairingOpened(
-                    pairing_id=pairing.id,
-                    account_id=pairing.account_id,
-                    user_id=pairing.user_id,
-                    name=pairing.name,
-                    expires_at=pairing.expires_at,
-                    version=pairing.version,
-                ),
-            )
+            pairing = await self._open(tx, new_id("pair"), by.account_id, by.user_id, name, token)
+            await PairingRepository(tx).record(pairing.id, "opened", actor=by.subject, source=by.source)
         return OpenedPairing(pairing, token)
+
+    async def hold(self, pairing_id: str, *, account_id: str, user_id: str, name: str) -> HeldPairing:
+        """Open a pairing under a chosen id, or give one that is still pending a new token.
+
+        Raises:
+            PairingNotFoundError: This pairing has ended, or is another account's.
+        """
+        token = new_secret(TOKEN_PREFIX)
+        async with self._database.transaction() as tx:
+            repository = PairingRepository(tx)
+            found = await repository.lock_any(pairing_id)
+            if found is None:
+                return HeldPairing(await self._open(tx, pairing_id, account_id, user_id, name, token), token)
+            if found.account_id != account_id or found.status is Status.DELETED:
+                raise PairingNotFoundError
+            if found.status is Status.ACTIVE:
+                return HeldPairing(found, None)
+            renewed = await repository.renew(pairing_id, token_hash=fingerprint(token), ttl=self._token_ttl)
+            return HeldPairing(renewed, token)
 
     async def confirm(
         self, token: str, *, agent_id: str, handle: str | None, info: dict[str, Any] | None, source: str
@@ -186,6 +188,12 @@ class Pairings:
             await repository.record(locked.id, "deleted", actor=by.subject, source=by.source)
             await self._end(tx, locked, EndReason.DELETED)
 
+    async def end_held(self, tx: Transaction, pairing_id: str, *, account_id: str) -> None:
+        """End the pairing of an agent that another service ran and no longer does."""
+        found = await PairingRepository(tx).lock_any(pairing_id)
+        if found is not None and found.account_id == account_id and found.status is not Status.DELETED:
+            await self._end(tx, found, EndReason.DELETED)
+
     async def remove_all(self, tx: Transaction, account_id: str) -> None:
         """End every pairing of an account that is no more."""
         for pairing in await PairingRepository(tx).lock_all(account_id):
@@ -227,6 +235,30 @@ class Pairings:
             for pairing in pairings
         ]
         return Page(facts, next=pairings[-1].id if len(pairings) == limit else None)
+
+    async def _open(
+        self, tx: Transaction, pairing_id: str, account_id: str, user_id: str, name: str, token: str
+    ) -> Pairing:
+        pairing = await PairingRepository(tx).insert(
+            pairing_id,
+            account_id=account_id,
+            user_id=user_id,
+            name=name.strip(),
+            token_hash=fingerprint(token),
+            ttl=self._token_ttl,
+        )
+        await self._outbox.append(
+            tx,
+            PairingOpened(
+                pairing_id=pairing.id,
+                account_id=pairing.account_id,
+                user_id=pairing.user_id,
+                name=pairing.name,
+                expires_at=pairing.expires_at,
+                version=pairing.version,
+            ),
+        )
+        return pairing
 
     async def _why_not(self, repository: PairingRepository, token: str) -> InvalidTokenError | TokenExpiredError:
         return TokenExpiredError() if await repository.is_expired(fingerprint(token)) else InvalidTokenError()
