@@ -14,7 +14,7 @@ import pytest_asyncio
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from shoal.identity import HEADER, Principal, Via
+from shoal.identity import HEADER, Principal
 from shoal.installation import Installation
 from shoal.service import installed
 from shoal.testing.servers import TestDatabases
@@ -181,14 +181,6 @@ def metrics(agent_id: str = "agent_1", *, at: datetime | None = None, **more: An
 
 def now(**ahead: float) -> datetime:
     return datetime.now(UTC) + timedelta(**ahead)
-
-
-def as_agent(paired: Paired) -> Principal:
-    """Name an agent as the gateway does when it knows the telemetry token."""
-    return Principal(
-        via=Via.TELEMETRY_TOKEN, account_id=paired.account_id, user_id="user_1", agent_id=paired.agent_id,
-        pairing_id=paired.pairing_id, credential_id=paired.pairing_id, source="127.0.0.1",
-    )  # fmt: skip
 
 
 @contextlib.asynccontextmanager

@@ -1,5 +1,9 @@
 """How fast one sender may be."""
 
+BURST_S = 1.0
+LEAST_PAUSE_S = 0.001
+"""Shorter debts are carried on: sums of fractions are not exact, and timers not that fine."""
+
 
 class TokenBucket:
     """Counts messages against a rate: a burst of one second's worth, then a debt that is slept off.
@@ -18,4 +22,5 @@ class TokenBucket:
     def spend(self, count: int, now: float) -> float:
         """Count messages; returns for how many seconds no more should be read."""
         self._full_at = max(self._full_at, now) + count / self._rate
-        return self._full_at - now - 1.0 if self._full_at - now > 1.0 else 0.0
+        debt = self._full_at - now - BURST_S
+        return debt if debt >= LEAST_PAUSE_S else 0.0

@@ -9,7 +9,6 @@ taken.
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -57,7 +56,7 @@ class Conversation:
         self.credential: Credential | None = None
         self.outgoing = Outgoing(send, means.instruments)
         self.muted: set[str] = set()
-        self.opened_at = time.time()
+        self.opened_at = means.clock.now().timestamp()
         self.heard_at = self.checked_at = now
         self.ended_at: float | None = None
         self._means = means

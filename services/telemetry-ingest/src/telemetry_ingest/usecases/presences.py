@@ -90,9 +90,8 @@ class Presences:
     def end(self, socket_id: str, gone: Gone) -> None:
         """Note that nobody can be heard over a socket any more."""
         for presence in self._alive.pop(socket_id, {}).values():
-            if self._begun.pop(presence.epoch, None) is None:
-                self._ended[presence.epoch] = presence, gone
-                self._wake.set()
+            self._ended[presence.epoch] = presence, gone
+            self._wake.set()
 
     def free(self, socket_id: str) -> None:
         """Note that a user's socket is closed, and its slot free."""

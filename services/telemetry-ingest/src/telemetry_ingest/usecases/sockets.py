@@ -146,7 +146,12 @@ class Sockets:
             socket.checked_at = float("-inf")
 
     async def run(self) -> None:
-        """Watch for ever."""
+        """Watch for ever: the clock is one thing, credentials another, whose owners may be slow to answer."""
+        async with asyncio.TaskGroup() as watchers:
+            watchers.create_task(self._watch_silence())
+            watchers.create_task(self._watch_credentials())
+
+    async def _watch_silence(self) -> None:
         while True:
             await asyncio.sleep(WATCH_S)
             now = self._clock.monotonic()
@@ -157,7 +162,11 @@ class Sockets:
                 elif now - socket.heard_at > self._idle_s:
                     socket.end(IDLE)
             self._forget_revoked(now)
-            await self._revalidate(now)
+
+    async def _watch_credentials(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH_S)
+            await self._revalidate(self._clock.monotonic())
 
     async def _revalidate(self, now: float) -> None:
         due = [
