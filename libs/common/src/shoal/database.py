@@ -227,7 +227,7 @@ class Database:
         finally:
             # What was to be done is done: a connection that breaks only now is replaced, and no answer changes.
             with contextlib.suppress(*_BROKEN):
-                await pool.release(connection)
+                await pool.release(connection, timeout=_ANSWER_S)
 
     async def _open(self) -> "asyncpg.Pool[asyncpg.Record]":
         if self._pool is None:
@@ -329,7 +329,8 @@ async def _roll_back(
 ) -> None:
     """Undo everything; if that breaks the connection the server undoes it, and the first error is the one to tell."""
     try:
-        await begun.rollback()
+        async with asyncio.timeout(_ANSWER_S):
+            await begun.rollback()
     except _BROKEN:
         if not _is_gone(connection):
             connection.terminate()

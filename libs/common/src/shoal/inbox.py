@@ -7,6 +7,9 @@ from shoal.database import Transaction
 RETENTION_DAYS = 14
 """Twice the age at which the stream forgets: no redelivery can outlive its row."""
 
+PIECE = 5000
+"""How many rows one statement deletes, so that no backlog is too large to be deleted in time."""
+
 
 async def once(tx: Transaction, consumer: str, event_id: UUID) -> bool:
     """Claim a fact for a consumer inside the transaction of its effects; False when the effects stand already."""
@@ -20,5 +23,15 @@ async def once(tx: Transaction, consumer: str, event_id: UUID) -> bool:
 
 
 async def forget_old(tx: Transaction) -> int:
-    """Delete rows that no redelivery can need any more; returns how many."""
-    return await tx.execute("delete from inbox where received_at < now() - make_interval(days => $1)", RETENTION_DAYS)
+    """Delete some of the rows that no redelivery can need any more; returns how many: fewer than `PIECE` are all."""
+    return await tx.execute(
+        """
+        delete from inbox
+         where (consumer, event_id) in (select consumer, event_id
+                                          from inbox
+                                         where received_at < now() - make_interval(days => $1)
+                                         limit $2)
+        """,
+        RETENTION_DAYS,
+        PIECE,
+    )

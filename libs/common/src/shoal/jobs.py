@@ -62,8 +62,10 @@ def housekeeping(database: Database) -> Job:
     """Make the job that every service has: forget published facts and old receipts."""
 
     async def act() -> None:
-        async with database.transaction() as tx:
-            await outbox.forget_published(tx)
-            await inbox.forget_old(tx)
+        for forget, piece in ((outbox.forget_published, outbox.PIECE), (inbox.forget_old, inbox.PIECE)):
+            forgotten = piece
+            while forgotten == piece:
+                async with database.transaction() as tx:
+                    forgotten = await forget(tx)
 
     return Job("housekeeping", timedelta(minutes=10), act)

@@ -16,6 +16,9 @@ import structlog
 from msgspec import Struct
 
 from shoal.database import Database, DatabaseUnavailableError, Transaction
+from shoal.tasks import end
+
+_PARTING_S = 2.0
 
 HELD = "exists (select from lease where key = $1 and epoch = $2 and expires_at > now() for share)"
 """A condition for the holder's own writes: `$1` the key, `$2` the epoch."""
@@ -41,7 +44,10 @@ class Leases:
         self._ttl = ttl
 
     async def take(self, key: str) -> Lease | None:
-        """Take a lease if it is free, expired or already ours; None when another holds it."""
+        """Take a lease if it is free, expired or this owner's already; None when another holds it.
+
+        Taking again what this owner holds raises the epoch as well: what was begun under the old one ends.
+        """
         async with self._database.transaction() as tx:
             epoch = await tx.value(
                 """
@@ -49,7 +55,7 @@ class Leases:
                 values ($1, $2, 1, now() + $3)
                     on conflict (key) do update
                    set owner = excluded.owner, epoch = held.epoch + 1, expires_at = excluded.expires_at
-                 where held.expires_at < now()
+                 where held.expires_at < now() or held.owner = excluded.owner
                 returning epoch
                 """,
                 key,
@@ -98,39 +104,43 @@ class Leases:
         `act` is cancelled when the lease is lost and started again once it is won back. Its own failures are logged and
         it is started again after a pause.
         """
+        ttl_s = self._ttl.total_seconds()
         while True:
-            try:
+            asked = asyncio.get_running_loop().time()
+            with contextlib.suppress(DatabaseUnavailableError):
                 lease = await self.take(key)
                 if lease is not None:
-                    await self._act_while_held(lease, act)
-            except DatabaseUnavailableError:
-                pass
-            await asyncio.sleep(self._ttl.total_seconds() * random.uniform(0.1, 0.3))  # noqa: S311 - spreads takers
+                    await self._act_while_held(lease, act, held_until=asked + ttl_s)
+            await asyncio.sleep(ttl_s * random.uniform(0.1, 0.3))  # noqa: S311 - spreads takers
 
-    async def _act_while_held(self, lease: Lease, act: Callable[[Lease], Awaitable[None]]) -> None:
-        work = asyncio.ensure_future(act(lease))
-        keep = asyncio.ensure_future(self._keep(lease))
+    async def _act_while_held(
+        self, lease: Lease, act: Callable[[Lease], Awaitable[None]], *, held_until: float
+    ) -> None:
+        tasks = [asyncio.ensure_future(act(lease)), asyncio.ensure_future(self._keep(lease, held_until))]
         try:
-            await asyncio.wait({work, keep}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (work, keep):
-                task.cancel()
-            results = await asyncio.gather(work, keep, return_exceptions=True)
-            for error in results:
-                if isinstance(error, Exception):
+            await end(tasks)
+            for task in tasks:
+                error = None if task.cancelled() else task.exception()
+                if error is not None:
                     structlog.get_logger().warning("lease_ended", key=lease.key, error=repr(error))
-            with contextlib.suppress(DatabaseUnavailableError, asyncio.CancelledError):
-                await asyncio.shield(self.give_up(lease))
+            with contextlib.suppress(DatabaseUnavailableError, TimeoutError):
+                async with asyncio.timeout(_PARTING_S):
+                    await self.give_up(lease)
 
-    async def _keep(self, lease: Lease) -> None:
-        loop = asyncio.get_running_loop()
-        held_until = loop.time() + self._ttl.total_seconds()
+    async def _keep(self, lease: Lease, held_until: float) -> None:
+        """Renew for ever; raises when the lease is lost, or may be by the time that was asked for."""
+        loop, ttl_s = asyncio.get_running_loop(), self._ttl.total_seconds()
         while True:
-            await asyncio.sleep(self._ttl.total_seconds() / 3)
+            await asyncio.sleep(ttl_s / 3)
+            asked = loop.time()
             try:
-                started = loop.time()
-                await self.renew(lease)
-                held_until = started + self._ttl.total_seconds()
+                async with asyncio.timeout_at(held_until):
+                    await self.renew(lease)
+                held_until = asked + ttl_s
+            except TimeoutError:
+                raise LeaseLostError(lease.key) from None
             except DatabaseUnavailableError:
                 if loop.time() >= held_until:
                     raise

@@ -10,6 +10,7 @@ replay log.
 
 import asyncio
 import contextlib
+import math
 import random
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
@@ -31,6 +32,12 @@ from shoal_events import Event
 BATCH = 256
 MOST_ATTEMPTS = 5
 POLL_S = 1.0
+MEASURE_S = 5.0
+FIRST_PAUSE_S, MOST_PAUSE_S = 0.05, 2.0
+PUBLISH_S = 2.0
+"""How long one publish may take: the lease is not renewed while its row is held."""
+PIECE = 5000
+"""How many rows one statement deletes, so that no backlog is too large to be deleted in time."""
 
 
 class OutboxRow(Struct, frozen=True):
@@ -55,10 +62,13 @@ class Outbox:
 
     async def append(self, tx: Transaction, event: Event) -> None:
         """Record a fact in the transaction that makes it true; the relay hears of it when that commits."""
-        await tx.execute(
+        await tx.value(
             """
-            insert into outbox (event_id, subject, type, entity_id, payload, traceparent)
-            values ($1, $2, $3, $4, $5, $6)
+            with appended as (
+                insert into outbox (event_id, subject, type, entity_id, payload, traceparent)
+                values ($1, $2, $3, $4, $5, $6)
+            )
+            select pg_notify($7, '')
             """,
             uuid4(),
             event.subject,
@@ -66,8 +76,8 @@ class Outbox:
             event.entity_id,
             event.to_json(),
             self._tracing.traceparent(),
+            self._channel,
         )
-        await tx.execute("select pg_notify($1, '')", self._channel)
 
 
 class Relay:
@@ -104,27 +114,38 @@ class Relay:
         return None
 
     async def _relay(self, lease: Lease) -> None:
-        async with self._listening():
-            pause = 0.05
+        try:
             while True:
-                self._woken.clear()
-                try:
-                    sent = await self._pass(lease)
-                    pause = 0.05
-                except (MessagingUnavailableError, DatabaseUnavailableError):
-                    await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
-                    pause = min(pause * 2, 2.0)
-                    continue
-                if sent < BATCH:
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._woken.wait(), POLL_S)
+                async with self._listening() as connection:
+                    await self._relay_while_open(lease, connection)
+        finally:
+            for gauge in (self._metrics.outbox_pending, self._metrics.outbox_age, self._metrics.outbox_blocked):
+                gauge.set(0)  # whoever relays next knows
+
+    async def _relay_while_open(self, lease: Lease, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+        loop, pause, measured_at = asyncio.get_running_loop(), FIRST_PAUSE_S, -math.inf
+        while not connection.is_closed():
+            self._woken.clear()
+            try:
+                sent = await self._pass(lease)
+                if loop.time() - measured_at > MEASURE_S:
+                    await self._measure()
+                    measured_at = loop.time()
+            except (MessagingUnavailableError, DatabaseUnavailableError):
+                await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
+                pause = min(pause * 2, MOST_PAUSE_S)
+                continue
+            pause = FIRST_PAUSE_S
+            if sent < BATCH:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(POLL_S):
+                        await self._woken.wait()
 
     async def _pass(self, lease: Lease) -> int:
         """Publish one batch; returns how many rows were taken."""
         async with self._database.transaction() as tx:
             await self._leases.held(tx, lease)
             rows = await _pending(tx)
-            await self._measure(tx)
             if not rows:
                 return 0
             entities = [
@@ -132,7 +153,8 @@ class Relay:
             ]
             outcomes = await asyncio.gather(*(self._publish_in_order(facts) for facts in entities))
             published = [row_id for outcome in outcomes for row_id in outcome.published]
-            await tx.execute("update outbox set published_at = now() where id = any($1::bigint[])", published)
+            if published:
+                await tx.execute("update outbox set published_at = now() where id = any($1::bigint[])", published)
             for outcome in outcomes:
                 if outcome.rejected is not None:
                     await self._count_rejection(tx, outcome.rejected, outcome.reason)
@@ -167,7 +189,12 @@ class Relay:
             if traceparent:
                 headers["traceparent"] = traceparent
             await self._bus.publish(
-                row.subject, row.payload, message_id=str(row.event_id), stream=EVENTS, headers=headers
+                row.subject,
+                row.payload,
+                message_id=str(row.event_id),
+                stream=EVENTS,
+                headers=headers,
+                timeout_s=PUBLISH_S,
             )
 
     async def _count_rejection(self, tx: Transaction, row_id: int, reason: str) -> None:
@@ -185,32 +212,42 @@ class Relay:
         if blocked:
             structlog.get_logger().error("outbox_blocked", outbox_id=row_id, reason=reason)
 
-    async def _measure(self, tx: Transaction) -> None:
-        pending, age, blocked = await tx.connection.fetchrow(
-            """
-            select count(*) filter (where rejected_at is null),
-                   coalesce(extract(epoch from now() - min(recorded_at) filter (where rejected_at is null)), 0)::float,
-                   count(*) filter (where rejected_at is not null)
-              from outbox
-             where published_at is null
-            """
-        )
-        self._metrics.outbox_pending.set(pending)
-        self._metrics.outbox_age.set(age)
-        self._metrics.outbox_blocked.set(blocked)
+    async def _measure(self) -> None:
+        async with self._database.reading() as database:
+            measured = await database.find(_Backlog, _BACKLOG)
+        assert measured is not None  # noqa: S101 - an aggregate always has a row
+        self._metrics.outbox_pending.set(measured.pending)
+        self._metrics.outbox_age.set(measured.age_s)
+        self._metrics.outbox_blocked.set(measured.blocked)
 
     @contextlib.asynccontextmanager
-    async def _listening(self) -> AsyncIterator[None]:
+    async def _listening(self) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
         connection = await self._database.listen(self._channel, self._woken.set)
-        watch = asyncio.ensure_future(_until_closed(connection))
-        relay = asyncio.current_task()
-        watch.add_done_callback(lambda done: None if done.cancelled() or relay is None else relay.cancel())
+        connection.add_termination_listener(lambda _: self._woken.set())
         try:
-            yield
+            yield connection
         finally:
-            watch.cancel()
-            with contextlib.suppress(OSError, asyncpg.InterfaceError, TimeoutError):
+            try:
                 await connection.close(timeout=1)
+            except (OSError, TimeoutError, DatabaseUnavailableError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                connection.terminate()
+
+
+class _Backlog(Struct):
+    pending: int
+    age_s: float
+    blocked: int
+
+
+_WAITING = "outbox where published_at is null and rejected_at is null"
+_BACKLOG = f"""
+    select (select count(*) from {_WAITING}) as pending,
+           coalesce((select extract(epoch from now() - recorded_at)::float8
+                       from {_WAITING}
+                      order by id
+                      limit 1), 0) as age_s,
+           (select count(*) from outbox where published_at is null and rejected_at is not null) as blocked
+"""  # noqa: S608 - our own words, each with the condition of its index
 
 
 class _Outcome(Struct):
@@ -221,8 +258,14 @@ class _Outcome(Struct):
 
 
 async def forget_published(tx: Transaction) -> int:
-    """Delete rows published more than a day ago; returns how many."""
-    return await tx.execute("delete from outbox where published_at < now() - interval '1 day'")
+    """Delete some of the rows published more than a day ago; returns how many: fewer than `PIECE` are all."""
+    return await tx.execute(
+        """
+        delete from outbox
+         where id in (select id from outbox where published_at < now() - interval '1 day' limit $1)
+        """,
+        PIECE,
+    )
 
 
 async def _pending(tx: Transaction) -> list[OutboxRow]:
@@ -247,8 +290,3 @@ async def _pending(tx: Transaction) -> list[OutboxRow]:
 
 def _by_entity(row: OutboxRow) -> tuple[str, int]:
     return row.entity_id, row.id
-
-
-async def _until_closed(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-    while not connection.is_closed():  # noqa: ASYNC110 - asyncpg has no event for it
-        await asyncio.sleep(1)

@@ -72,14 +72,14 @@ class Pull:
 
     def _take(self, message: Msg, batch: list[Msg]) -> None:
         self._heard_at = asyncio.get_running_loop().time()
-        headers = message.headers or {}
-        status = headers.get("Status")
-        if status is None:
+        if not message.subject.startswith(self._inbox):
             self._outstanding -= 1
             batch.append(message)
-        elif status != _HEARTBEAT and message.subject == self._reply:
+            return
+        headers = message.headers or {}
+        status, reason = headers.get("Status"), headers.get("Description", "nobody answers")
+        if status != _HEARTBEAT and message.subject == self._reply:
             self._outstanding = 0
-            reason = headers.get("Description", "nobody answers")
             if status not in _OVER or reason.lower().startswith("consumer"):
                 self._lost = f"{status} {reason}"
 

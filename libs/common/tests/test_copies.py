@@ -1,0 +1,157 @@
+"""Copies: complete before they are used, the same whatever comes first, and refreshed before facts are forgotten."""
+
+import asyncio
+import itertools
+from typing import Any
+
+import pytest
+
+from shoal.copies import PAGE, Copier, Copy, ExportedFact, exported
+from shoal.database import Database, Transaction
+from shoal.http.pagination import Page
+from shoal.peers import Peers, PeerUnavailableError
+from shoal_events import PairingDeleted, PairingRenamed
+
+from .toy import Note, at_work, renamed, until
+
+
+async def take(tx: Transaction, fact: PairingRenamed) -> None:
+    await tx.execute(
+        """
+        insert into note (id, body, version) values ($1, $2, $3)
+            on conflict (id) do update set body = excluded.body, version = excluded.version
+         where note.version < excluded.version
+        """,
+        fact.pairing_id,
+        fact.name,
+        fact.version,
+    )
+
+
+async def take_deletion(tx: Transaction, fact: PairingDeleted) -> None:
+    await tx.execute(
+        """
+        insert into note (id, body, version) values ($1, '(deleted)', $2)
+            on conflict (id) do update set body = excluded.body, version = excluded.version
+         where note.version < excluded.version
+        """,
+        fact.pairing_id,
+        fact.version,
+    )
+
+
+NAMES = Copy("names", owner="pairing", handlers={PairingRenamed: take, PairingDeleted: take_deletion})
+
+
+class Owner:
+    """Answers exports; stands where the owner's door would."""
+
+    def __init__(self, *facts: PairingRenamed) -> None:
+        self.facts = list(facts)
+        self.asked: list[str] = []
+        self.is_away = False
+
+    async def get(self, service: str, path: str, answer: type[Any], **query: str | int) -> Page[ExportedFact]:
+        self.asked.append(str(query["after"]))
+        if self.is_away:
+            raise PeerUnavailableError
+        assert (service, path, answer) == ("pairing", "/internal/export", Page[ExportedFact])
+        start, limit = int(query["after"] or 0), 2
+        items = [exported(fact) for fact in self.facts[start : start + limit]]
+        return Page(items, next=str(start + limit) if start + limit < len(self.facts) else None)
+
+
+def copier(database: Database, owner: Owner, copy: Copy = NAMES) -> Copier:
+    return Copier(copy, database=database, peers=owner)  # type: ignore[arg-type]
+
+
+async def notes(database: Database) -> dict[str, tuple[str, int]]:
+    async with database.reading() as reading:
+        return {note.id: (note.body, note.version) for note in await reading.all(Note, "select * from note")}
+
+
+async def test_export_is_read_to_its_end_before_the_copy_is_complete(database: Database) -> None:
+    owner = Owner(*(renamed(f"pair_{number}", "x", 1) for number in range(5)))
+    made = copier(database, owner)
+    assert made.problem() == "pairing's names are not all here yet"
+    async with at_work(made.run()):
+        await until(lambda: made.problem() is None)
+    assert owner.asked == ["", "2", "4"]
+    assert len(await notes(database)) == 5
+
+
+async def test_copy_is_not_complete_while_the_owner_is_away(database: Database) -> None:
+    owner = Owner(renamed())
+    owner.is_away = True
+    made = copier(database, owner)
+    async with at_work(made.run()):
+        await until(lambda: len(owner.asked) >= 2)
+        assert made.problem() is not None
+        owner.is_away = False
+        await until(lambda: made.problem() is None)
+
+
+async def test_copy_that_is_not_required_never_is_a_problem(database: Database) -> None:
+    made = copier(database, Owner(), Copy("names", owner="pairing", handlers={}, is_required=False))
+    assert made.problem() is None
+
+
+async def test_complete_copy_is_not_read_again_until_it_is_stale(database: Database) -> None:
+    first, again, later = Owner(renamed()), Owner(), Owner(renamed(version=2))
+    for owner in (first, again):
+        made = copier(database, owner)
+        async with at_work(made.run()):
+            await until(lambda made=made: made.problem() is None)
+    assert (len(first.asked), len(again.asked)) == (1, 0)
+    async with database.transaction() as tx:
+        await tx.execute("update copy_state set completed_at = now() - interval '4 days'")
+    made = copier(database, later)
+    async with at_work(made.run()):
+        await until(lambda: made.problem() is None)
+    assert await notes(database) == {"pair_1": ("x", 2)}
+
+
+async def test_export_that_breaks_off_leaves_the_copy_incomplete(database: Database) -> None:
+    owner = Owner(*(renamed(f"pair_{number}", "x", 1) for number in range(3)))
+    owner.facts[2] = "no fact"  # type: ignore[call-overload]
+    made = copier(database, owner)
+    with pytest.raises(AttributeError):
+        await asyncio.wait_for(made.run(), 5)
+    assert made.problem() is not None
+    async with database.reading() as reading:
+        assert await reading.value("select count(*) from copy_state where completed_at is not null") == 0
+
+
+async def test_unknown_facts_in_an_export_are_passed_over(database: Database) -> None:
+    owner = Owner(renamed())
+    made = copier(database, owner, Copy("names", owner="pairing", handlers={PairingDeleted: take_deletion}))
+    async with at_work(made.run()):
+        await until(lambda: made.problem() is None)
+    assert await notes(database) == {}
+
+
+def deleted(version: int) -> PairingDeleted:
+    return PairingDeleted(pairing_id="pair_1", account_id="acct_1", reason="deleted", version=version)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
+async def test_export_and_events_in_any_order_give_the_same(database: Database, order: tuple[int, ...]) -> None:
+    """The export told version 2; facts of versions 1, 3 and the deletion 4 come before, between or after."""
+    told = [renamed(name="old", version=1), renamed(name="exported", version=2), renamed(name="new", version=3)]
+    steps = [*told, deleted(4)]
+    handlers = {PairingRenamed: take, PairingDeleted: take_deletion}
+    for index in order:
+        fact = steps[index]
+        if index == 1:
+            made = copier(database, Owner(fact))
+            async with at_work(made.run()):
+                await until(lambda made=made: made.problem() is None)
+        else:
+            async with database.transaction() as tx:
+                await handlers[type(fact)](tx, fact)
+    assert await notes(database) == {"pair_1": ("(deleted)", 4)}
+
+
+def test_pages_are_within_what_an_owner_answers() -> None:
+    assert PAGE <= 1000
+    assert Peers is not None
