@@ -150,6 +150,30 @@ def unpair(state: StateOption = None) -> None:
         typer.echo("unpaired; delete the pairing in the dashboard as well" if was_paired else "was not paired")
 
 
+@app.command()
+def instance(
+    folder: Annotated[Path, typer.Option("--dir", metavar="DIR", help="The instance's folder.")],
+) -> None:
+    """Serve an instance: SSH, screens, gateway, log and telemetry.
+
+    The folder holds `settings.json` and what goes with it. Needs the extra `shoal-agent[instance]`.
+    """
+    with _explained():
+        asyncio.run(_serve(folder))
+
+
+async def _serve(path: Path) -> None:
+    from shoal_agent.instance.folder import Folder  # noqa: PLC0415 - other commands do without the extra
+    from shoal_agent.instance.serving import Instance  # noqa: PLC0415
+
+    loop, folder = asyncio.get_running_loop(), Folder(path)
+    served = Instance(folder, folder.settings())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, _stop_once(loop, served.stop))
+    with folder.locked():
+        await served.run()
+
+
 async def _run(state: Path | None, interval_s: float) -> None:
     loop = asyncio.get_running_loop()
     async with Agent.open(state, interval_s=interval_s) as agent:

@@ -14,9 +14,12 @@ class Readiness(Struct, frozen=True):
 
     ready: bool
     checks: dict[str, str]
+    facts: dict[str, str | int] = {}
+    """Words and numbers that summaries of the suite show."""
 
 
 Check = Callable[[], str | None]
+Fact = Callable[[], str | int]
 
 
 class Health:
@@ -24,6 +27,7 @@ class Health:
 
     def __init__(self, metrics: Metrics) -> None:
         self._checks: dict[str, Check] = {}
+        self._facts: dict[str, Fact] = {}
         self._metrics = metrics
         self.is_draining = False
 
@@ -31,12 +35,17 @@ class Health:
         """Add a part; `check` returns what is wrong, or None. It must not wait."""
         self._checks[name] = check
 
+    def add_fact(self, name: str, fact: Fact) -> None:
+        """Add something to tell that decides nothing here. It must not wait."""
+        self._facts[name] = fact
+
     def readiness(self) -> Readiness:
         """Ask every part."""
         checks = {name: check() or "ok" for name, check in self._checks.items()}
         if self.is_draining:
             checks["draining"] = "shutting down"
-        return Readiness(ready=all(answer == "ok" for answer in checks.values()), checks=checks)
+        facts = {name: fact() for name, fact in self._facts.items()}
+        return Readiness(ready=all(answer == "ok" for answer in checks.values()), checks=checks, facts=facts)
 
     def metrics(self) -> bytes:
         """Expose the service's metrics."""

@@ -1,0 +1,1 @@
+"""Other systems: where instances run, and who pairs their agents."""

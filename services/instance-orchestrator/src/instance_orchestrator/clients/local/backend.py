@@ -1,0 +1,182 @@
+"""The backend `local`: each instance is a `shoal-agent instance` with a folder of its own.
+
+The processes do not die with us. Each is known by its pid and start time in `process.json`, so that a new orchestrator
+adopts it; one that is left alone, because its suite is gone for longer than `alone_grace`, ends by itself.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import structlog
+from msgspec import Struct
+
+from instance_orchestrator.clients.backend import BackendUnavailableError, Hint, PortsTakenError
+from instance_orchestrator.clients.local import processes
+from instance_orchestrator.clients.local.folders import SSH_USER, Folder, Started, folders
+from instance_orchestrator.clients.local.logs import read_log
+from instance_orchestrator.domain.instances import Endpoint, Phase
+from instance_orchestrator.domain.plans import Identity, Observed, Plan
+
+LOOK_S = 0.1
+HEARTBEAT_S = 2.0
+STEADY_S = 60.0
+"""A process that ran so long before it ended by itself is started again at once."""
+MOST_RETRY_S = 30.0
+START_S = 30.0
+"""A process that serves nothing for so long is started anew."""
+LOOPBACK = "127.0.0.1"
+
+
+class LocalSettings(Struct, frozen=True, kw_only=True):
+    """How instances run on this machine."""
+
+    root: Path
+    host: str
+    interval_s: float
+    alone_grace_s: float
+    orphan_grace_s: float
+
+
+class LocalBackend:
+    """Runs instances as processes."""
+
+    name = "local"
+
+    def __init__(self, settings: LocalSettings) -> None:
+        self._settings = settings
+        self._root = settings.root.resolve()
+        self._seen: dict[int, tuple[bool, bool, bool]] = {}
+
+    def problem(self) -> str | None:
+        """This machine is always there."""
+        return None
+
+    def busy_ports(self, first: int, last: int) -> list[int]:
+        """List ports that somebody listens on."""
+        return [port for port in range(first, last + 1) if not _is_free(self._settings.host, port)]
+
+    async def converge(self, plan: Plan) -> Observed:
+        """Write the folder, and start, stop or restart the process where it must be."""
+        folder = Folder(self._root, plan.identity)
+        try:
+            self._beat()
+            folder.write(
+                plan,
+                host=self._settings.host,
+                interval_s=self._settings.interval_s,
+                alone_grace_s=self._settings.alone_grace_s,
+            )
+            return await self._run(plan, folder) if plan.is_running else await self._stop(folder)
+        except OSError as error:
+            raise BackendUnavailableError(str(error)) from error
+
+    async def remove(self, identity: Identity) -> bool:
+        """End the process and delete the folder."""
+        folder = Folder(self._root, identity)
+        await self._stop(folder)
+        return await asyncio.to_thread(folder.delete)
+
+    async def sweep(self, known: frozenset[int]) -> None:
+        """Remove folders that belong to no instance and have not been touched for a while."""
+        for identity in folders(self._root):
+            folder = Folder(self._root, identity)
+            if identity.id in known:
+                continue
+            with contextlib.suppress(OSError):
+                if time.time() - folder.path.stat().st_mtime >= self._settings.orphan_grace_s:
+                    structlog.get_logger().warning("orphan_removed", instance=identity.name)
+                    await self.remove(identity)
+
+    async def watch(self, hint: Hint) -> None:
+        """Look at processes for ever; hint when one ended, became ready or may be tried again."""
+        beaten = 0.0
+        while True:
+            if time.monotonic() - beaten > HEARTBEAT_S:
+                beaten = time.monotonic()
+                with contextlib.suppress(OSError):
+                    self._beat()
+            for identity in folders(self._root):
+                state = self._state(Folder(self._root, identity))
+                if self._seen.get(identity.id, state) != state:
+                    hint(identity.id)
+                self._seen[identity.id] = state
+            await asyncio.sleep(LOOK_S)
+
+    def logs(self, identity: Identity, *, tail: int, is_following: bool) -> AsyncIterator[list[str]]:
+        """Read the log file."""
+        return read_log(Folder(self._root, identity).log, tail=tail, is_following=is_following)
+
+    async def _run(self, plan: Plan, folder: Folder) -> Observed:
+        started = folder.started()
+        if started is None or not processes.is_alive(started.pid, started.started):
+            if (stray := folder.holder()) is not None:
+                await processes.stop_holder(stray)  # we died between starting it and noting that
+            return self._start(plan, folder, started)
+        is_stuck = folder.ready() is None and time.time() - started.started > START_S
+        if started.run_hash != plan.run_hash or is_stuck:
+            await processes.stop(started.pid, started.started)
+            return self._start(plan, folder, None)
+        ready = folder.ready()
+        if ready is None or ready.pid != started.pid:
+            return Observed(Phase.STARTING)
+        return Observed(Phase.RUNNING, Endpoint(LOOPBACK, ready.ssh_port, SSH_USER))
+
+    def _start(self, plan: Plan, folder: Folder, ended: Started | None) -> Observed:
+        """Start the process, unless it ended by itself a moment ago: then after a pause that grows."""
+        crashes = 0
+        if ended is not None and ended.run_hash == plan.run_hash:
+            now = time.time()
+            if ended.retry_at > now:
+                return Observed(Phase.FAILED, problem="the process ended by itself; it is started again in a moment")
+            if not ended.retry_at and now - ended.started < STEADY_S:
+                pause = min(2.0**ended.crashes, MOST_RETRY_S) - 1
+                ended = Started(ended.pid, ended.started, ended.run_hash, ended.crashes + 1, now + pause)
+                folder.keep_started(ended)
+                if pause:
+                    return Observed(Phase.FAILED, problem="the process ended by itself; it is started again soon")
+            crashes = ended.crashes
+        if not all(_is_free(self._settings.host, port) for port in (plan.ports.chrome, plan.ports.terminal)):
+            raise PortsTakenError
+        folder.forget_ready()
+        environment = {"PATH": os.defpath, "LANG": "C.UTF-8", **plan.environment, "HOME": str(folder.home)}
+        pid, since = processes.spawn(folder.path, folder.log, environment)
+        folder.keep_started(Started(pid, since, plan.run_hash, crashes))
+        structlog.get_logger().info("instance_started", instance=plan.identity.name, pid=pid)
+        return Observed(Phase.STARTING)
+
+    async def _stop(self, folder: Folder) -> Observed:
+        started = folder.started()
+        if started is not None:
+            await processes.stop(started.pid, started.started)
+        if (stray := folder.holder()) is not None:
+            await processes.stop_holder(stray)
+        folder.forget_ready()
+        return Observed(Phase.STOPPED)
+
+    def _state(self, folder: Folder) -> tuple[bool, bool, bool]:
+        """Tell what a change of is worth a hint: alive, ready, waiting for another try."""
+        started = folder.started()
+        if started is None:
+            return False, False, False
+        is_waiting = started.retry_at > time.time()
+        return processes.is_alive(started.pid, started.started), folder.ready() is not None, is_waiting
+
+    def _beat(self) -> None:
+        """Let the processes know that somebody looks after them."""
+        self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (self._root / "heartbeat").touch()
+
+
+def _is_free(host: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,1 @@
+"""HTTP: the contract's paths and what Shoal adds to them."""

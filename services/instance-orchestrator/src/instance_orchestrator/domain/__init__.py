@@ -1,0 +1,1 @@
+"""What an instance is, as values and pure functions."""

@@ -1,0 +1,188 @@
+"""How everything here is made, top to bottom."""
+
+import msgspec
+
+from instance_orchestrator.clients.backend import Backend
+from instance_orchestrator.clients.local.backend import LocalBackend, LocalSettings
+from instance_orchestrator.clients.pairings import PairingClient
+from instance_orchestrator.config import Config
+from instance_orchestrator.domain.ports import PortRange
+from instance_orchestrator.jobs.key_check import KeyCheck
+from instance_orchestrator.jobs.reconciler import Reconciler
+from instance_orchestrator.subscribers import Subscribers
+from instance_orchestrator.usecases.assignments import Assignments
+from instance_orchestrator.usecases.configurations import Configurations
+from instance_orchestrator.usecases.convergence import Convergence, Site
+from instance_orchestrator.usecases.exports import Exports
+from instance_orchestrator.usecases.instances import Instances
+from instance_orchestrator.usecases.logs import Logs
+from instance_orchestrator.usecases.seats import Seats
+from instance_orchestrator.usecases.settings import Settings
+from instance_orchestrator.usecases.ssh_keys import SshKeys
+from instance_orchestrator.vault import envelope_of, kept_key
+from shoal.config import ConfigError
+from shoal.copies import Copy
+from shoal.jobs import housekeeping
+from shoal.resources import Component, Resources
+from shoal.subscriptions import Handlers, Subscription
+from shoal_events import (
+    AccountDeleted,
+    PairingConfirmed,
+    PairingDeleted,
+    SshKeyCreated,
+    SshKeyRotated,
+    UserCreated,
+    UserDeleted,
+    UserUpdated,
+)
+
+LOCAL, KUBERNETES = "local", "kubernetes"
+
+
+class Factory:
+    """Makes the use cases of a request and the components of the process."""
+
+    def __init__(self, resources: Resources[Config]) -> None:
+        config = resources.config
+        self.resources = resources
+        self.ports = _ports(config)
+        self.envelope = envelope_of(_encryption_key(config))
+        self.backend = self._backend(config)
+        resources.health.add_fact("orchestrator_backend", lambda: config.backend)
+        resources.health.add_fact("kubernetes", self._kubernetes)
+
+    # use cases
+
+    def instances(self) -> Instances:
+        """Instances."""
+        return Instances(
+            database=self.resources.database,
+            outbox=self.resources.outbox,
+            envelope=self.envelope,
+            ports=self.ports,
+            busy_ports=self.backend.busy_ports,
+        )
+
+    def configurations(self) -> Configurations:
+        """Configs of instances."""
+        return Configurations(database=self.resources.database)
+
+    def logs(self) -> Logs:
+        """Logs of instances."""
+        return Logs(database=self.resources.database, backend=self.backend, clock=self.resources.clock)
+
+    def settings(self) -> Settings:
+        """Settings of accounts."""
+        return Settings(database=self.resources.database, envelope=self.envelope)
+
+    def assignments(self) -> Assignments:
+        """Who may use which instances."""
+        return Assignments(database=self.resources.database, outbox=self.resources.outbox)
+
+    def exports(self) -> Exports:
+        """Everything, for copies."""
+        return Exports(database=self.resources.database, envelope=self.envelope)
+
+    def node_address(self) -> str:
+        """Where the ports of instances are reached."""
+        return self.resources.config.node_address
+
+    # what works beside requests
+
+    def components(self) -> list[Component]:
+        """List the components in the order of starting."""
+        subscribers = Subscribers(
+            instances=self.instances(), assignments=self.assignments(), ssh_keys=SshKeys(), seats=Seats()
+        )
+        users: Handlers = {
+            UserCreated: subscribers.on_user_created,
+            UserUpdated: subscribers.on_user_updated,
+            UserDeleted: subscribers.on_user_deleted,
+        }
+        keys: Handlers = {
+            SshKeyCreated: subscribers.on_ssh_key_created,
+            SshKeyRotated: subscribers.on_ssh_key_rotated,
+        }
+        pairings: Handlers = {
+            PairingConfirmed: subscribers.on_pairing_confirmed,
+            PairingDeleted: subscribers.on_pairing_deleted,
+        }
+        accounts: Handlers = {AccountDeleted: subscribers.on_account_deleted}
+        resources = self.resources
+        return [
+            KeyCheck(database=resources.database, envelope=self.envelope),
+            resources.relay(),
+            resources.subscriber(Subscription("users", users)),
+            resources.subscriber(Subscription("ssh-keys", keys)),
+            resources.subscriber(Subscription("pairings", pairings)),
+            resources.subscriber(Subscription("accounts", accounts)),
+            resources.copier(Copy("users", owner="gateway", handlers=users, is_required=False)),
+            self._reconciler(),
+            resources.job(housekeeping(resources.database)),
+        ]
+
+    def _reconciler(self) -> Reconciler:
+        resources, config = self.resources, self.resources.config
+        convergence = Convergence(
+            database=resources.database,
+            outbox=resources.outbox,
+            leases=resources.leases,
+            envelope=self.envelope,
+            clock=resources.clock,
+            backend=self.backend,
+            pairings=PairingClient(resources.peers),
+            site=Site(
+                image=config.image,
+                gateway_url=self._gateway_url(config),
+                ports=self.ports,
+                has_agent=config.has_shoal_agent,
+            ),
+        )
+        return Reconciler(
+            database=resources.database,
+            leases=resources.leases,
+            backend=self.backend,
+            convergence=convergence,
+            concurrency=config.concurrency,
+            resync=config.resync,
+        )
+
+    def _kubernetes(self) -> str:
+        if self.resources.config.backend == LOCAL:
+            return "disabled"
+        return "connected" if self.backend.problem() is None else "disconnected"
+
+    def _gateway_url(self, config: Config) -> str:
+        """Tell instances the gateway's own address where it is on this machine, else the public one."""
+        addresses = msgspec.json.decode(config.services, type=dict[str, str])
+        if config.backend == LOCAL and "gateway" in addresses:
+            return f"http://{addresses['gateway']}"
+        return config.public_url
+
+    def _backend(self, config: Config) -> Backend:
+        if config.backend == LOCAL:
+            return LocalBackend(
+                LocalSettings(
+                    root=config.state / "instances",
+                    host=config.node_address,
+                    interval_s=config.sample_interval.total_seconds(),
+                    alone_grace_s=config.alone_grace.total_seconds(),
+                    orphan_grace_s=config.orphan_grace.total_seconds(),
+                )
+            )
+        raise ConfigError([f"INSTANCE_ORCHESTRATOR_BACKEND: {config.backend!r} is neither local nor kubernetes"])
+
+
+def _ports(config: Config) -> PortRange:
+    try:
+        return PortRange.parse(config.ports)
+    except ValueError as error:
+        raise ConfigError([f"INSTANCE_ORCHESTRATOR_PORTS: {error}"]) from error
+
+
+def _encryption_key(config: Config) -> str:
+    if config.encryption_key is not None:
+        return config.encryption_key.reveal()
+    if config.backend != LOCAL:
+        raise ConfigError(["INSTANCE_ORCHESTRATOR_ENCRYPTION_KEY is not set: <id>:<32 bytes in base64>"])
+    return kept_key(config.state)

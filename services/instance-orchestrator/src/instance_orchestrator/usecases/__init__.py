@@ -1,0 +1,1 @@
+"""Decisions, each with its transaction."""
