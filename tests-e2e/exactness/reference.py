@@ -124,17 +124,18 @@ class Series:
         )
         young = u is not None and u < HOUR
         restarted = _below(u, self.uptime) or _below(c, self.total)
+        reach = HOUR if self.last is None else min(HOUR, t - self.last)
         if c is not None and self.total is not None and not restarted:
             gain = c - self.total
         elif c is not None and (restarted or (young and self.last is None)):
             gain = min(c, v) if young and v is not None else c
+            reach = reach if u is None else max(1, min(reach, u))
         elif v is not None:
             if restarted and 2 * v < held:
                 self.floor, held = self.last, 0
             gain = max(0, v - held)
         else:
             gain = 0
-        reach = HOUR if self.last is None else min(HOUR, t - self.last)
         self.last, self.total, self.uptime = t, c, self.uptime if u is None else u
         if gain:
             self.gains.append(Gain(t, reach, gain))

@@ -13,13 +13,14 @@ E = TypeVar("E", bound=Event)
 
 async def published(stack: Stack, kind: type[E]) -> list[E]:
     """Read every stored fact of a kind, oldest first."""
+    subject, found = f"{kind.subject_prefix}.>", list[E]()
     async with stack.nats() as bus:
-        subscription = await bus.jetstream().subscribe(
-            f"{kind.subject_prefix}.>", stream="EVENTS", ordered_consumer=True, deliver_policy=DeliverPolicy.ALL
+        jetstream = bus.jetstream()
+        stored = (await jetstream.stream_info("EVENTS", subjects_filter=subject)).state.subjects or {}
+        subscription = await jetstream.subscribe(
+            subject, stream="EVENTS", ordered_consumer=True, deliver_policy=DeliverPolicy.ALL
         )
-        found: list[E] = []
-        left = (await subscription.consumer_info()).num_pending or 0
-        while len(found) < left:
+        while len(found) < sum(stored.values()):
             found.append(kind.from_json((await subscription.next_msg(timeout=5)).data))
         await subscription.unsubscribe()
     return found

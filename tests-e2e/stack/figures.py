@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import math
+import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 
 import psutil
@@ -54,6 +55,48 @@ async def watched(processes: dict[str, "object"]) -> AsyncIterator[Memory]:
         yield memory
     finally:
         watching.cancel()
+
+
+class Machine:
+    """Whose the processors were since this was made: bars in seconds mean nothing while others take them."""
+
+    MOST_OTHERS = 0.2
+
+    def __init__(self) -> None:
+        self._all = self._busy()
+        self._own = self._ours()
+        self._since = time.monotonic()
+
+    @property
+    def others(self) -> float:
+        """The share of all processors that was used by processes that are not ours."""
+        cores = (psutil.cpu_count() or 1) * (time.monotonic() - self._since)
+        return max(0.0, (self._busy() - self._all) - (self._ours() - self._own)) / cores
+
+    def hold(self, **bars: tuple[float, float]) -> None:
+        """Assert that each figure keeps to its bar; without judgement, loudly, while others use the machine.
+
+        Args:
+            bars: A figure in seconds and the most that it may be, by name.
+        """
+        over = {name: figure for name, (figure, most) in bars.items() if figure > most}
+        if over and (others := self.others) > self.MOST_OTHERS:
+            print(f"NOT JUDGED: {over} is over the bar, but others used {others:.0%} of this machine")
+            return
+        assert not over, f"{over} of {bars}"
+
+    @staticmethod
+    def _busy() -> float:
+        times = psutil.cpu_times()
+        return float(sum(times[:8]) - times.idle - getattr(times, "iowait", 0.0))
+
+    @staticmethod
+    def _ours() -> float:
+        total, me = 0.0, psutil.Process()
+        for process in (me, *me.children(recursive=True)):
+            with contextlib.suppress(psutil.Error):
+                total += sum(process.cpu_times()[:4])
+        return total
 
 
 def percentile(values: Iterable[float], share: float) -> float:

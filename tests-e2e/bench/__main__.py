@@ -1,0 +1,80 @@
+"""`python tests-e2e/bench`: measure, and print one table.
+
+Everything runs on loopback of this machine, bounded in time: all benches take about ten minutes, `--quick` about
+three. Figures of a busy machine are worth little; every row names what it is compared with in the same run.
+"""
+
+import argparse
+import platform
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import psutil  # noqa: E402
+import uvloop  # noqa: E402
+from stack.figures import table  # noqa: E402
+
+from bench import fan_out, freshness, gateway_http, gateway_sockets, ingest, outbox, query, up  # noqa: E402
+from bench.processes import MissingError  # noqa: E402
+from bench.rows import HEAD, Row, Scale  # noqa: E402
+
+BENCHES: dict[str, Callable[[Scale], Awaitable[list[Row]]]] = {
+    "gateway": gateway_http.run,
+    "sockets": gateway_sockets.run,
+    "ingest": ingest.run,
+    "fresh": freshness.run,
+    "fan-out": fan_out.run,
+    "query": query.run,
+    "outbox": outbox.run,
+    "up": up.run,
+}
+
+
+def main() -> int:
+    """Run what was asked for; 0 when every bench could be run, whatever it found."""
+    arguments = parse()
+    scale = Scale(seconds=arguments.seconds, rounds=arguments.rounds, quick=arguments.quick)
+    if arguments.quick:
+        scale = Scale(seconds=2.0, rounds=1, quick=True)
+    rows, failures = [], 0
+    for name in arguments.benches or BENCHES:
+        started = time.monotonic()
+        print(f"{name} …", flush=True)
+        try:
+            measured = uvloop.run(BENCHES[name](scale))
+        except (MissingError, AssertionError, OSError, RuntimeError, TimeoutError, ExceptionGroup) as error:
+            failures += 1
+            measured = [Row(f"{name}: could not be measured", f"{type(error).__name__}: {error}"[:200])]
+        rows += measured
+        for row in measured:
+            print(f"  {row.what}: {row.reached} ({row.ceiling}) {'' if row.holds is not False else 'BAR MISSED'}")
+        print(f"  {time.monotonic() - started:.0f} s", flush=True)
+    print(f"\n{machine()}\n\n{table([row.cells for row in rows], HEAD)}")
+    return int(failures > 0)
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("benches", nargs="*", metavar="BENCH", choices=[*BENCHES, []], help=", ".join(BENCHES))
+    parser.add_argument("--seconds", type=float, default=5.0, help="how long one measurement takes (default 5)")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each is repeated; medians count (default 3)")
+    parser.add_argument("--quick", action="store_true", help="short and once: to see that it works")
+    return parser.parse_args()
+
+
+def machine() -> str:
+    """Say what it was measured on."""
+    memory = psutil.virtual_memory().total / 2**30
+    load = psutil.getloadavg()[0]
+    return (
+        f"{psutil.cpu_count()} cores, {memory:.0f} GiB, {platform.system()} {platform.release()}, "
+        f"Python {platform.python_version()}, load average now {load:.1f}; load by wrk and own raw sockets on loopback"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
