@@ -106,7 +106,7 @@ def step(what: str, command: list[str], *, otherwise: list[str] | None = None) -
     if done.returncode != 0:
         words = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
         fail(
-            f"{what.lower()} failed:\n{words}", "check that a Python package index can be reached, then run this again"
+            f"{what.lower()} failed:\n{words}", "check that a package index can be reached, then run this again"
         )
 
 
