@@ -15,7 +15,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import psutil  # noqa: E402
 import uvloop  # noqa: E402
-from stack.figures import table  # noqa: E402
+from stack.figures import Machine, table  # noqa: E402
 
 from bench import fan_out, freshness, gateway_http, gateway_sockets, ingest, outbox, query, up  # noqa: E402
 from bench.processes import MissingError  # noqa: E402
@@ -39,7 +39,7 @@ def main() -> int:
     scale = Scale(seconds=arguments.seconds, rounds=arguments.rounds, quick=arguments.quick)
     if arguments.quick:
         scale = Scale(seconds=2.0, rounds=1, quick=True)
-    rows, failures = [], 0
+    rows, failures, used = [], 0, Machine()
     for name in arguments.benches or BENCHES:
         started = time.monotonic()
         print(f"{name} …", flush=True)
@@ -52,7 +52,7 @@ def main() -> int:
         for row in measured:
             print(f"  {row.what}: {row.reached} ({row.ceiling}) {'' if row.holds is not False else 'BAR MISSED'}")
         print(f"  {time.monotonic() - started:.0f} s", flush=True)
-    print(f"\n{machine()}\n\n{table([row.cells for row in rows], HEAD)}")
+    print(f"\n{machine()}; others used {used.others:.0%} of it meanwhile\n\n{table([row.cells for row in rows], HEAD)}")
     return int(failures > 0)
 
 
@@ -69,10 +69,9 @@ def parse() -> argparse.Namespace:
 def machine() -> str:
     """Say what it was measured on."""
     memory = psutil.virtual_memory().total / 2**30
-    load = psutil.getloadavg()[0]
     return (
         f"{psutil.cpu_count()} cores, {memory:.0f} GiB, {platform.system()} {platform.release()}, "
-        f"Python {platform.python_version()}, load average now {load:.1f}; load by wrk and own raw sockets on loopback"
+        f"Python {platform.python_version()}; load by wrk and own raw sockets on loopback"
     )
 
 

@@ -24,6 +24,8 @@ async def run(scale: Scale) -> list[Row]:
             frames, _, _ = await flood(stack, senders, scale.seconds * 2)
             await until_counted(stack)
             rate = frames / (time.monotonic() - started)
+            stored = (await stack.query("select sum(frames)::int as stored from metrics_query.minute"))[0]["stored"]
+            assert stored == frames, f"{stored} of {frames} frames are there"
             pacing = asyncio.ensure_future(pace(senders, BAR / 2))
             await asyncio.sleep(2)
             ages = [await age_of_an_answer(stack, probe, n) for n in range(1, (15 if scale.quick else PROBES) + 1)]

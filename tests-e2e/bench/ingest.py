@@ -7,6 +7,7 @@ from statistics import median
 from uuid import uuid4
 
 import asyncpg
+import msgspec
 from stack import Stack
 from stack.figures import resident, watched
 
@@ -27,12 +28,14 @@ async def run(scale: Scale) -> list[Row]:
         is_synced = (await stack.suite.nats.monitor("/jsz"))["config"].get("sync_always") is True
         assert is_synced, "sync_interval is not always"
         stack.suite.processes["metrics-query"].send(signal.SIGSTOP)
-        by_cpu, by_wall = [], []
+        by_cpu, by_wall, total = [], [], 0
         async with watched(stack.suite.processes) as memory, connected(stack, agents[:AGENTS]) as senders:
             for _ in range(scale.rounds):
                 frames, seconds, busy = await flood(stack, senders, scale.seconds)
+                total += frames
                 by_cpu.append(frames / busy)
                 by_wall.append(frames / seconds)
+        await check(stack, total)
         bare = await bare_publishing(stack, scale.seconds)
         copied = await bare_copy(stack, scale.seconds)
         stack.suite.processes["metrics-query"].send(signal.SIGCONT)
@@ -74,6 +77,16 @@ async def flood(stack: Stack, senders: list[RawAgent], seconds: float) -> tuple[
 
     frames = sum(await asyncio.gather(*(send(sender) for sender in senders)))
     return frames, time.monotonic() - started, cpu_seconds(pid) - before
+
+
+async def check(stack: Stack, frames: int) -> None:
+    """Make sure that everything that was answered for is in the stream."""
+    async with stack.nats() as bus:
+        jetstream, stored = bus.jetstream(), 0
+        for sequence in range(1, (await jetstream.stream_info("TELEMETRY")).state.last_seq + 1):
+            batch = msgspec.json.decode((await jetstream.get_msg("TELEMETRY", sequence)).data or b"{}")
+            stored += sum(len(group["samples"]) for group in batch["groups"])
+    assert stored == frames, f"{stored} of {frames} frames are stored"
 
 
 async def bare_publishing(stack: Stack, seconds: float) -> float:

@@ -8,6 +8,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -35,9 +36,11 @@ async def run(scale: Scale) -> list[Row]:
         async with suite(Path(folder)) as (pid, warm_s, url):
             warm.append(warm_s)
             lags = await watch(url, idle_s)
-            used = {p.name(): proportional(p.pid) for p in family(pid)}
-            total = sum(proportional(p.pid) for p in family(pid))
-            parts = ", ".join(f"{name} {mib:.0f}" for name, mib in sorted(used.items(), key=lambda i: -i[1])[:3])
+            used = Counter[str]()
+            for process in family(pid):
+                used[process.name()] += proportional(process.pid)
+            total = used.total()
+            parts = ", ".join(f"{name} {mib:.0f}" for name, mib in used.most_common(3))
     warm_s, lag = sorted(warm)[len(warm) // 2], percentile(lags, 0.99)
     return [
         Row("shoal up: ready, first time (empty folder)", f"{cold_s:.1f} s", bar=f"≤ {COLD_S:g} s",
