@@ -193,7 +193,7 @@ async def test_example_client_of_the_contract_works(world) -> None:
     wire = await world.agent(agent)
     at = datetime.now(UTC).isoformat()
     await wire.say(agent.metrics(), {"type": "status", "agent_id": "agent_1", "status": "busy", "timestamp": at})
-    await agent.say(
+    await wire.say(
         {
             "type": "error",
             "agent_id": "agent_1",

@@ -160,6 +160,7 @@ async def test_half_open_connection_is_noticed(around) -> None:
     _turn_deaf(wire.connection.transport.get_extra_info("socket"))
     [offline] = await around.suite.events(AgentOffline, within_s=8)
     assert offline.reason == "lost"
+    wire.connection.transport.abort()
 
 
 async def _connected(around, agent, port: int):

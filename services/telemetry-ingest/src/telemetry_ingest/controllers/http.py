@@ -1,17 +1,37 @@
 """HTTP: samples by request, and what other services may ask."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from litestar import Controller, Request, get, post
+from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
+from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import Parameter
 
 from shoal.copies import ExportedFact
 from shoal.http.auth import require_permitted_service
 from shoal.http.pagination import Page
 from shoal.identity import Principal
-from telemetry_ingest.schemas import JSON, MOST_BODY_BYTES, NDJSON, PostedView, read_post
+from telemetry_ingest.schemas import JSON, MOST_BODY_BYTES, MOST_POSTED_ITEMS, NDJSON, PostedView, read_post
 from telemetry_ingest.usecases.posts import Posts
 from telemetry_ingest.usecases.presences import Presences
+
+_FRAME = Schema(type=OpenAPIType.OBJECT, description="A frame of the telemetry socket: asyncapi.yaml describes them.")
+_FRAMES = Schema(type=OpenAPIType.ARRAY, items=_FRAME, max_items=MOST_POSTED_ITEMS)
+_EPOCH = Schema(
+    type=OpenAPIType.STRING, pattern="^[A-Za-z0-9_-]{1,64}$", description="Within it a seq means one frame."
+)
+_POST = Schema(type=OpenAPIType.OBJECT, properties={"items": _FRAMES, "epoch": _EPOCH}, required=["items"])
+
+
+@dataclass
+class IngestOperation(Operation):
+    """Describes the body, which is not one Struct: it may be unpacked first, and come in lines."""
+
+    def __post_init__(self) -> None:
+        json = OpenAPIMediaType(schema=Schema(one_of=[_POST, _FRAMES]))
+        lines = OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING, description="A frame on each line."))
+        self.request_body = RequestBody(content={JSON: json, NDJSON: lines}, required=True)
 
 
 class IngestController(Controller):
@@ -24,6 +44,7 @@ class IngestController(Controller):
         operation_id="ingestTelemetry",
         summary="Send telemetry frames",
         status_code=200,
+        operation_class=IngestOperation,
         request_max_body_size=MOST_BODY_BYTES,
         opt={"media_types": (JSON, NDJSON, "")},
     )

@@ -11,12 +11,14 @@ MOST = 2**53
 Number = (
     Annotated[int, Meta(ge=-MOST, le=MOST)] | Annotated[float, Meta(ge=-float(MOST), le=float(MOST))]
 )  # whole numbers stay whole on their way to a viewer
-WireMoney = Annotated[str, Meta(pattern=r"^-?\d{1,15}(\.\d{1,18})?\Z")] | Number
+WireMoney = Annotated[str, Meta(pattern=r"^-?\d{1,16}(\.\d{1,18})?\Z")] | Number
 """A decimal string; a number is read too."""
 
 
 def plain_money(amount: str | float | None) -> str | None:
-    """Write an amount as a decimal string: `0.9` for 0.9, never `1e-07`."""
+    """Write an amount as a decimal string: `0.9` for 0.9, never `1e-07`; a number's fraction has 12 digits at most."""
     if amount is None or isinstance(amount, str):
         return amount
-    return format(Decimal(repr(amount)), "f")
+    whole, _, fraction = f"{Decimal(repr(amount)):.12f}".partition(".")
+    fraction = fraction.rstrip("0")
+    return f"{whole}.{fraction}" if fraction else whole

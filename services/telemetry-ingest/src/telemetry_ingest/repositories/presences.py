@@ -122,12 +122,13 @@ class PresenceRepository:
             process,
         )
 
-    async def lost_processes(self, silent_for: timedelta) -> list[str]:
-        """Find processes whose beat is missing; each is found by one peer only."""
+    async def lost_processes(self, silent_for: timedelta, *, but: str) -> list[str]:
+        """Find other processes whose beat is missing; each is found by one peer only."""
         return await self._tx.all(
             str,
-            "select id from process where beat_at < now() - $1::interval for update skip locked",
+            "select id from process where beat_at < now() - $1::interval and id <> $2 for update skip locked",
             silent_for,
+            but,
         )
 
     async def end_all_of(self, processes: Sequence[str]) -> list[EndedPresence]:

@@ -29,7 +29,7 @@ from telemetry_ingest.repositories.presences import PresenceRepository
 from telemetry_ingest.repositories.slots import SlotRepository
 
 GATHER_S = 0.01
-MOST_AT_ONCE = 500
+MOST_AT_ONCE = 100
 LAST_PASS_S = 2
 
 
@@ -125,13 +125,14 @@ class Presences:
         return Page([_exported(row) for row in rows], next=rows[-1].cursor if len(rows) == limit else None)
 
     async def _pass(self) -> None:
+        async with self._database.reading() as database:  # seen at once, however long the rest takes
+            await PresenceRepository(database).beat(self._process)
         begun = _some(self._begun)
         ended = _some(self._ended)
         freed, self._freed = self._freed, []
         try:
             async with self._database.transaction() as tx:
                 repository = PresenceRepository(tx)
-                await repository.beat(self._process)
                 outdone = await self._write_begun(tx, list(begun.values()))
                 await self._write_ended(tx, list(ended.values()))
                 if freed:
@@ -214,7 +215,7 @@ class Presences:
     async def _sweep(self) -> None:
         async with self._database.transaction() as tx:
             repository = PresenceRepository(tx)
-            lost = await repository.lost_processes(self._silent_for)
+            lost = await repository.lost_processes(self._silent_for, but=self._process)
             if not lost:
                 return
             await SlotRepository(tx).free_all_of(lost)

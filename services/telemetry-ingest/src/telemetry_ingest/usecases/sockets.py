@@ -67,7 +67,7 @@ class Sockets:
         """Note whose socket it is; an older one of the same pairing ends. Says why it must end itself, if it must."""
         principal = credential.principal
         if any((kind, name) in self._revoked for kind, name in _handles(credential)):
-            return PAIRING_ENDED if credential.is_agent else REVOKED
+            return REVOKED
         if credential.is_agent:
             older = self._of_pairing.get(principal.pairing_id)
             self._of_pairing[principal.pairing_id] = socket
