@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from pairing.connections.domain.agents import Agent
 from pairing.connections.domain.people import Profile
@@ -58,29 +58,29 @@ class ProfileConnectionsView(Struct, frozen=True):
 class InboxView(Struct, frozen=True):
     """Files that wait; Shoal carries none."""
 
-    unread_transfers: int = 0
-    recent: list[Any] = field(default_factory=list)
+    unread_transfers: int
+    recent: list[Any]
 
 
 class BroadcastsView(Struct, frozen=True):
     """News of the platform; Shoal sends none."""
 
-    unread_count: int = 0
-    urgent: list[Any] = field(default_factory=list)
+    unread_count: int
+    urgent: list[Any]
 
 
 class SdkVersionsView(Struct, frozen=True):
     """The newest client libraries; null where Shoal knows of none."""
 
-    node: str | None = None
-    python: str | None = None
-    mcp: str | None = None
+    node: str | None
+    python: str | None
+    mcp: str | None
 
 
 class SdkView(Struct, frozen=True):
     """Client libraries."""
 
-    latest_versions: SdkVersionsView = SdkVersionsView()
+    latest_versions: SdkVersionsView
 
 
 class ProfileView(Struct, frozen=True, kw_only=True):
@@ -91,9 +91,9 @@ class ProfileView(Struct, frozen=True, kw_only=True):
     account: ProfileAccountView
     plan_limits: Limits
     connections: ProfileConnectionsView
-    inbox: InboxView = InboxView()
-    broadcasts: BroadcastsView = BroadcastsView()
-    sdk: SdkView = SdkView()
+    inbox: InboxView
+    broadcasts: BroadcastsView
+    sdk: SdkView
 
     @classmethod
     def from_domain(cls, profile: Profile) -> "ProfileView":
@@ -105,4 +105,7 @@ class ProfileView(Struct, frozen=True, kw_only=True):
             connections=ProfileConnectionsView(
                 profile.active, profile.pending_incoming, profile.pending_outgoing, profile.paired_agents
             ),
+            inbox=InboxView(0, []),
+            broadcasts=BroadcastsView(0, []),
+            sdk=SdkView(SdkVersionsView(None, None, None)),
         )
