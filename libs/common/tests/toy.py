@@ -5,14 +5,19 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
+import httpx
 from litestar import Controller, get
 from msgspec import Struct
 
 from shoal.config import ServiceConfig
 from shoal.database import Transaction
 from shoal.http.app import create_app
+from shoal.identity import Issuer, Principal, Via
+from shoal.installation import Installation
 from shoal.resources import Resources
+from shoal.runtime import RunningService, running
 from shoal.service import Built, Service
+from shoal.testing.suite import free_port
 from shoal_events import PairingRenamed
 
 
@@ -85,3 +90,44 @@ async def at_work(*works: Awaitable[object]) -> AsyncIterator[Sequence["asyncio.
             task.cancel()
         async with asyncio.timeout(5):
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+# a service at work
+
+
+def environment_of(
+    credentials: Installation, *, database_url: str = "", nats_url: str = "", services: str = "{}"
+) -> dict[str, str]:
+    """Write the toy's variables; without servers there is nothing behind its door."""
+    environment = credentials.environment(
+        admin_url=database_url or "postgresql://nobody:nothing@127.0.0.1:1/none",
+        nats_url=lambda _: nats_url or "nats://127.0.0.1:1",
+        addresses={},
+    )
+    return environment | {"SHOAL_SERVICES": services, "SHOAL_DRAIN_TIMEOUT": "1s", "TOY_PORT": str(free_port())}
+
+
+class Door:
+    """A running toy and clients to it under any identity."""
+
+    def __init__(self, running: RunningService, credentials: Installation) -> None:
+        self.running = running
+        self.url = f"http://127.0.0.1:{running.address[1]}"
+        self.gateway = Issuer("gateway", credentials.services["gateway"].private_key)
+        self.anonymous = httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=10)
+        self.client = httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=10, headers=self.headers())
+
+    def headers(self, principal: Principal | None = None) -> dict[str, str]:
+        principal = principal or Principal(via=Via.SESSION, account_id="acct_1", user_id="user_1")
+        return {"x-shoal-identity": self.gateway.issue(principal, audience="toy")}
+
+
+@contextlib.asynccontextmanager
+async def open_door(
+    service: Service, credentials: Installation, environment: dict[str, str] | None = None
+) -> AsyncIterator[Door]:
+    """Run a service while the block runs."""
+    async with running([service], environment or environment_of(credentials)) as (one,):
+        door = Door(one, credentials)
+        async with door.client, door.anonymous:
+            yield door

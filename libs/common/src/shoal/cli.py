@@ -10,10 +10,13 @@ from typing import Annotated, NoReturn
 import asyncpg
 import typer
 import uvloop
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from shoal.config import ConfigError, explain, load
+from shoal.config import ConfigError, ServiceConfig, explain, load, look_up
 from shoal.describe import describe
 from shoal.runtime import ServiceFailedError, run as run_services
 from shoal.schema import MigrationError
@@ -21,6 +24,7 @@ from shoal.service import Service, installed
 from shoal.telemetry import configure_logging
 
 COMMANDS = "shoal.commands"
+_UNREACHABLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 app = typer.Typer(
     name="shoal",
@@ -55,20 +59,21 @@ def migrate(names: Names) -> None:
     Signs in as SHOAL_DATABASE_URL, which must be allowed to create roles and schemas; safe to run from several
     places at once. The password of each working role is taken from the service's own <SERVICE>_DATABASE_URL.
     """
-    admin = os.environ.get("SHOAL_DATABASE_URL")
+    services = _chosen(names)
+    admin = _database_url("SHOAL_DATABASE_URL")
     if not admin:
         _fail("SHOAL_DATABASE_URL is not set", [], "give a role that may create roles and schemas")
-    for service in _chosen(names):
-        working = os.environ.get(f"{service.prefix}_DATABASE_URL", admin)
+    for service in services:
+        working = _database_url(f"{service.prefix}_DATABASE_URL") or admin
         try:
             asyncio.run(service.schema.migrate(admin, working_url=working))
-        except (MigrationError, OSError, asyncpg.PostgresError) as error:
+        except (MigrationError, *_UNREACHABLE) as error:
             _fail(
                 f"{service.name}: {error}",
                 [],
                 "nothing of the failed step remains; mend it and run this again",
             )
-        Console().print(f"{service.name}: schema {service.schema.name} is at {service.schema.latest}")
+        typer.echo(f"{service.name}: schema {service.schema.name} is at {service.schema.latest}")
 
 
 @app.command()
@@ -78,7 +83,7 @@ def check(names: Names) -> None:
     for service in _chosen(names):
         table = Table("variable", "from", "value", title=service.name, title_justify="left")
         for row in explain(service.config, service.prefix, os.environ):
-            table.add_row(*row)
+            table.add_row(*map(escape, row))
         console.print(table)
         problems += asyncio.run(_problems_of(service, os.environ))
     if problems:
@@ -91,7 +96,7 @@ def list_services() -> None:
     """List the services that are installed here."""
     table = Table("service", "port", "about")
     for service in installed().values():
-        table.add_row(service.name, str(service.port), service.about)
+        table.add_row(service.name, str(service.port), escape(service.about))
     Console().print(table)
 
 
@@ -127,21 +132,47 @@ async def _problems_of(service: Service, environment: Mapping[str, str]) -> list
         config = load(service.config, service.prefix, environment)
     except ConfigError as error:
         return [f"{service.name}: {problem}" for problem in error.problems]
+    found = [await _problem_of_database(service, config), await _problem_of_nats(config)]
+    return [f"{service.name}: {problem}" for problem in found if problem is not None]
+
+
+async def _problem_of_database(service: Service, config: ServiceConfig) -> str | None:
     try:
-        connection = await asyncpg.connect(config.database_url.reveal(), timeout=3)
-        version = await service.schema.version(connection)
-        await connection.close()
-    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
-        return [f"{service.name}: the database cannot be reached: {error}"]
-    if version != service.schema.latest:
-        return [f"{service.name}: schema is at {version or 'nothing'}, needs {service.schema.latest}: `shoal migrate`"]
-    return []
+        connection = await asyncpg.connect(config.database_url.reveal(), timeout=3, command_timeout=3)
+        try:
+            version = await service.schema.version(connection)
+        finally:
+            await connection.close(timeout=1)
+    except _UNREACHABLE as error:
+        return f"the database cannot be reached: {str(error) or type(error).__name__}"
+    if version is None or version < service.schema.latest:
+        return f"schema is at {version or 'nothing'}, needs {service.schema.latest}: `shoal migrate {service.name}`"
+    return None
+
+
+async def _problem_of_nats(config: ServiceConfig) -> str | None:
+    async def ignore(_: Exception) -> None: ...
+
+    client = Client()
+    try:
+        await client.connect(config.nats_url.reveal(), allow_reconnect=False, connect_timeout=3, error_cb=ignore)
+        await client.close()
+    except (OSError, NatsError, TimeoutError) as error:
+        return f"NATS cannot be reached: {str(error) or type(error).__name__}"
+    return None
+
+
+def _database_url(name: str) -> str | None:
+    try:
+        return look_up([name], os.environ)
+    except OSError as error:
+        _fail(f"{name}_FILE: {error}", [], "give the path of a file that holds the address")
 
 
 def _fail(what: str, problems: Sequence[str], cure: str) -> NoReturn:
-    console = Console(stderr=True)
-    console.print(f"[bold red]shoal:[/] {what}", highlight=False)
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console.print(f"[bold red]shoal:[/] {escape(what)}")
     for problem in problems:
-        console.print(f"  • {problem}", highlight=False)
-    console.print(f"  → {cure}", highlight=False)
+        console.print(f"  • {escape(problem)}")
+    console.print(f"  → {escape(cure)}")
     raise typer.Exit(1)

@@ -8,7 +8,7 @@ path of a file that holds the value, which is how secrets arrive in containers.
 import re
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -159,7 +159,7 @@ def load(config: type[C], prefix: str, environment: Mapping[str, str]) -> C:
         variable = _variable(hints[field.name])
         names = (f"{prefix}_{field.name.upper()}", *variable.shared)
         try:
-            found = _look_up(names, environment)
+            found = look_up(names, environment)
             if found is None:
                 if field.required:
                     problems.append(f"{' or '.join(names)} is not set")
@@ -204,7 +204,12 @@ def parse_duration(text: str) -> timedelta:
     return timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in parts))
 
 
-def _look_up(names: tuple[str, ...], environment: Mapping[str, str]) -> str | None:
+def look_up(names: Sequence[str], environment: Mapping[str, str]) -> str | None:
+    """Find the first of these variables that is set, itself or as the path of a file.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
     for name in names:
         if name in environment:
             return environment[name]

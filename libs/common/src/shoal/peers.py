@@ -1,15 +1,19 @@
 """Calls from one service to another, each under the caller's own signed identity."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import httpx
 import msgspec
+import structlog
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from shoal.errors import UnavailableError
 from shoal.identity import HEADER, Issuer
 
 T = TypeVar("T")
+_TRACE = TraceContextTextMapPropagator()
 
 
 class PeerUnavailableError(UnavailableError):
@@ -19,10 +23,20 @@ class PeerUnavailableError(UnavailableError):
 
 
 class Peers:
-    """The other services of the suite."""
+    """The other services of the suite.
 
-    def __init__(self, addresses: Mapping[str, str], *, issuer: Issuer, client: httpx.AsyncClient) -> None:
+    Args:
+        addresses: Where they answer: `host:port` by name.
+        issuer: Signs each call as this service.
+        client: Bounds each step of a call.
+        deadline_s: How long a whole call may take, however slowly the answer drips.
+    """
+
+    def __init__(
+        self, addresses: Mapping[str, str], *, issuer: Issuer, client: httpx.AsyncClient, deadline_s: float = 5
+    ) -> None:
         self._addresses = dict(addresses)
+        self._deadline_s = deadline_s
         self._issuer = issuer
         self._client = client
 
@@ -55,17 +69,25 @@ class Peers:
     ) -> httpx.Response:
         if service not in self._addresses:
             raise PeerUnavailableError(f"The address of {service} is not configured.")
-        token = self._issuer.issue_own(audience=service)
         try:
-            return await self._client.request(
-                method,
-                f"http://{self._addresses[service]}{path}",
-                params=dict(query),
-                content=None if body is None else msgspec.json.encode(body),
-                headers={HEADER.decode(): token, "content-type": "application/json"},
-            )
-        except httpx.HTTPError as error:
+            async with asyncio.timeout(self._deadline_s):
+                return await self._client.request(
+                    method,
+                    f"http://{self._addresses[service]}{path}",
+                    params=dict(query),
+                    content=None if body is None else msgspec.json.encode(body),
+                    headers=self._headers(service),
+                )
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             raise PeerUnavailableError(f"{service} does not answer.", retry_after_s=1) from error
+
+    def _headers(self, service: str) -> dict[str, str]:
+        """Say who calls, and on account of which request and trace."""
+        headers = {HEADER.decode(): self._issuer.issue_own(audience=service), "content-type": "application/json"}
+        if request_id := structlog.contextvars.get_contextvars().get("request_id"):
+            headers["x-request-id"] = str(request_id)
+        _TRACE.inject(headers)
+        return headers
 
 
 def _decode(response: httpx.Response, answer: type[T]) -> T:

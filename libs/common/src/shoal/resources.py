@@ -1,5 +1,6 @@
 """The process-wide parts that every service's factory is made with."""
 
+import asyncio
 import os
 import socket
 from collections.abc import Mapping
@@ -35,7 +36,7 @@ class Component(Protocol):
         ...
 
     async def run(self) -> None:
-        """Work until cancelled; raising ends the whole service, which says so and exits."""
+        """Work until cancelled; one that raises or returns is logged and started again after a pause."""
         ...
 
     def problem(self) -> str | None:
@@ -78,7 +79,7 @@ class Resources(Generic[C]):
         await self.bus.close()
         await self.peers.close()
         await self.database.close()
-        self.tracing.close()
+        await asyncio.to_thread(self.tracing.close)
 
     # the components that most services have
 

@@ -14,9 +14,10 @@ import asyncpg
 import structlog
 
 from shoal.config import load
-from shoal.http.server import make_server, until_listening
+from shoal.http.server import bind, make_server, until_listening
 from shoal.resources import Component, Resources
 from shoal.service import Service
+from shoal.tasks import end
 
 SCHEMA_POLL_S = 0.3
 
@@ -56,7 +57,8 @@ class RunningService:
         health.add("schema", lambda: self._schema_problem)
         for component in self._built.components:
             health.add(component.name, component.problem)
-        serving = self._spawn("server", self._server.serve())
+        listening = bind(self._server.config.host, self._server.config.port)
+        serving = self._spawn("server", self._server.serve(sockets=[listening]))
         self.address = await until_listening(self._server, serving)
         self._spawn("nats", self.resources.bus.run())
         self._spawn("schema", self._work_once_migrated())
@@ -81,15 +83,10 @@ class RunningService:
         """Drain: readiness down, wait, finish requests, stop components, close."""
         self.resources.health.is_draining = True
         await asyncio.sleep(self.resources.config.drain_delay.total_seconds())
-        server = self._tasks[0] if self._tasks else None
         self._server.should_exit = True
-        if server is not None:
-            grace = self.resources.config.drain_timeout.total_seconds() + 2
-            with contextlib.suppress(TimeoutError, Exception):
-                await asyncio.wait_for(asyncio.shield(server), grace)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            await asyncio.wait(self._tasks[:1], timeout=self.resources.config.drain_timeout.total_seconds() + 2)
+        await end(self._tasks)
         await self.resources.close()
         structlog.get_logger().info("service_stopped", service=self.service.name)
 

@@ -22,6 +22,7 @@ from opentelemetry.trace import Span, SpanKind, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+EXPORT_S = 3
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
@@ -66,14 +67,14 @@ class Tracing:
     """Spans of one service; costs next to nothing when no OTLP endpoint is set."""
 
     def __init__(self, service: str, *, environment: Mapping[str, str], ratio: float = 1.0) -> None:
-        self.is_exporting = bool(
-            environment.get("OTEL_EXPORTER_OTLP_ENDPOINT") or environment.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-        )
+        endpoint = _endpoint(environment)
+        self.is_exporting = endpoint is not None
         self._provider: TracerProvider | None = None
-        if self.is_exporting:
+        if endpoint is not None:
             resource = Resource.create({"service.namespace": "shoal", "service.name": service})
             self._provider = TracerProvider(resource=resource, sampler=ParentBased(TraceIdRatioBased(ratio)))
-            self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(), schedule_delay_millis=1000))
+            exporter = OTLPSpanExporter(endpoint=endpoint, timeout=EXPORT_S)
+            self._provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=1000))
         self._tracer: Tracer = (self._provider or trace.NoOpTracerProvider()).get_tracer("shoal")
         self._propagator = TraceContextTextMapPropagator()
 
@@ -107,9 +108,22 @@ class Tracing:
         return carrier.get("traceparent")
 
     def close(self) -> None:
-        """Send what is buffered."""
+        """Send what is buffered; waits for the collector, `EXPORT_S` at most, so call it in a thread."""
         if self._provider is not None:
             self._provider.shutdown()
+
+
+def _console() -> structlog.dev.ConsoleRenderer:
+    """Write for a terminal; without the values of local variables, which may be secrets."""
+    return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+
+
+def _endpoint(environment: Mapping[str, str]) -> str | None:
+    """Find where traces go, as the OpenTelemetry specification spells it."""
+    if given := environment.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"):
+        return given
+    collector = environment.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+    return f"{collector.rstrip('/')}/v1/traces" if collector else None
 
 
 def configure_logging(level: str = "info", *, stream: TextIO | None = None) -> None:
@@ -118,7 +132,7 @@ def configure_logging(level: str = "info", *, stream: TextIO | None = None) -> N
     What libraries say through the standard library's logging goes the same way, from warnings up.
     """
     target = stream or sys.stdout
-    render: Any = structlog.dev.ConsoleRenderer() if target.isatty() else structlog.processors.JSONRenderer()
+    render: Any = _console() if target.isatty() else structlog.processors.JSONRenderer()
     enrich: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,

@@ -6,6 +6,7 @@ valid identity goes no further than health; there is no route inside that could 
 
 import time
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, cast
 from uuid import uuid4
 
@@ -23,6 +24,8 @@ from shoal.telemetry import Metrics, Tracing
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 MOST_REQUEST_ID = 128
+_INTERNAL_ERROR = 1011
+"""The close code of a WebSocket whose handler failed (RFC 6455)."""
 
 
 class Door:
@@ -86,7 +89,7 @@ class Door:
         method = str(scope.get("method", "WS"))
         if scope["type"] == "http":
             self._metrics.requests.labels(method, route, str(status)).observe(seconds)
-        if self._log_requests or status >= 500:  # noqa: PLR2004 - our faults always have a line
+        if self._log_requests or _is_fault(scope, status):
             structlog.get_logger().info(
                 "http_request" if scope["type"] == "http" else "socket_closed",
                 method=method,
@@ -96,6 +99,13 @@ class Door:
                 principal=principal.subject,
                 duration_ms=round(seconds * 1000, 2),
             )
+
+
+def _is_fault(scope: Scope, status: int) -> bool:
+    """Tell answers that are our doing: they have a line however quiet the log is."""
+    if scope["type"] == "http":
+        return status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return status == _INTERNAL_ERROR
 
 
 def _request_id(headers: Mapping[bytes, bytes]) -> str:
@@ -116,9 +126,11 @@ def _route(scope: Scope) -> str:
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
-    written = refusal(UnauthorizedError(), family=family_of(scope["path"]), request_id=request_id)
+    accept = dict(scope["headers"]).get(b"accept", b"").decode("latin-1")
+    written = refusal(UnauthorizedError(), family=family_of(scope["path"]), request_id=request_id, accept=accept)
     headers = [(name.encode(), value.encode()) for name, value in written.headers.items()]
     headers += [(b"www-authenticate", b"Bearer"), (b"content-length", str(len(written.body)).encode())]
+    headers += [(b"x-request-id", request_id.encode())]
     kind = "http.response"
     if scope["type"] == "websocket":
         await receive()

@@ -41,7 +41,7 @@ class Health:
 
     def readiness(self) -> Readiness:
         """Ask every part."""
-        checks = {name: check() or "ok" for name, check in self._checks.items()}
+        checks = {name: _ask(check) or "ok" for name, check in self._checks.items()}
         if self.is_draining:
             checks["draining"] = "shutting down"
         facts = {name: fact() for name, fact in self._facts.items()}
@@ -50,6 +50,13 @@ class Health:
     def metrics(self) -> bytes:
         """Expose the service's metrics."""
         return self._metrics.expose()
+
+
+def _ask(check: Check) -> str | None:
+    try:
+        return check()
+    except Exception as error:  # noqa: BLE001 - a check that fails is a problem, not a reason to say nothing
+        return f"cannot be checked: {error!r}"
 
 
 class HealthController(Controller):

@@ -2,11 +2,13 @@
 
 from typing import Annotated, Generic, TypeVar
 
-from msgspec import Meta, Struct
+from litestar.params import Parameter
+from msgspec import Struct
 
 T = TypeVar("T")
 
-Limit = Annotated[int, Meta(ge=1, le=1000)]
+Limit = Annotated[int, Parameter(ge=1, le=1000)]
+"""A query parameter; Litestar heeds bounds of its own `Parameter` only, not msgspec's `Meta`."""
 
 
 class Page(Struct, Generic[T], frozen=True):

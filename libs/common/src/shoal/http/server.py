@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ import uvicorn
 
 from shoal.http.asgi import ASGIApp
 
+BACKLOG = 2048
 KEEP_ALIVE_S = 75
 MOST_FRAME_BYTES = 64 * 1024
 
@@ -71,23 +73,35 @@ def make_server(
         date_header=False,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=int(drain_timeout_s),
-        backlog=2048,
+        backlog=BACKLOG,
     )
     return Server(config)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Take an address before the server starts; uvicorn itself would end the process when it cannot have it.
+
+    Raises:
+        RuntimeError: It cannot be had; says why.
+    """
+    try:
+        family, *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise RuntimeError(f"cannot listen on {host}:{port}: {error.strerror}") from error
 
 
 async def until_listening(server: Server, serving: "asyncio.Task[None]", *, deadline_s: float = 15) -> tuple[str, int]:
     """Wait until a server takes connections; returns the address it listens on.
 
     Raises:
-        RuntimeError: It ended before it began, or took too long; the port may be taken.
+        RuntimeError: It ended before it began, or took too long.
     """
-    async with asyncio.timeout(deadline_s):
-        while not server.started:
-            if serving.done():
-                raise RuntimeError(
-                    f"cannot listen on {server.config.host}:{server.config.port}"
-                ) from serving.exception()
-            await asyncio.sleep(0.005)
+    deadline = time.monotonic() + deadline_s
+    while not server.started:
+        if serving.done() or time.monotonic() > deadline:
+            cause = serving.exception() if serving.done() and not serving.cancelled() else None
+            raise RuntimeError(f"no server came up on {server.config.host}:{server.config.port}") from cause
+        await asyncio.sleep(0.005)
     address: tuple[str, int] = server.servers[0].sockets[0].getsockname()[:2]
     return address
