@@ -105,9 +105,7 @@ def step(what: str, command: list[str], *, otherwise: list[str] | None = None) -
         done = subprocess.run(otherwise, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         words = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
-        fail(
-            f"{what.lower()} failed:\n{words}", "check that a package index can be reached, then run this again"
-        )
+        fail(f"{what.lower()} failed:\n{words}", "check that a package index can be reached, then run this again")
 
 
 def fail(what: str, cure: str) -> None:

@@ -61,10 +61,5 @@ class Service(Struct, frozen=True):
 
 def installed() -> Mapping[str, Service]:
     """Find every service that is installed here, by name, in the order of their ports."""
-    found = []
-    for point in importlib.metadata.entry_points(group=GROUP):  # XXX temporary tolerance while services are being born
-        try:
-            found.append(point.load())
-        except ModuleNotFoundError:
-            continue
+    found = [point.load() for point in importlib.metadata.entry_points(group=GROUP)]
     return {service.name: service for service in sorted(found, key=lambda service: service.port)}
