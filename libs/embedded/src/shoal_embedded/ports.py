@@ -28,3 +28,20 @@ def free_port() -> int:
                 continue
             return port
     raise ServerError("ports", f"found no free port from {_CANDIDATES.start} to {_CANDIDATES.stop - 1}")
+
+
+def ensure_free(host: str, port: int) -> None:
+    """Prove that a port can be listened on, before anything else is started.
+
+    Raises:
+        ServerError: Somebody listens there; says how to take another.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            told = (
+                f"cannot listen on {host}:{port} ({error.strerror}); take another port, such as: --port {port + 10000}"
+            )
+            raise ServerError("gateway", told) from error

@@ -16,7 +16,7 @@ from shoal.runtime import RunningService, ServiceFailedError
 from shoal.service import Service, installed
 from shoal_embedded.nats import EmbeddedNats
 from shoal_embedded.nats_users import ADMIN, CONSUMER, COPIER, USERS, service_users
-from shoal_embedded.ports import LOOPBACK, free_port
+from shoal_embedded.ports import LOOPBACK, ensure_free, free_port
 from shoal_embedded.postgres import EmbeddedPostgres
 from shoal_embedded.processes import ServerError
 from shoal_embedded.readers import ensure_copy
@@ -81,8 +81,8 @@ class LocalSuite:
         Raises:
             ServerError: A part did not start; names it and its log.
             MigrationError: A schema could not be brought up to date.
-            RuntimeError: The port is taken.
         """
+        ensure_free(self.host, self.port)
         self.logs.mkdir(parents=True, exist_ok=True, mode=0o700)
         installation = Installation.open(self.state / "installation.json", list(USERS_OF_SERVICES), passwords=PASSWORDS)
         database_url, nats_url = await self._start_servers(installation)
@@ -178,7 +178,7 @@ class LocalSuite:
         addresses = {name: f"{LOOPBACK}:{free_port()}" for name in self.services if name != "gateway"}
         addresses["gateway"] = f"{LOOPBACK}:{self.port}"
         made = installation.environment(admin_url=database_url, nats_url=nats_url, addresses=addresses)
-        made |= {"SHOAL_DATABASE_URL": database_url, "GATEWAY_HOST": self.host}
+        made |= {"SHOAL_DATABASE_URL": database_url, "GATEWAY_HOST": self.host, "SHOAL_STATE": str(self.state)}
         made.setdefault("SHOAL_PUBLIC_URL", self.url)
         if not self._in_processes:
             made.setdefault("SHOAL_DATABASE_POOL", "5")
