@@ -26,11 +26,14 @@ AGENT_KEY_TTL_S = 4.0
 class Known:
     """Somebody whose credential was looked at."""
 
-    __slots__ = ("good_until", "identities", "principal")
+    __slots__ = ("good_until", "identities", "is_user", "principal", "subject", "via")
 
     def __init__(self, principal: Principal, good_until: float) -> None:
         self.principal = principal
         self.good_until = good_until
+        self.via = principal.via
+        self.subject = principal.subject
+        self.is_user = principal.is_user
         self.identities: dict[tuple[str, str], tuple[float, tuple[bytes, bytes]]] = {}
         """Signed identities by audience and address, each with the moment until which it is used."""
 

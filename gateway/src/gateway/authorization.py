@@ -1,12 +1,16 @@
 """Principal and route: come in, or not."""
 
+from gateway.authentication import Known
 from gateway.routes import Access, Route
 from shoal.errors import ForbiddenError, UnauthorizedError
 from shoal.http.auth import SessionRequiredError
-from shoal.identity import Principal, Via
+from shoal.identity import Via
+
+_PUBLIC, _AUTHENTICATED, _SESSION = Access.PUBLIC, Access.AUTHENTICATED, Access.SESSION
+_NONE, _BY_SESSION = Via.NONE, Via.SESSION
 
 
-def authorise(route: Route, principal: Principal) -> None:
+def authorise(route: Route, known: Known) -> None:
     """Let somebody enter by a route; what may be done there, the service behind it decides.
 
     Raises:
@@ -15,13 +19,13 @@ def authorise(route: Route, principal: Principal) -> None:
         SessionRequiredError: The route is for users who are signed in, and an API key asks.
     """
     access = route.access
-    if access is Access.PUBLIC:
+    if access is _PUBLIC:
         return
-    if principal.via is Via.NONE:
+    if known.via is _NONE:
         raise UnauthorizedError
-    if access is Access.AUTHENTICATED:
+    if access is _AUTHENTICATED:
         return
-    if not principal.is_user:
+    if not known.is_user:
         raise ForbiddenError("This is for users, not for agents.")
-    if access is Access.SESSION and principal.via is not Via.SESSION:
+    if access is _SESSION and known.via is not _BY_SESSION:
         raise SessionRequiredError

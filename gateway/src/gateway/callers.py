@@ -39,6 +39,14 @@ class Callers:
         client = visit.scope["client"]
         visit.source = self._addresses.source(client[0] if client else "", visit.scope["headers"])
 
+    def recall(self, visit: Visit) -> Known | None:
+        """Tell who comes in if a credential was sent on purpose and is known already: most requests need no more."""
+        secret = visit.secret = self._explicit(visit)
+        known = None if secret is None else self._authentication.recall(secret)
+        if known is not None and secret is not None and secret.startswith(_TOKEN):
+            self._keep_token(visit, secret)
+        return known
+
     async def identify(self, visit: Visit) -> Known:
         """Find out who comes in; `nobody` when no credential is good and the route does not mind.
 
@@ -49,16 +57,17 @@ class Callers:
             UnavailableError: Whoever owns this kind of credential cannot be asked right now.
         """
         is_own = visit.route.service == GATEWAY
-        explicit = self._explicit(visit)
-        if explicit is None:
+        secret = visit.secret
+        if secret is None:
             if is_own and visit.is_unsafe:
                 self._origins.check_request(visit.headers)
             return await self._by_cookie(visit) or self._authentication.nobody
-        known = await self._ask(visit, explicit)
-        if known is None and explicit.startswith(_TOKEN) and not is_own:
+        known = await self._ask(visit, secret)
+        is_token = secret.startswith(_TOKEN)
+        if known is not None and is_token:
+            self._keep_token(visit, secret)
+        elif known is None and is_token and not is_own:
             known = await self._by_cookie(visit)  # the web chat's page keeps its token beyond the token's end
-        elif known is not None and explicit.startswith(_TOKEN):
-            self._keep_token(visit, explicit)
         if known is not None:
             return known
         if visit.route.access is Access.PUBLIC and not visit.is_socket:
@@ -80,7 +89,7 @@ class Callers:
                 continue
             if visit.is_socket:
                 self._origins.check_socket(visit.headers)
-            known = await self._ask(visit, secret)
+            known = self._authentication.recall(secret) or await self._ask(visit, secret)
             if known is not None:
                 if visit.is_unsafe:
                     self._origins.check_request(visit.headers)
@@ -88,9 +97,6 @@ class Callers:
         return None
 
     async def _ask(self, visit: Visit, secret: bytes) -> Known | None:
-        known = self._authentication.recall(secret)
-        if known is not None:
-            return known
         self._strangers.take(visit.source)
         return await self._authentication.recognise(secret)
 

@@ -44,28 +44,25 @@ class EdgeProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse what came, unless the connection is being closed.
 
-        The parser keeps a header to itself until its end, so a head that does not end is noticed here.
+        The parser keeps a header to itself until its end, so a head that does not end is noticed here. The clock
+        runs only for heads that do not come in one piece.
         """
         if self._is_refused:
             return
         self._arrived = len(data)
         if self._is_in_head:
             self._waited_for += self._arrived
-            if self._timer is None:
-                self._wait_for_head()
         super().data_received(data)
-        if self._is_in_head and self._waited_for > self.most_header_bytes:
-            self._refuse(431, "headers_too_large", "The head of the request is too large.")
-
-    def on_message_begin(self) -> None:
-        """Begin a head."""
-        super().on_message_begin()
-        if self._timer is None:
-            self._wait_for_head()
+        if self._is_in_head and self._waited_for:
+            if self._waited_for > self.most_header_bytes:
+                self._refuse(431, "headers_too_large", "The head of the request is too large.")
+            elif self._timer is None:
+                self._wait_for_head()
 
     def on_headers_complete(self) -> None:
         """Let a complete head in, or refuse it."""
-        self._stop_waiting()
+        if self._timer is not None:
+            self._stop_waiting()
         self._is_in_head = False
         if self._is_refused:
             return

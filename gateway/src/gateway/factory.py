@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import httpx
@@ -24,6 +24,7 @@ from gateway.origins import Origins
 from gateway.outbox import HeardOutbox
 from gateway.overview.documents import Documents
 from gateway.overview.health import SuiteHealth
+from gateway.proxy import HttpProxy, WebSocketProxy
 from gateway.rate_limits import RateLimit
 from gateway.refusals import Refusals
 from gateway.revocations import Revocations
@@ -52,7 +53,6 @@ class Factory:
             hear=self._hear,
         )
         self._subjects = Subjects(config=config, database=resources.database, outbox=outbox)
-        self._streams = Streams()
         self._authentication = Authentication(
             logins=self._subjects.logins,
             keys=self._subjects.keys,
@@ -62,7 +62,7 @@ class Factory:
         self._revocations = Revocations(
             bus=resources.bus,
             authentication=self._authentication,
-            streams=self._streams,
+            streams=Streams(self._proxies),
             logins=self._subjects.logins,
             keys=self._subjects.keys,
         )
@@ -71,7 +71,6 @@ class Factory:
             addresses=self._addresses,
             identities=Identities(resources.issuer),
             refusals=self._refusals,
-            streams=self._streams,
             jar=self._jar,
             token_ttl=config.token_ttl,
             tracing=resources.tracing,
@@ -155,6 +154,9 @@ class Factory:
             resources.job(housekeeping(resources.database)),
             Closing(self._forwarding, self._probe),
         ]
+
+    def _proxies(self) -> Sequence[HttpProxy | WebSocketProxy]:
+        return self._forwarding.proxies()
 
     def _hear(self, event: Event) -> None:
         self._revocations.hear(event)

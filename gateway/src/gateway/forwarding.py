@@ -1,7 +1,7 @@
 """From the gateway to the services: who is where, what is added, and what is kept open."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from datetime import timedelta
 
 from opentelemetry.trace import SpanKind
@@ -10,13 +10,11 @@ from gateway.identities import Identities
 from gateway.logins.cookies import CookieJar
 from gateway.proxy import Address, HttpProxy, Pool, WebSocketProxy
 from gateway.refusals import Headers, Refusals
-from gateway.streams import Streams
 from gateway.visit import Visit
 from shoal.errors import UnavailableError
 from shoal.http.asgi import Message, Receive, Send
+from shoal.http.auth import PRINCIPAL
 from shoal.telemetry import Tracing
-
-REVOKED = 4401
 
 
 class ServiceAbsentError(UnavailableError):
@@ -34,7 +32,6 @@ class Forwarding:
         addresses: Mapping[str, str],
         identities: Identities,
         refusals: Refusals,
-        streams: Streams,
         jar: CookieJar,
         token_ttl: timedelta,
         tracing: Tracing,
@@ -42,14 +39,13 @@ class Forwarding:
         self._addresses = {service: _address(place) for service, place in addresses.items()}
         self._identities = identities
         self._refusals = refusals
-        self._streams = streams
         self._jar = jar
         self._token_ttl = token_ttl
         self._tracing = tracing
         self._proxies: tuple[HttpProxy, WebSocketProxy] | None = None
 
-    async def forward(self, visit: Visit, receive: Receive, send: Send, *, added: Headers) -> None:
-        """Forward a request or a socket.
+    def forward(self, visit: Visit, receive: Receive, send: Send, *, added: Headers) -> Awaitable[object]:
+        """Forward a request or a socket; nothing happens before the answer is awaited.
 
         Args:
             visit: Identified and authorised.
@@ -60,39 +56,28 @@ class Forwarding:
         Raises:
             ServiceAbsentError: There is no such service here.
         """
-        route, principal = visit.route, visit.known.principal
-        address = self._addresses.get(route.service)
+        service = visit.route.service
+        address = self._addresses.get(service)
         if address is None:
             raise ServiceAbsentError
         headers = [
-            self._identities.header(visit.known, audience=route.service, source=visit.source),
+            self._identities.header(visit.known, audience=service, source=visit.source),
             (b"x-request-id", visit.request_id),
             (b"x-forwarded-for", visit.source.encode()),
         ]
         if visit.token_to_keep is not None:
             added.append((b"set-cookie", self._jar.refresh(visit.token_to_keep.decode("latin-1"), self._token_ttl)))
+        visit.scope[PRINCIPAL] = visit.known.principal
         if self._tracing.is_exporting:
-            parent = visit.traceparent
-            with self._tracing.span(
-                f"{visit.method} {route.path}", kind=SpanKind.SERVER, parent=parent.decode() if parent else None
-            ):
-                traceparent = self._tracing.traceparent()
-                headers += [(b"traceparent", traceparent.encode())] if traceparent else []
-                await self._relay(visit, receive, send, address, headers, added)
-            return
-        if (traceparent_given := visit.traceparent) is not None:
-            headers.append((b"traceparent", traceparent_given))
-        if visit.is_socket or route.streaming:
-            with self._streams.opened(principal) as stream:
-                try:
-                    await self._relay(visit, receive, send, address, headers, added)
-                except asyncio.CancelledError:
-                    if not stream.was_cut():
-                        raise
-                    if visit.is_socket:
-                        await send({"type": "websocket.close", "code": REVOKED, "reason": "credential revoked"})
-            return
-        await self._relay(visit, receive, send, address, headers, added)
+            return self._traced(visit, receive, send, address, headers, added)
+        traceparent = visit.traceparent
+        if traceparent is not None:
+            headers.append((b"traceparent", traceparent))
+        return self._relay(visit, receive, send, address, headers, added)
+
+    def proxies(self) -> tuple[HttpProxy | WebSocketProxy, ...]:
+        """Give the proxies, once there are any."""
+        return self._proxies or ()
 
     async def close(self, within_s: float) -> None:
         """End what is under way."""
@@ -100,21 +85,40 @@ class Forwarding:
             http, websocket = self._proxies
             await asyncio.gather(http.close(within_s), websocket.close())
 
-    async def _relay(
+    async def _traced(
         self, visit: Visit, receive: Receive, send: Send, address: Address, headers: Headers, added: Headers
     ) -> None:
+        given = visit.traceparent
+        name = f"{visit.method} {visit.route.path}"
+        with self._tracing.span(name, kind=SpanKind.SERVER, parent=given.decode() if given else None):
+            traceparent = self._tracing.traceparent()
+            headers += [(b"traceparent", traceparent.encode())] if traceparent else []
+            await self._relay(visit, receive, send, address, headers, added)
+
+    def _relay(
+        self, visit: Visit, receive: Receive, send: Send, address: Address, headers: Headers, added: Headers
+    ) -> Awaitable[object]:
         http, websocket = self._proxies or self._open()
         if not visit.is_socket:
-            await http.forward(
-                visit.scope, receive, send, upstream=address, headers=headers, route=visit.route, response_headers=added
+            return http.forward(
+                visit.scope,
+                receive,
+                send,
+                upstream=address,
+                headers=headers,
+                route=visit.route,
+                response_headers=added,
             )
-            return
-        if visit.subprotocols is not None:
-            send = _naming_bearer(send)
-        await websocket.forward(
-            visit.scope, receive, send, upstream=address, headers=headers, route=visit.route,
-            response_headers=added, subprotocols=visit.subprotocols,
-        )  # fmt: skip
+        return websocket.forward(
+            visit.scope,
+            receive,
+            send if visit.subprotocols is None else _naming_bearer(send),
+            upstream=address,
+            headers=headers,
+            route=visit.route,
+            response_headers=added,
+            subprotocols=visit.subprotocols,
+        )
 
     def _open(self) -> tuple[HttpProxy, WebSocketProxy]:
         """Open the proxies, which belong to the loop that runs."""

@@ -8,6 +8,7 @@ only to callers on the machine or a private network who come directly.
 
 import asyncio
 import time
+from collections.abc import Awaitable
 from email.utils import formatdate
 from typing import cast
 
@@ -33,6 +34,7 @@ from shoal.identity import Via
 BODY_S = 30.0
 METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "WS"})
 _STARTS = frozenset({"http.response.start", "websocket.http.response.start"})
+_NONE = Via.NONE
 _HTTPS_ONLY = (b"strict-transport-security", b"max-age=31536000")
 _NO_SNIFF = (b"x-content-type-options", b"nosniff")
 
@@ -48,6 +50,18 @@ class BodyTimeoutError(AppError):
 
     code = "request_timeout"
     status = 408
+
+
+class Matched(dict[bytes, Route | None]):
+    """Rows of paths that were asked for lately; None for those that have none, or are not safe to have one."""
+
+    ROOM = 4096
+
+    def __missing__(self, path: bytes) -> Route | None:
+        if len(self) >= self.ROOM:
+            self.clear()
+        route = self[path] = match(path) if safe_path(path) else None
+        return route
 
 
 class Front:
@@ -73,6 +87,7 @@ class Front:
         self._principals, self._strangers = limits
         self._always = (_NO_SNIFF, _HTTPS_ONLY) if is_secure else (_NO_SNIFF,)
         self._dated: tuple[int, Header] = (0, (b"", b""))
+        self._routes = Matched()
         self._ids = RequestIds()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,23 +96,26 @@ class Front:
             return
         visit = Visit(scope, self._ids)
         visit.scope[REQUEST_ID] = visit.request_id.decode()
-        route = match(visit.path) if safe_path(visit.path) else None
+        route = self._routes[visit.path]
         if route is None and _is_inner(visit):
             await self._door(scope, receive, send)
             return
         added: Headers = [(b"x-request-id", visit.request_id), self._date(), *self._always]
 
-        async def send_noted(message: Message) -> None:
+        def send_noted(message: Message) -> Awaitable[None]:
             if message["type"] in _STARTS:
                 visit.status = message["status"]
             elif message["type"] == "websocket.close":
                 visit.status = message.get("code", 1000)
-            await send(message)
+            return send(message)
 
         self._ledger.open(visit)
         try:
+            self._check(visit, route)
             self._callers.locate(visit)
-            await self._enter(visit, route, receive, send_noted, added)
+            visit.known = self._callers.recall(visit) or await self._callers.identify(visit)
+            self._admit(visit, added)
+            await self._serve(visit, receive, send_noted, added)
         except Exception as error:
             if visit.status:
                 raise
@@ -105,25 +123,26 @@ class Front:
         finally:
             self._ledger.close(visit, "unmatched" if route is None else route.path)
 
-    async def _enter(self, visit: Visit, route: Route | None, receive: Receive, send: Send, added: Headers) -> None:
+    def _check(self, visit: Visit, route: Route | None) -> None:
+        """Refuse what no service should see."""
         if route is None:
             raise NotFoundError("There is nothing at this path.") if safe_path(visit.path) else UnsafePathError
-        visit.route = route
-        if visit.method not in METHODS:
-            raise MethodNotAllowedError
         if visit.is_socket and not route.websocket:
             raise NotFoundError("There is no socket at this path.")
-        visit.known = known = await self._callers.identify(visit)
-        principal = known.principal
-        if principal.via is Via.NONE:
-            added += self._strangers.take(visit.source)
-        else:
-            added += self._principals.take(principal.subject)
-        authorise(route, principal)
-        if route.service == GATEWAY:
-            await self._answer(visit, receive, send, added)
-        else:
-            await self._forwarding.forward(visit, receive, send, added=added)
+        if visit.method not in METHODS:
+            raise MethodNotAllowedError
+        visit.route = route
+
+    def _admit(self, visit: Visit, added: Headers) -> None:
+        """Refuse who asks too often, or must not enter here."""
+        known = visit.known
+        added += self._strangers.take(visit.source) if known.via is _NONE else self._principals.take(known.subject)
+        authorise(visit.route, known)
+
+    def _serve(self, visit: Visit, receive: Receive, send: Send, added: Headers) -> Awaitable[object]:
+        if visit.route.service == GATEWAY:
+            return self._answer(visit, receive, send, added)
+        return self._forwarding.forward(visit, receive, send, added=added)
 
     async def _answer(self, visit: Visit, receive: Receive, send: Send, added: Headers) -> None:
         """Ask this service's own application, on behalf of the caller."""

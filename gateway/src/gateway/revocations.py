@@ -108,7 +108,7 @@ class Revocations:
 
     def _end(self, credential_id: str) -> None:
         self._authentication.forget_credential(credential_id)
-        self._streams.cut_credential(credential_id)
+        self._streams.cut(credential_id)
 
     def _end_all(self, applies: Callable[[Principal], bool]) -> None:
         self._authentication.forget(applies)

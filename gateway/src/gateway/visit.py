@@ -31,8 +31,8 @@ class Visit:
     """What every step on the way in reads and writes; slots, since there is one per request."""
 
     __slots__ = (
-        "headers", "is_socket", "known", "method", "path", "request_id", "route", "scope", "source", "started",
-        "status", "subprotocols", "token_to_keep",
+        "headers", "is_socket", "known", "method", "path", "request_id", "route", "scope", "secret", "source",
+        "started", "status", "subprotocols", "token_to_keep",
     )  # fmt: skip
 
     known: Known
@@ -49,6 +49,8 @@ class Visit:
         self.is_socket = scope["type"] == "websocket"
         self.method: str = "WS" if self.is_socket else self.scope["method"]
         self.source = ""
+        self.secret: bytes | None = None
+        """The credential that was sent on purpose, if one was."""
         self.status = 0
         self.subprotocols: list[str] | None = None
         """What a socket's caller offers besides a credential; None when it offered none."""

@@ -124,6 +124,15 @@ class CallerStalledError(ProxyError):
     code = "caller_stalled"
 
 
+class RevokedError(ProxyError):
+    """The credential that opened this is no longer good."""
+
+    status = 401
+    code = "unauthorized"
+    message = "The credential was revoked."
+    close_code = 4401
+
+
 class DrainingError(ProxyError):
     """The gateway is shutting down and its patience is over."""
 

@@ -6,7 +6,7 @@ time it starts the task that listens for the caller hanging up.
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from math import inf
 from typing import Any
 
@@ -120,6 +120,16 @@ class Exchanges:
         self._running.discard(exchange)
         if self._emptied is not None and not self._running:
             self._emptied.set()
+
+    def scopes(self) -> list[Scope]:
+        """List whose requests they are."""
+        return [exchange.scope for exchange in self._running]
+
+    def cut(self, applies: Callable[[Scope], bool], failure: type[ProxyError]) -> None:
+        """Interrupt those to whose scope something applies."""
+        for exchange in tuple(self._running):
+            if applies(exchange.scope):
+                exchange.interrupt(failure())
 
     async def drain(self, deadline: float) -> None:
         """Wait until none is left; interrupt those that are at `deadline`, in the loop's time."""

@@ -1,6 +1,7 @@
 """The HTTP proxy: one request in, the same request out, the answer back, both streamed."""
 
 import asyncio
+from collections.abc import Callable
 from math import inf
 
 from msgspec import Struct
@@ -14,6 +15,7 @@ from gateway.proxy.errors import (
     ProxyError,
     Refuse,
     RequestTimeoutError,
+    RevokedError,
     UpstreamLostError,
     UpstreamTimeoutError,
     UpstreamUnreachableError,
@@ -112,6 +114,14 @@ class HttpProxy:
                 target.breaker.fail()
             await self._tell(exchange, failure, response_headers or [])
         return failure
+
+    def scopes(self) -> list[Scope]:
+        """List whose requests are under way."""
+        return self._exchanges.scopes()
+
+    def cut(self, applies: Callable[[Scope], bool]) -> None:
+        """Break off whatever was opened with a credential that is no longer good."""
+        self._exchanges.cut(applies, RevokedError)
 
     async def close(self, timeout: float) -> None:  # noqa: ASYNC109 - the whole drain's, then all is interrupted
         """Close idle connections, wait for requests under way, and interrupt those left after `timeout` seconds."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import inf
 
 from msgspec import Struct
@@ -15,6 +15,7 @@ from gateway.proxy.errors import (
     InvalidRequestError,
     ProxyError,
     Refuse,
+    RevokedError,
     UpstreamBusyError,
     UpstreamTimeoutError,
     UpstreamUnreachableError,
@@ -112,6 +113,14 @@ class WebSocketProxy:
             return failure
         finally:
             self._sockets.end(exchange)
+
+    def scopes(self) -> list[Scope]:
+        """List whose sockets are under way."""
+        return self._sockets.scopes()
+
+    def cut(self, applies: Callable[[Scope], bool]) -> None:
+        """Break off whatever was opened with a credential that is no longer good."""
+        self._sockets.cut(applies, RevokedError)
 
     async def close(self) -> None:
         """Close all sockets: 1012 to callers, 1001 to upstreams."""
