@@ -10,9 +10,9 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from shoal_embedded.accounts import NOBODY
 from shoal_embedded.postgres import EmbeddedPostgres
 from shoal_embedded.processes import AlreadyRunningError, ServerError
+from shoal_embedded.system_users import NOBODY
 
 from .conftest import copied, gone, program
 

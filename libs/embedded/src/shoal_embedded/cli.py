@@ -28,6 +28,7 @@ from shoal_embedded.suite import LocalSuite, redirect_output
 
 PLAIN_LINE_S = 60.0
 AGENT_INTERVAL_S = 5.0
+PASSWORD_BYTES = 12
 
 
 def up(
@@ -141,7 +142,7 @@ async def _serve(suite: LocalSuite, screen: Screen, *, has_agent: bool) -> None:
 
 async def _open(suite: LocalSuite, front: Front, screen: Screen, *, has_agent: bool) -> Opening:
     given = os.environ.get("SHOAL_ADMIN_PASSWORD")
-    password = given or secrets.token_urlsafe(12)
+    password = given or secrets.token_urlsafe(PASSWORD_BYTES)
     is_new = await front.set_up(password)
     await front.sign_in(await _link(suite))
     agent_id = None

@@ -18,7 +18,6 @@ from shoal_agent.state import StateDirectory
 from shoal_embedded.processes import ServerError
 
 USERNAME = "admin"
-PASSWORD_BYTES = 12
 
 
 class Opening(Struct, frozen=True):

@@ -5,8 +5,8 @@ are killed. What a directory holds:
 
 - `data/`: the cluster. It is made as `data.new/` and renamed when complete, so a crash cannot leave half of one.
 - `password`: the superuser's, 43 random characters, mode 0600.
-- `postgres.log`; and `programs-<version>/`, a copy of the binaries, only where the account that runs the server may
-  not reach the originals (`accounts`).
+- `postgres.log`; and `programs-<version>/`, a copy of the binaries, only where the user that runs the server may
+  not reach the originals (`system_users`).
 """
 
 import contextlib
@@ -21,9 +21,9 @@ from typing import Final
 import asyncpg
 import psutil
 
-from shoal_embedded.accounts import Account, account_for, programs_for
 from shoal_embedded.ports import LOOPBACK, free_port
 from shoal_embedded.processes import ServerError, ServerProcess, await_vacancy, own_files, serves
+from shoal_embedded.system_users import SystemUser, programs_for, system_user_for
 
 PART: Final = "PostgreSQL"
 DATABASE: Final = "shoal"
@@ -141,18 +141,18 @@ class EmbeddedPostgres:
     async def _prepare(self) -> ServerProcess:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         await await_vacancy(PART, self._directory, self._occupant)
-        account = account_for(self._directory)
-        programs = programs_for(account, self._directory)
+        user = system_user_for(self._directory)
+        programs = programs_for(user, self._directory)
         if not self._data.exists():
-            await self._create_cluster(account, programs)
+            await self._create_cluster(user, programs)
         self._forget_stranger()
         self._port = self._port or free_port()
         return ServerProcess(
             PART,
-            [*account.prefix, str(programs / "postgres"), *self._arguments()],
+            [*user.prefix, str(programs / "postgres"), *self._arguments()],
             log=self.log,
             stop_signal=signal.SIGINT,  # fast: ends sessions, writes a checkpoint
-            uid=account.uid,
+            uid=user.uid,
         )
 
     def _arguments(self) -> list[str]:
@@ -164,25 +164,25 @@ class EmbeddedPostgres:
         }
         return ["-D", str(self._data), *(f"--{name}={value}" for name, value in settings.items())]
 
-    async def _create_cluster(self, account: Account, programs: Path) -> None:
+    async def _create_cluster(self, user: SystemUser, programs: Path) -> None:
         new = self._data.with_name("data.new")
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(mode=0o700)
-        account.own(new)
+        user.own(new)
         self._password_file.touch(mode=0o600)
         self._password_file.write_text(secrets.token_urlsafe(32))
-        account.own(self._password_file)
+        user.own(self._password_file)
         initdb = ServerProcess(
             PART,
             [
-                *account.prefix, str(programs / "initdb"), "--pgdata", str(new), "--no-instructions",
+                *user.prefix, str(programs / "initdb"), "--pgdata", str(new), "--no-instructions",
                 "--sync-method=fsync" if self._fsync else "--no-sync",
                 "--username", SUPERUSER, "--pwfile", str(self._password_file), "--auth", "scram-sha-256",
                 "--encoding", "UTF8", "--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8",
             ],
             log=self.log,
             stop_signal=signal.SIGTERM,
-            uid=account.uid,
+            uid=user.uid,
         )  # fmt: skip
         await initdb.run(within=_INITDB_SECONDS)
         new.rename(self._data)

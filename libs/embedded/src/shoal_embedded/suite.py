@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import msgspec
 from shoal.installation import Installation
 from shoal.runtime import RunningService, ServiceFailedError
 from shoal.service import Service, installed
+from shoal.telemetry import configure_logging
 from shoal_embedded.nats import EmbeddedNats
 from shoal_embedded.nats_users import ADMIN, CONSUMER, COPIER, USERS, service_users
 from shoal_embedded.ports import LOOPBACK, ensure_free, free_port
@@ -23,6 +24,8 @@ from shoal_embedded.readers import ensure_copy
 from shoal_embedded.services import ServiceProcess
 
 PASSWORDS = (ADMIN, CONSUMER, COPIER)
+USERS_OF_SERVICES = tuple(name for name in USERS if name not in PASSWORDS)
+"""The seven services, installed here or not: the credentials of one that comes later are there already."""
 READY_S = 60.0
 POLL_S = 0.02
 
@@ -204,10 +207,6 @@ class LocalSuite:
             process.raise_if_ended()
 
 
-USERS_OF_SERVICES = tuple(name for name in USERS if name not in PASSWORDS)
-"""The seven services, installed here or not: the credentials of one that comes later are there already."""
-
-
 def _is_set(name: str, given: Mapping[str, str]) -> bool:
     """Whether the operator set this variable: what is given stands over what is made."""
     return name in given and name != "SHOAL_DATABASE_URL"
@@ -220,19 +219,12 @@ async def _until_failed(service: RunningService) -> None:
         raise ServerError(service.service.name, str(error)) from error
 
 
-def redirect_output(log: Path) -> contextlib.AbstractContextManager[None]:
+@contextlib.contextmanager
+def redirect_output(log: Path) -> Iterator[None]:
     """Send the process's log lines to a file while the screen shows something friendlier."""
-    from shoal.telemetry import configure_logging  # noqa: PLC0415 - structlog is set up once, here
-
-    file = log.open("a", buffering=1)
-
-    @contextlib.contextmanager
-    def redirected() -> "contextlib.Iterator[None]":  # type: ignore[name-defined]
+    with log.open("a", buffering=1) as file:
         configure_logging(os.environ.get("SHOAL_LOG_LEVEL", "info"), stream=file)
         try:
             yield
         finally:
             configure_logging("warning", stream=sys.stderr)
-            file.close()
-
-    return redirected()

