@@ -105,7 +105,7 @@ class Screen:
         """Say what went wrong."""
         if self._status is not None:
             self._status.stop()
-        Console(stderr=True).print(f"shoal: {what}\n  → {cure}", highlight=False, markup=False)
+        Console(stderr=True).print(f"shoal: {what}\n  → {cure}", highlight=False, markup=False, soft_wrap=True)
 
 
 async def _up(suite: LocalSuite, screen: Screen, *, has_agent: bool) -> None:
