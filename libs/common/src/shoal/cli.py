@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from shoal.config import ConfigError, ServiceConfig, explain, load, look_up
+from shoal.config import ConfigError, ServiceConfig, check_postgres_url, explain, load, look_up
 from shoal.describe import describe
 from shoal.runtime import ServiceFailedError, run as run_services
 from shoal.schema import MigrationError
@@ -151,22 +151,29 @@ async def _problem_of_database(service: Service, config: ServiceConfig) -> str |
 
 
 async def _problem_of_nats(config: ServiceConfig) -> str | None:
-    async def ignore(_: Exception) -> None: ...
+    told: list[Exception] = []
+
+    async def note(error: Exception) -> None:
+        told.append(error)
 
     client = Client()
     try:
-        await client.connect(config.nats_url.reveal(), allow_reconnect=False, connect_timeout=3, error_cb=ignore)
+        async with asyncio.timeout(3):  # nats-py goes on trying a server that refuses, whatever it is told
+            await client.connect(config.nats_url.reveal(), allow_reconnect=False, error_cb=note)
         await client.close()
     except (OSError, NatsError, TimeoutError) as error:
-        return f"NATS cannot be reached: {str(error) or type(error).__name__}"
+        return f"NATS cannot be reached: {told[-1] if told else str(error) or 'no answer'}"
     return None
 
 
 def _database_url(name: str) -> str | None:
     try:
-        return look_up([name], os.environ)
-    except OSError as error:
-        _fail(f"{name}_FILE: {error}", [], "give the path of a file that holds the address")
+        found = look_up([name], os.environ)
+        if found is not None:
+            check_postgres_url(found)
+    except (OSError, ValueError) as error:
+        _fail(f"{name}: {error}", [], "give an address, or the path of a file that holds it as <name>_FILE")
+    return found
 
 
 def _fail(what: str, problems: Sequence[str], cure: str) -> NoReturn:

@@ -66,7 +66,12 @@ class ConfigError(Exception):
         super().__init__("\n".join(problems))
 
 
-def _postgres_url(text: str) -> None:
+def check_postgres_url(text: str) -> None:
+    """Refuse what is no address of PostgreSQL.
+
+    Raises:
+        ValueError: It is not; says how one reads, without repeating it.
+    """
     _url(text, "postgresql://role:password@host:port/database", {"postgresql", "postgres"})
 
 
@@ -108,7 +113,7 @@ def _log_level(text: str) -> None:
 class ServiceConfig(Struct, frozen=True, kw_only=True):
     """What every service is told."""
 
-    database_url: Annotated[Secret, shared("SHOAL_DATABASE_URL", check=_postgres_url)]
+    database_url: Annotated[Secret, shared("SHOAL_DATABASE_URL", check=check_postgres_url)]
     """PostgreSQL as this service's working role: `postgresql://role:password@host:port/database`."""
     nats_url: Annotated[Secret, shared("SHOAL_NATS_URL", check=_nats_url)]
     """NATS as this service's user: `nats://user:password@host:port`."""

@@ -7,6 +7,7 @@ States of a service: starting → running → draining → stopped. The first fa
 import asyncio
 import contextlib
 import contextvars
+import gc
 import signal
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 
@@ -154,11 +155,22 @@ async def run(services: Sequence[Service], environment: Mapping[str, str]) -> No
     async with running(services, environment) as started:
         failures = [asyncio.ensure_future(service.until_failure()) for service in started]
         asked = asyncio.ensure_future(stopping.wait())
+        _settle()
         done, pending = await asyncio.wait([asked, *failures], return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
             task.cancel()
     for task in done:
         task.result()
+
+
+def _settle() -> None:
+    """Spare the garbage collector what lives as long as the process, and what a burst of requests soon gives back.
+
+    By default it looks at young objects every 700 and at all too often: a fifth of the gateway's time (measured).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 def stop_on_signals() -> asyncio.Event:
@@ -179,4 +191,7 @@ async def _keep_running(component: Component) -> None:
             structlog.get_logger().error(
                 "component_failed", component=component.name, error=repr(error), exc_info=error
             )
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():  # a component may have kept its cancellation to itself
+            raise asyncio.CancelledError
         await asyncio.sleep(0.5)
