@@ -32,9 +32,8 @@ def main() -> None:
     if not (VENV / "bin" / "python").exists():
         make_venv()
     step("Fetching the installer", pip("install", "--quiet", "--disable-pip-version-check", pinned("uv")))
-    step(
-        "Installing Shoal and what it stands on" + (", with the tools of its tests" if is_dev else ""), packages(is_dev)
-    )
+    what = "Installing Shoal and the tools of its tests" if is_dev else "Installing Shoal"
+    step(what, packages(is_dev), otherwise=packages_by_pip(is_dev))
     STAMP.write_text(" ".join([wanted, fingerprint(is_dev=False)]))
     print(f"Installed in {time.monotonic() - started:.0f} s.", flush=True)
 

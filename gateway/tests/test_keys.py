@@ -46,7 +46,7 @@ async def test_users_see_their_own_keys_and_admins_all(admin: httpx.AsyncClient,
 
 
 async def test_plan_limits_keys(suite: Suite, outside, admin: httpx.AsyncClient) -> None:
-    small = await outside.another_gateway(suite, GATEWAY_PLANS='{"self-hosted": {"api_keys": 1}}')
+    small = await outside.another_gateway(suite, GATEWAY_PLANS='{"self-hosted": {"max_api_keys": 1}}')
     client = outside.visitor(admin.cookies["shoal_session"], at=small)
     assert (await client.post("/v1/api-keys", json={"name": "one"})).status_code == 201
     refused = await client.post("/v1/api-keys", json={"name": "two"})

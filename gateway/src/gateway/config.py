@@ -27,9 +27,9 @@ class Config(ServiceConfig, frozen=True, kw_only=True):
     """How long a one-time sign-in link may be used."""
     password_min_length: int = 8
     """The shortest password, in characters, that is taken."""
-    plans: str = '{"self-hosted": {}}'
-    """Limits by plan: a JSON object from plan to `{"api_keys": number}`; what is not named is not limited."""
-    default_plan: str = "self-hosted"
+    plans: Annotated[str, shared("SHOAL_PLANS")] = '{"self-hosted": {}}'
+    """Limits by plan: a JSON object from plan to `{"max_api_keys": number}`; what is not named is not limited."""
+    default_plan: Annotated[str, shared("SHOAL_DEFAULT_PLAN")] = "self-hosted"
     """The plan of new accounts."""
     rate_limit: int = 1000
     """Requests per second that one user or agent may make of each replica, twice that in a burst; 0 for no limit."""

@@ -6,7 +6,7 @@ from shoal_events import AccountCreated, AccountDeleted, Event, UserCreated, Use
 
 def created_account(account: Account) -> AccountCreated:
     """Tell that an account came into being."""
-    return AccountCreated(account_id=account.id, name=account.name, version=account.version)
+    return AccountCreated(account_id=account.id, name=account.name, plan=account.plan, version=account.version)
 
 
 def deleted_account(account: Account) -> AccountDeleted:

@@ -41,4 +41,4 @@ class OpenedKey(Struct, frozen=True):
 class Plan(Struct, frozen=True):
     """What an account may have; None is no limit."""
 
-    api_keys: int | None = None
+    max_api_keys: int | None = None

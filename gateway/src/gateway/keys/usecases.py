@@ -34,7 +34,7 @@ class Keys:
         secret = new_secret(PREFIXES[kind])
         async with self._database.transaction() as tx:
             account = await AccountRepository(tx).lock(by.account_id)
-            limit = self._plans.get(account.plan, Plan()).api_keys
+            limit = self._plans.get(account.plan, Plan()).max_api_keys
             if limit is not None and await KeyRepository(tx).count(account.id) >= limit:
                 raise KeyLimitReachedError
             key = await KeyRepository(tx).insert(
