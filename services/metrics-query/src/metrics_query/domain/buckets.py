@@ -15,7 +15,7 @@ from metrics_query.domain.ledgers import MINUTES, Ledger, attributed
 from metrics_query.domain.minutes import Minute
 
 
-class Counts(Struct, frozen=True):
+class Counts(Struct, frozen=True, gc=False):
     """Increments; revenue in millionths."""
 
     messages: int = 0
@@ -23,7 +23,7 @@ class Counts(Struct, frozen=True):
     revenue: int = 0
 
 
-class Bucket(Struct, frozen=True, kw_only=True):
+class Bucket(Struct, frozen=True, kw_only=True, gc=False):
     """What one agent did; `measured` tells how many of the response times were measured one by one."""
 
     messages: int = 0

@@ -1,13 +1,13 @@
 """A gauge over some time: how often it was read, and the sum, the lowest and the highest of the readings."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from msgspec import Struct
 
 from metrics_query.domain.measures import bounded
 
 
-class Gauge(Struct, frozen=True):
+class Gauge(Struct, frozen=True, gc=False):
     """Readings of one gauge, in thousandths.
 
     Merging is commutative and associative, `NO_READINGS` its zero.
@@ -19,10 +19,9 @@ class Gauge(Struct, frozen=True):
     high: int | None = None
 
     @classmethod
-    def of(cls, values: Iterable[int]) -> "Gauge":
+    def of(cls, values: Sequence[int]) -> "Gauge":
         """Gather readings."""
-        read = list(values)
-        return cls(len(read), sum(read), min(read), max(read)) if read else NO_READINGS
+        return cls(len(values), sum(values), min(values), max(values)) if values else NO_READINGS
 
     def merge(self, other: "Gauge") -> "Gauge":
         """Gather the readings of both."""

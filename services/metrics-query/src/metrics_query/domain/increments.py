@@ -53,7 +53,7 @@ MINUTE = 60
 HOUR = 3600
 
 
-class Update(Struct, frozen=True):
+class Update(Struct, frozen=True, gc=False):
     """What one minute row says of one series."""
 
     at: int
@@ -67,7 +67,7 @@ class Update(Struct, frozen=True):
         return self.uptime is not None and self.uptime < HOUR
 
 
-class Step(Struct, frozen=True, array_like=True):
+class Step(Struct, frozen=True, array_like=True, gc=False):
     """A gain: the second of its hour at which it was told, the seconds it reaches back over, the amount."""
 
     second: int
@@ -75,7 +75,7 @@ class Step(Struct, frozen=True, array_like=True):
     gain: int
 
 
-class Track(Struct, frozen=True, omit_defaults=True):
+class Track(Struct, frozen=True, omit_defaults=True, gc=False):
     """One series in one hour: its gains, and the state after the last update (rule 2)."""
 
     steps: tuple[Step, ...] = ()

@@ -17,7 +17,7 @@ BASE = 2 ** (1 / SCALE)
 LEAST_MS, MOST_MS = 2.0**-10, 2.0**30
 
 
-class Latency(Struct, frozen=True):
+class Latency(Struct, frozen=True, gc=False):
     """A histogram: parallel bucket indices (ascending) and counts; sum and bounds in microseconds."""
 
     idx: tuple[int, ...] = ()
@@ -50,7 +50,9 @@ class Latency(Struct, frozen=True):
 
     def merge(self, other: "Latency") -> "Latency":
         """Add the other's buckets."""
-        return merged((self, other))
+        if not self.idx:
+            return other
+        return merged((self, other)) if other.idx else self
 
     def weighed(self, weight: int) -> "Latency":
         """Let the same distribution stand for `weight` response times.
@@ -100,8 +102,8 @@ def merged(parts: Iterable[Latency]) -> Latency:
     filled = [part for part in parts if part.cnt]
     if len(filled) <= 1:
         return filled[0] if filled else NO_RESPONSES
-    buckets: dict[int, int] = {}
-    for part in filled:
+    buckets = dict(zip(filled[0].idx, filled[0].cnt, strict=True))
+    for part in filled[1:]:
         for index, count in zip(part.idx, part.cnt, strict=True):
             buckets[index] = buckets.get(index, 0) + count
     low = min(part.low for part in filled if part.low is not None)
@@ -121,4 +123,4 @@ def estimate(index: int) -> float:
 
 def _sorted(buckets: Mapping[int, int], total: int, low: int | None, high: int | None) -> Latency:
     order = sorted(buckets)
-    return Latency(tuple(order), tuple(buckets[index] for index in order), total, low, high)
+    return Latency(tuple(order), tuple([buckets[index] for index in order]), total, low, high)

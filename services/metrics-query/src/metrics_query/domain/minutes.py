@@ -6,7 +6,7 @@ last sample, ordered by (timestamp, epoch, seq). Since every sample is counted o
 the same samples in any order and merging the parts gives the same rows.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -22,7 +22,7 @@ R = TypeVar("R", "Reading", "SkillReading")
 SkillMinutes = dict[tuple[int, str], "SkillMinute"]
 
 
-class Stamp(Struct, frozen=True, order=True):
+class Stamp(Struct, frozen=True, order=True, gc=False):
     """Orders the samples of an agent."""
 
     at: datetime
@@ -30,7 +30,7 @@ class Stamp(Struct, frozen=True, order=True):
     seq: int
 
 
-class Reading(Struct, frozen=True):
+class Reading(Struct, frozen=True, gc=False):
     """What an agent says of itself as a whole in one sample. Money in millionths, uptime in seconds."""
 
     stamp: Stamp
@@ -76,7 +76,7 @@ class Reading(Struct, frozen=True):
         return self.revenue_1h is not None or self.revenue_total is not None
 
 
-class SkillReading(Struct, frozen=True):
+class SkillReading(Struct, frozen=True, gc=False):
     """What an agent says of one skill in one sample."""
 
     stamp: Stamp
@@ -89,7 +89,7 @@ class SkillReading(Struct, frozen=True):
         return int(self.stamp.at.timestamp())
 
 
-class Minute(Struct, frozen=True, kw_only=True):
+class Minute(Struct, frozen=True, kw_only=True, gc=False):
     """What one agent told in one minute.
 
     `measured` holds single response times (`response_ms`); `averaged` holds means over a window of the
@@ -109,17 +109,19 @@ class Minute(Struct, frozen=True, kw_only=True):
     def of(cls, frames: Iterable[tuple[Stamp, SampleMetrics]], *, errors: int = 0) -> "Minute":
         """Fold the frames of one minute."""
         told = list(frames)
-        readings = [Reading.of(stamp, metrics) for stamp, metrics in told]
-        single = [metrics for _, metrics in told if metrics.response_ms]
+        metrics = [frame for _, frame in told]
+        readings = [reading for stamp, frame in told if (reading := Reading.of(stamp, frame)) is not None]
         return cls(
             frames=len(told),
             errors=errors,
-            reading=max((reading for reading in readings if reading), key=_stamp, default=None),
-            sessions=_gauge(metrics.active_sessions for _, metrics in told),
-            memory=_gauge(metrics.memory_mb for _, metrics in told),
-            cpu=_gauge(metrics.cpu_percent for _, metrics in told),
-            measured=Latency.of(value for metrics in single for value in metrics.response_ms),
-            averaged=Latency.of(m.avg_response_ms for _, m in told if m.avg_response_ms and not m.response_ms),
+            reading=max(readings, key=_stamp, default=None),
+            sessions=_gauge([frame.active_sessions for frame in metrics]),
+            memory=_gauge([frame.memory_mb for frame in metrics]),
+            cpu=_gauge([frame.cpu_percent for frame in metrics]),
+            measured=Latency.of([value for frame in metrics for value in frame.response_ms]),
+            averaged=Latency.of(
+                [frame.avg_response_ms for frame in metrics if frame.avg_response_ms and not frame.response_ms]
+            ),
         )
 
     def merge(self, other: "Minute") -> "Minute":
@@ -136,7 +138,7 @@ class Minute(Struct, frozen=True, kw_only=True):
         )
 
 
-class SkillMinute(Struct, frozen=True, kw_only=True):
+class SkillMinute(Struct, frozen=True, kw_only=True, gc=False):
     """What one agent told of one skill in one minute; `latency` sums `n` means, in microseconds."""
 
     reading: SkillReading | None = None
@@ -207,8 +209,8 @@ def _skill_minute(stamp: Stamp, told: SampleSkill) -> SkillMinute:
     return SkillMinute(reading=reading, n=latency.n, latency=latency.total)
 
 
-def _gauge(values: Iterable[float | None]) -> Gauge:
-    return Gauge.of(value for value in map(thousandths, values) if value is not None)
+def _gauge(values: Sequence[float | None]) -> Gauge:
+    return Gauge.of([read for value in values if (read := thousandths(value)) is not None])
 
 
 def _stamp(reading: Reading) -> Stamp:

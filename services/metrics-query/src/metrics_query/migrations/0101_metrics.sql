@@ -68,13 +68,13 @@ create table minute (
     cpu_sum        bigint      not null,
     cpu_low        bigint,
     cpu_high       bigint,
-    measured_idx   smallint[]  not null,      -- histogram of single response times
-    measured_cnt   bigint[]    not null,
+    measured_idx   smallint[],                -- histogram of single response times
+    measured_cnt   bigint[],
     measured_sum   bigint      not null,
     measured_low   bigint,
     measured_high  bigint,
-    averaged_idx   smallint[]  not null,      -- histogram of reported means
-    averaged_cnt   bigint[]    not null,
+    averaged_idx   smallint[],                -- histogram of reported means
+    averaged_cnt   bigint[],
     averaged_sum   bigint      not null,
     averaged_low   bigint,
     averaged_high  bigint,
@@ -121,8 +121,8 @@ create table bucket (
     messages      bigint      not null,
     errors        bigint      not null,
     revenue       bigint      not null,
-    latency_idx   smallint[]  not null,
-    latency_cnt   bigint[]    not null,
+    latency_idx   smallint[],
+    latency_cnt   bigint[],
     latency_n     bigint      not null,       -- the sum of latency_cnt
     latency_sum   bigint      not null,
     latency_low   bigint,

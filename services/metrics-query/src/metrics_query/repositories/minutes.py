@@ -131,8 +131,8 @@ def to_gauge(n: int, total: int, low: int | None, high: int | None) -> Gauge:
     return Gauge(n, total, low, high) if n else NO_READINGS
 
 
-def to_latency(idx: list[int], cnt: list[int], total: int, low: int | None, high: int | None) -> Latency:
-    """Make a histogram of its five columns."""
+def to_latency(idx: list[int] | None, cnt: list[int], total: int, low: int | None, high: int | None) -> Latency:
+    """Make a histogram of its five columns; an empty one has no arrays."""
     return Latency(tuple(idx), tuple(cnt), total, low, high) if idx else NO_RESPONSES
 
 
@@ -143,6 +143,8 @@ def from_gauge(gauge: Gauge) -> tuple[Any, ...]:
 
 def from_latency(latency: Latency) -> tuple[Any, ...]:
     """Give a histogram's five columns."""
+    if not latency.idx:
+        return None, None, 0, None, None
     return latency.idx, latency.cnt, latency.total, latency.low, latency.high
 
 

@@ -22,7 +22,7 @@ ACK_WAIT_S = 5
 """After which a batch whose counting process died goes to another; counting one twice at a time is harmless."""
 MOST_REMEMBERED = 10_000
 
-PART_BYTES = 256 * 1024
+PART_BYTES = 2 * 1024 * 1024
 
 Received = tuple[Msg, TelemetryBatch]
 
@@ -30,7 +30,7 @@ Received = tuple[Msg, TelemetryBatch]
 class SampleSubscriber:
     """Counts the batches of the stream TELEMETRY, many in one transaction.
 
-    Parts of `PART_BYTES` or a little more are counted together: work that holds up questions for some ten milliseconds.
+    Parts of `PART_BYTES` or a little more are counted together: the more that waits, the less each sample costs.
     A batch is acknowledged after the commit. One that comes again, because that did not arrive or the process died
     first, changes nothing, so the acknowledgement itself needs no answer. When a transaction of many fails while the
     database answers, each batch gets its own; one that still fails is tried again with back-off, and after

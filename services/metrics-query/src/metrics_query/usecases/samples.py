@@ -1,5 +1,6 @@
 """Counting samples: each once, whatever batch brings it, however often."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, timedelta
 
@@ -16,6 +17,8 @@ from shoal_events import Sample, TelemetryBatch
 
 AHEAD = timedelta(minutes=10)
 """How far an agent's clock may be ahead: what ingest allows, and time on the way."""
+AT_A_STRETCH = 500
+"""How many samples are folded before the loop may do something else: a few milliseconds."""
 DAY = timedelta(days=1)
 HOUR_MINUTES = 60
 
@@ -74,7 +77,7 @@ class Samples:
         new, now_seen = _only_new(by_source, seen)
         counted = sum(len(samples) for samples in new.values())
         if counted:
-            minutes, skills = _fold(new)
+            minutes, skills = await _fold(new)
             await _merge(tx, minutes, skills)
             await repository.note_seen(now_seen)
             hours = {(source, minute // HOUR_MINUTES) for source, minute in minutes}
@@ -124,15 +127,21 @@ def _only_new(
     return new, now_seen
 
 
-def _fold(
+async def _fold(
     new: Mapping[int, Sequence[tuple[str, Sample]]],
 ) -> tuple[dict[MinuteKey, Minute], dict[SkillKey, SkillMinute]]:
+    """Fold source by source, letting questions in now and then."""
+    since_pause = 0
     minutes: dict[MinuteKey, Minute] = {}
     skills: dict[SkillKey, SkillMinute] = {}
     for source, samples in new.items():
         folded = fold(samples)
         minutes |= {(source, minute): row for minute, row in folded.minutes.items()}
         skills |= {(source, minute, name): row for (minute, name), row in folded.skills.items()}
+        since_pause += len(samples)
+        if since_pause >= AT_A_STRETCH:
+            since_pause = 0
+            await asyncio.sleep(0)
     return minutes, skills
 
 
