@@ -16,7 +16,6 @@ from shoal.testing.servers import TestDatabases, in_database
 from .toy import STEPS
 
 Connection = "asyncpg.Connection[asyncpg.Record]"
-OTHER = "create table secret (id int);"
 
 
 def steps_in(folder: Path, **sql: str) -> Path:
@@ -169,36 +168,40 @@ async def test_worker_reads_and_writes_rows_of_its_schema(worker: Connection) ->
                          " values (gen_random_uuid(), 's', 't', 'e', '')")  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "create table toy.mine (id int)",
-        "create table public.mine (id int)",
-        "create schema mine",
-        "alter table toy.note add column more text",
-        "drop table toy.note",
-        "truncate toy.note",
-        "create index on toy.note (body)",
-        "create function toy.f() returns int language sql as 'select 1'",
-        "create extension pg_trgm",
-        "create role mine",
-        "set role toy_owner",
-        "set role gateway_owner",
-        "select * from other.secret",
-        "select * from pg_authid",
-        "copy toy.note to program 'true'",
-        "select pg_read_file('/etc/passwd')",
-    ],
+FORBIDDEN = (
+    "create table toy.mine (id int)",
+    "create table public.mine (id int)",
+    "create schema mine",
+    "alter table toy.note add column more text",
+    "drop table toy.note",
+    "truncate toy.note",
+    "create index on toy.note (body)",
+    "create function toy.f() returns int language sql as 'select 1'",
+    "create extension pg_trgm",
+    "create role mine",
+    "set role toy_owner",
+    "select * from other.secret",
+    "insert into other.secret values (2)",
+    "select * from other.outbox",
+    "select * from pg_authid",
+    "copy toy.note to program 'true'",
+    "select pg_read_file('/etc/passwd')",
 )
+
+
 async def test_worker_changes_no_structure_and_reads_nothing_of_others(
-    admin: Connection, worker: Connection, admin_url: str, tmp_path: Path, sql: str
+    admin: Connection, worker: Connection, admin_url: str, tmp_path: Path
 ) -> None:
-    if "other" in sql:
-        other = Schema("other", steps_in(tmp_path / "other", _0101_secret=OTHER))
-        await other.migrate(admin_url, working_url=working_in(admin_url, "other"))
-        await admin.execute("insert into other.secret values (1)")
-    with pytest.raises((asyncpg.InsufficientPrivilegeError, asyncpg.InvalidParameterValueError)):
-        await worker.execute(sql)
+    other = Schema("other", steps_in(tmp_path / "other", _0101_secret="create table secret (id int);"))
+    await other.migrate(admin_url, working_url=working_in(admin_url, "other"))
+    await admin.execute("insert into other.secret values (1)")
+    for sql in FORBIDDEN:
+        refused: Exception | None = None
+        try:
+            await worker.execute(sql)
+        except asyncpg.InsufficientPrivilegeError as error:
+            refused = error
+        assert refused is not None, f"the working role may {sql}"
 
 
 async def test_tables_of_later_steps_are_the_workers_too(

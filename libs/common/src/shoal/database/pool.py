@@ -1,0 +1,172 @@
+"""The pool, and how a transaction begins and ends."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+import asyncpg
+
+from shoal.database.connection import TimedConnection, prepare
+from shoal.database.errors import BROKEN, connecting, is_gone, translated, unavailable
+from shoal.database.transaction import Transaction
+
+_CONNECT_S = 3.0
+_ANSWER_S = 2.0
+"""How long a server may take to open a transaction: it does that at once, or it is frozen."""
+
+
+class Database:
+    """A service's pool of connections, as its working role, on its own schema.
+
+    Args:
+        url: PostgreSQL as the working role.
+        schema: Where unqualified names are looked up.
+        pool_size: How many connections there may be.
+        command_timeout_s: How long one statement may run, and how long a caller waits for a connection.
+    """
+
+    def __init__(self, url: str, *, schema: str, pool_size: int = 10, command_timeout_s: float = 5) -> None:
+        self._url = url
+        self._schema = schema
+        self._pool_size = pool_size
+        self._command_timeout_s = command_timeout_s
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+
+    @contextlib.asynccontextmanager
+    async def transaction(self, *, read_only: bool = False) -> AsyncIterator[Transaction]:
+        """Open a transaction that commits when the block ends and rolls back when it raises.
+
+        Errors that the block raises itself pass unchanged, a `TimeoutError` of its own included.
+
+        Raises:
+            DatabaseUnavailableError: No connection, or the connection broke, or a statement ran out of time. When it
+                broke during commit the outcome is unknown: the caller's request must be safe to send again.
+            UnstorableValueError: PostgreSQL cannot represent one of the values.
+        """
+        async with self._lent() as connection:
+            begun = connection.transaction(readonly=read_only)
+            await _begin(begun, connection)
+            transaction = Transaction(connection)
+            try:
+                yield transaction
+            except BaseException:
+                await _roll_back(begun, connection)
+                raise
+            await begun.commit()
+        for act in transaction._after:  # noqa: SLF001 - the two are one mechanism
+            await act()
+
+    @contextlib.asynccontextmanager
+    async def reading(self) -> AsyncIterator[Transaction]:
+        """Lend a connection for statements that each stand alone: no transaction is opened.
+
+        Raises:
+            DatabaseUnavailableError: As for `transaction`.
+            UnstorableValueError: As for `transaction`.
+        """
+        async with self._lent() as connection:
+            yield Transaction(connection)
+
+    async def ping(self) -> None:
+        """Prove that a statement runs.
+
+        Raises:
+            DatabaseUnavailableError: It does not.
+        """
+        async with self.reading() as database:
+            await database.value("select 1")
+
+    async def listen(self, channel: str, wake: Callable[[], None]) -> "asyncpg.Connection[asyncpg.Record]":
+        """Open a connection of its own that calls `wake` for each notification on a channel; the caller closes it.
+
+        Raises:
+            DatabaseUnavailableError: It cannot be opened.
+        """
+        with translated(), connecting():
+            connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
+                self._url,
+                timeout=_CONNECT_S,
+                command_timeout=_CONNECT_S,
+                server_settings=self._settings(),
+                connection_class=TimedConnection,
+            )
+            try:
+                await connection.add_listener(channel, lambda *_: wake())
+            except BaseException:
+                connection.terminate()
+                raise
+        return connection
+
+    async def close(self) -> None:
+        """Give every connection back; cuts those still in use after five seconds."""
+        if self._pool is None:
+            return
+        try:
+            async with asyncio.timeout(5):
+                await self._pool.close()
+        except BROKEN:
+            self._pool.terminate()
+
+    @contextlib.asynccontextmanager
+    async def _lent(self) -> AsyncIterator["asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"]:
+        with translated(), connecting():
+            pool = await self._open()
+            connection = await pool.acquire(timeout=self._command_timeout_s)
+        try:
+            with translated(connection):
+                yield connection
+        finally:
+            # What was to be done is done: a connection that breaks only now is replaced, and no answer changes.
+            with contextlib.suppress(*BROKEN):
+                await pool.release(connection, timeout=_ANSWER_S)
+
+    async def _open(self) -> "asyncpg.Pool[asyncpg.Record]":
+        if self._pool is None:
+            self._pool = asyncpg.create_pool(
+                self._url,
+                min_size=0,
+                max_size=self._pool_size,
+                timeout=_CONNECT_S,
+                command_timeout=self._command_timeout_s,
+                max_inactive_connection_lifetime=60,
+                init=prepare,
+                server_settings=self._settings(),
+                connection_class=TimedConnection,
+            )
+        return await self._pool  # opens it once, whoever comes first
+
+    def _settings(self) -> dict[str, str]:
+        most_ms = round(self._command_timeout_s * 1000)
+        return {
+            "application_name": f"shoal-{self._schema}",
+            "search_path": self._schema,
+            "timezone": "UTC",
+            "statement_timeout": str(most_ms),
+            "lock_timeout": str(most_ms // 2),
+            "idle_in_transaction_session_timeout": "15000",
+            "tcp_keepalives_idle": "15",
+        }
+
+
+async def _begin(
+    begun: "asyncpg.transaction.Transaction", connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+) -> None:
+    try:
+        async with asyncio.timeout(_ANSWER_S):
+            await begun.start()
+    except TimeoutError as error:
+        if not is_gone(connection):
+            connection.terminate()
+        raise unavailable(error) from error
+
+
+async def _roll_back(
+    begun: "asyncpg.transaction.Transaction", connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+) -> None:
+    """Undo everything; if that breaks the connection the server undoes it, and the first error is the one to tell."""
+    try:
+        async with asyncio.timeout(_ANSWER_S):
+            await begun.rollback()
+    except BROKEN:
+        if not is_gone(connection):
+            connection.terminate()
