@@ -152,21 +152,32 @@ def unpair(state: StateOption = None) -> None:
 
 @app.command()
 def instance(
-    folder: Annotated[Path, typer.Option("--dir", metavar="DIR", help="The instance's folder.")],
+    folder: Annotated[
+        Path, typer.Option("--dir", envvar="SHOAL_INSTANCE_DIR", metavar="DIR", help="The instance's folder.")
+    ],
+    given: Annotated[
+        Path | None,
+        typer.Option(
+            "--given",
+            envvar="SHOAL_INSTANCE_GIVEN",
+            metavar="DIR",
+            help="Where its settings are, when they are mounted elsewhere.",
+        ),
+    ] = None,
 ) -> None:
     """Serve an instance: SSH, screens, gateway, log and telemetry.
 
     The folder holds `settings.json` and what goes with it. Needs the extra `shoal-agent[instance]`.
     """
     with _explained():
-        asyncio.run(_serve(folder))
+        asyncio.run(_serve(folder, given))
 
 
-async def _serve(path: Path) -> None:
+async def _serve(path: Path, given: Path | None) -> None:
     from shoal_agent.instance.folder import Folder  # noqa: PLC0415 - other commands do without the extra
     from shoal_agent.instance.serving import Instance  # noqa: PLC0415
 
-    loop, folder = asyncio.get_running_loop(), Folder(path)
+    loop, folder = asyncio.get_running_loop(), Folder(path, given)
     served = Instance(folder, folder.settings())
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, _stop_once(loop, served.stop))

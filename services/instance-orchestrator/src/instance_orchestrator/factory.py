@@ -170,6 +170,8 @@ class Factory:
                     orphan_grace_s=config.orphan_grace.total_seconds(),
                 )
             )
+        if config.backend == KUBERNETES:
+            return _kubernetes_backend(config)
         raise ConfigError([f"INSTANCE_ORCHESTRATOR_BACKEND: {config.backend!r} is neither local nor kubernetes"])
 
 
@@ -178,6 +180,33 @@ def _ports(config: Config) -> PortRange:
         return PortRange.parse(config.ports)
     except ValueError as error:
         raise ConfigError([f"INSTANCE_ORCHESTRATOR_PORTS: {error}"]) from error
+
+
+def _kubernetes_backend(config: Config) -> Backend:
+    # Here, because the library that it stands on takes a second and 80 MB to load, which local instances do without.
+    from instance_orchestrator.clients.kubernetes.backend import (  # noqa: PLC0415
+        KubernetesBackend,
+        KubernetesSettings,
+    )
+    from instance_orchestrator.clients.kubernetes.manifests import PodSettings  # noqa: PLC0415
+
+    pods = PodSettings(
+        storage_class=config.storage_class,
+        image_pull_secret=config.image_pull_secret,
+        image_pull_policy=config.image_pull_policy,
+        run_as_user=config.run_as_user,
+        is_privileged=config.is_privileged,
+        ssh_user=config.ssh_user,
+        interval_s=config.sample_interval.total_seconds(),
+    )
+    return KubernetesBackend(
+        KubernetesSettings(
+            namespace=config.namespace,
+            kubeconfig=config.kubeconfig,
+            orphan_grace_s=config.orphan_grace.total_seconds(),
+            pods=pods,
+        )
+    )
 
 
 def _encryption_key(config: Config) -> str:

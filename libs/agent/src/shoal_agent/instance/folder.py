@@ -50,6 +50,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """A file that is touched while somebody looks after the instance; empty: nobody has to."""
     alone_grace_s: float = 600.0
     """After how long without that the instance ends."""
+    is_logging_to_stdout: bool = False
+    """Whether the log is written to standard output too, as containers do."""
 
 
 class Ready(Struct, frozen=True):
@@ -61,15 +63,21 @@ class Ready(Struct, frozen=True):
 
 
 class Folder:
-    """One instance's files."""
+    """One instance's files.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: Where the instance writes; made where it is missing.
+        given: Where what it is given is, when that is elsewhere: a mounted volume.
+    """
+
+    def __init__(self, path: Path, given: Path | None = None) -> None:
         self.path = path.absolute()
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._given = given.absolute() if given else self.path
         self.home = self.path / "home"
         self.agent = self.path / "agent"
         self.log = self.path / "instance.log"
-        self.host_key = self.path / "host_key"
-        self.given_keys = self.path / "authorized_keys"
+        self.host_key = self._given / "host_key"
         self.home_keys = self.home / ".ssh" / "authorized_keys"
 
     def settings(self) -> Settings:
@@ -79,7 +87,7 @@ class Folder:
             InvalidSettingError: That cannot be read.
         """
         try:
-            return msgspec.json.decode((self.path / "settings.json").read_bytes(), type=Settings)
+            return msgspec.json.decode((self._given / "settings.json").read_bytes(), type=Settings)
         except (OSError, msgspec.DecodeError) as error:
             raise InvalidSettingError("settings.json", str(error)) from error
 
@@ -104,11 +112,11 @@ class Folder:
 
     def config(self) -> bytes:
         """Read the config; empty when there is none."""
-        return self._read("clawdbot.json")
+        return _read(self._given / "clawdbot.json")
 
     def pairing_token(self) -> str:
         """Read the token that redeems a place on the dashboard; empty when there is none."""
-        return self._read("pairing_token").decode("ascii", "replace").strip()
+        return _read(self._given / "pairing_token").decode("ascii", "replace").strip()
 
     def say_ready(self, ready: Ready) -> None:
         """Tell that everything is served."""
@@ -120,7 +128,7 @@ class Folder:
         What was given last time and no longer is leaves; what others wrote there stays. Keys that are the same as last
         time are not brought again: whoever replaces a key in the home tells so a moment later.
         """
-        given, taken = self._read("authorized_keys"), self._read("taken_keys")
+        given, taken = _read(self._given / "authorized_keys"), _read(self.path / "taken_keys")
         if given == taken and self.home_keys.exists():
             return False
         self.home_keys.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -132,8 +140,9 @@ class Folder:
         write_private(self.path / "taken_keys", given)
         return True
 
-    def _read(self, name: str) -> bytes:
-        try:
-            return (self.path / name).read_bytes()
-        except FileNotFoundError:
-            return b""
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        return b""

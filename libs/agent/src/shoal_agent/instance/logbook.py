@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 import time
 from collections import deque
 from logging.handlers import RotatingFileHandler
@@ -44,13 +45,19 @@ class Logbook(logging.Handler):
                 queue.put_nowait(line)
 
 
-def open_log(file: Path) -> Logbook:
-    """Send what this package logs to a file, set aside when it is large, and to a logbook."""
+def open_log(file: Path, *, is_on_stdout: bool) -> Logbook:
+    """Send what this package logs to a file, set aside when it is large, to a logbook, and to standard output."""
     formatter = logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
     formatter.converter = time.gmtime
     logbook = Logbook()
     logger = logging.getLogger("shoal_agent")
-    for handler in (RotatingFileHandler(file, maxBytes=MOST_BYTES, backupCount=1, encoding="utf-8"), logbook):
+    handlers: list[logging.Handler] = [
+        RotatingFileHandler(file, maxBytes=MOST_BYTES, backupCount=1, encoding="utf-8"),
+        logbook,
+    ]
+    if is_on_stdout:
+        handlers.append(logging.StreamHandler(sys.stdout))
+    for handler in handlers:
         handler.setFormatter(formatter)
         logger.addHandler(handler)
     logger.setLevel(logging.INFO)

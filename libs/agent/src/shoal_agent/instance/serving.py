@@ -22,6 +22,7 @@ from shoal_agent.state import StateDirectory
 log = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
+ANY_ADDRESS = frozenset({"0.0.0.0", "::"})
 DESKTOP, GATEWAY = 3000, 8080
 """The ports of an instance's pages, as everybody names them."""
 LOOK_S = 0.5
@@ -48,8 +49,8 @@ class Instance:
         Raises:
             OSError: A port is taken.
         """
-        logbook = open_log(self._folder.log)
         settings = self._settings
+        logbook = open_log(self._folder.log, is_on_stdout=settings.is_logging_to_stdout)
         self._folder.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         log.info("Starting instance %s (pid %d): %s", settings.name, os.getpid(), limit_memory(settings.memory_limit))
         self._folder.take_keys()
@@ -59,7 +60,8 @@ class Instance:
             gateway_port: int = next(iter(gateway.sockets)).getsockname()[1]
             for port in (settings.desktop_port, settings.terminal_port):
                 await served.enter_async_context(await Screen(settings.name, logbook).open(settings.host, port))
-            ways = {DESKTOP: (settings.host, settings.desktop_port), GATEWAY: (LOOPBACK, gateway_port)}
+            desktop_host = LOOPBACK if settings.host in ANY_ADDRESS else settings.host
+            ways = {DESKTOP: (desktop_host, settings.desktop_port), GATEWAY: (LOOPBACK, gateway_port)}
             ssh = await served.enter_async_context(await open_ssh(self._folder, settings, ways))
             log.info("Screens on %s:%d and %d", settings.host, settings.desktop_port, settings.terminal_port)
             log.info("SSH server on %s:%d for user %s", settings.ssh_host, ssh.get_port(), settings.ssh_user)

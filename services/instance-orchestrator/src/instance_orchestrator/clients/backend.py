@@ -1,6 +1,6 @@
 """What the reconciler asks of a place where instances run."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Protocol
 
 from instance_orchestrator.domain.plans import Identity, Observed, Plan
@@ -15,6 +15,10 @@ class PortsTakenError(Exception):
 
 class BackendUnavailableError(Exception):
     """The backend does not answer, or refuses; says why."""
+
+
+class RefusedByBackendError(Exception):
+    """The backend will not have an instance so: over a quota, forbidden, or impossible; says why."""
 
 
 class Backend(Protocol):
@@ -35,6 +39,7 @@ class Backend(Protocol):
 
         Raises:
             PortsTakenError: Its ports cannot be had.
+            RefusedByBackendError: The backend will not have it so.
             BackendUnavailableError: It cannot be done now.
         """
         ...
@@ -59,10 +64,14 @@ class Backend(Protocol):
         """Give hints for ever."""
         ...
 
-    def logs(self, identity: Identity, *, tail: int, is_following: bool) -> AsyncIterator[list[str]]:
+    def logs(self, identity: Identity, *, tail: int, is_following: bool) -> AsyncGenerator[list[str], None]:
         """Read an instance's log in batches of lines; an empty batch when nothing came for a second.
 
         Raises:
             BackendUnavailableError: It cannot be read now.
         """
+        ...
+
+    async def close(self) -> None:
+        """Give back what it holds of this process."""
         ...

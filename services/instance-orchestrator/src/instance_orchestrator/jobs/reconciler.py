@@ -51,7 +51,10 @@ class Reconciler:
 
     async def run(self) -> None:
         """Reconcile wherever the lease is."""
-        await self._leases.act_alone(LEASE, self._reconcile)
+        try:
+            await self._leases.act_alone(LEASE, self._reconcile)
+        finally:
+            await self._backend.close()
 
     async def _reconcile(self, lease: Lease) -> None:
         queue, woken = WorkQueue(), asyncio.Event()

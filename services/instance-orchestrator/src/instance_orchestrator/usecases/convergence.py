@@ -8,7 +8,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from instance_orchestrator.clients.backend import Backend, PortsTakenError
+from instance_orchestrator.clients.backend import Backend, PortsTakenError, RefusedByBackendError
 from instance_orchestrator.clients.pairings import PairingClient
 from instance_orchestrator.domain.instances import Desired, Instance, Phase
 from instance_orchestrator.domain.plans import Identity, Observed, Plan, Seat, effective_keys
@@ -90,6 +90,9 @@ class Convergence:
             seen = await self._backend.converge(plan)
         except PortsTakenError:
             await self._move_ports(instance, lease)
+            return False
+        except RefusedByBackendError as error:
+            await self._note(plan, instance, Observed(Phase.FAILED, problem=str(error)), lease)
             return False
         await self._note(plan, instance, seen, lease)
         return True

@@ -1,6 +1,7 @@
 """Logs of instances, followed for as long as the reader may."""
 
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from instance_orchestrator.clients.backend import Backend, BackendUnavailableError
 from instance_orchestrator.domain.logs import HEARTBEAT, to_events
@@ -47,22 +48,21 @@ class Logs:
         return self._stream(batches, first, instance_id, by)
 
     async def _stream(
-        self, batches: AsyncIterator[list[str]], first: list[str], instance_id: str, by: Principal
+        self, batches: AsyncGenerator[list[str], None], first: list[str], instance_id: str, by: Principal
     ) -> AsyncIterator[bytes]:
         said = looked = self._clock.monotonic()
-        yield to_events(first)
-        try:
-            async for lines in batches:
-                now = self._clock.monotonic()
-                if now - looked >= LOOK_S:
-                    looked = now
-                    if not await self._may_read(instance_id, by):
-                        return
-                if lines or now - said >= HEARTBEAT_S:
-                    said = now
-                    yield to_events(lines) or HEARTBEAT
-        except BackendUnavailableError:
-            return
+        async with contextlib.aclosing(batches):
+            yield to_events(first)
+            with contextlib.suppress(BackendUnavailableError):
+                async for lines in batches:
+                    now = self._clock.monotonic()
+                    if now - looked >= LOOK_S:
+                        looked = now
+                        if not await self._may_read(instance_id, by):
+                            return
+                    if lines or now - said >= HEARTBEAT_S:
+                        said = now
+                        yield to_events(lines) or HEARTBEAT
 
     async def _may_read(self, instance_id: str, by: Principal) -> bool:
         try:

@@ -9,7 +9,7 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import structlog
@@ -107,9 +107,12 @@ class LocalBackend:
                 self._seen[identity.id] = state
             await asyncio.sleep(LOOK_S)
 
-    def logs(self, identity: Identity, *, tail: int, is_following: bool) -> AsyncIterator[list[str]]:
+    def logs(self, identity: Identity, *, tail: int, is_following: bool) -> AsyncGenerator[list[str], None]:
         """Read the log file."""
         return read_log(Folder(self._root, identity).log, tail=tail, is_following=is_following)
+
+    async def close(self) -> None:
+        """Hold nothing: the processes go on."""
 
     async def _run(self, plan: Plan, folder: Folder) -> Observed:
         started = folder.started()

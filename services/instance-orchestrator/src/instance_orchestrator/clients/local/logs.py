@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 POLL_S = 0.15
@@ -11,7 +11,7 @@ _BLOCK = 64 * 1024
 _MOST_TAIL_BYTES = 16 * 1024 * 1024
 
 
-async def read_log(log: Path, *, tail: int, is_following: bool) -> AsyncIterator[list[str]]:
+async def read_log(log: Path, *, tail: int, is_following: bool) -> AsyncGenerator[list[str], None]:
     """Yield the last lines, then what comes, in batches; an empty batch when nothing came for a second.
 
     Ends when the file's folder is gone, or at once after the last lines when not following.

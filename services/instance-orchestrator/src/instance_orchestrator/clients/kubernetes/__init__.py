@@ -1,0 +1,1 @@
+"""Instances as Deployments of a Kubernetes cluster."""

@@ -1,0 +1,257 @@
+"""What stands in the cluster for an instance, and how it gets there."""
+
+import asyncio
+import base64
+import json
+
+from api_double import ApiDouble
+from orchestrator_door import INSTANCES, Door, Open, refused
+
+from shoal.testing.suite import eventually
+from shoal_events import InstanceRunning, InstanceSshKeyApplied, InstanceStopped, SshKeyCreated
+
+VOLUMES = ["bot-alpha-chrome", "bot-alpha-clawd", "bot-alpha-clawdbot", "bot-alpha-homebrew"]
+KINDS = ("persistentvolumeclaims", "secrets", "configmaps", "deployments", "services", "pods")
+
+
+def names(cluster: ApiDouble) -> dict[str, list[str]]:
+    return {kind: cluster.names(kind) for kind in KINDS[:-1]}
+
+
+def secret(cluster: ApiDouble, name: str) -> dict[str, str]:
+    return {key: base64.b64decode(value).decode() for key, value in cluster.get("secrets", name)["data"].items()}
+
+
+def pod(cluster: ApiDouble) -> dict:
+    return cluster.get("deployments", "bot-alpha")["spec"]["template"]
+
+
+async def test_an_instance_is_the_contracts_set_of_objects(door: Door, cluster: ApiDouble) -> None:
+    await door.create(anthropic_api_key="sk-ant-own", storage_chrome="6Gi")
+    await door.until_status(1, "running")
+    assert names(cluster) == {
+        "persistentvolumeclaims": VOLUMES,
+        "secrets": ["bot-alpha-keys", "bot-alpha-ssh"],
+        "configmaps": ["bot-alpha-config"],
+        "deployments": ["bot-alpha"],
+        "services": ["bot-alpha-ssh", "bot-alpha-vnc"],
+    }
+    deployment = cluster.get("deployments", "bot-alpha")["spec"]
+    assert (deployment["replicas"], deployment["strategy"]) == (1, {"type": "Recreate"})
+    assert deployment["selector"] == {"matchLabels": {"app": "bot-alpha"}}
+    screens = cluster.get("services", "bot-alpha-vnc")["spec"]
+    assert (screens["type"], [port["nodePort"] for port in screens["ports"]]) == ("NodePort", [30100, 30101])
+    assert cluster.get("services", "bot-alpha-ssh")["spec"]["ports"][0]["port"] == 22
+    chrome = cluster.get("persistentvolumeclaims", "bot-alpha-chrome")["spec"]
+    assert (chrome["resources"]["requests"]["storage"], chrome["accessModes"]) == ("6Gi", ["ReadWriteOnce"])
+    assert secret(cluster, "bot-alpha-keys") == {"ANTHROPIC_API_KEY": "sk-ant-own"}
+    mounts = {mount["mountPath"] for mount in pod(cluster)["spec"]["containers"][0]["volumeMounts"]}
+    assert mounts >= {
+        *("/root/.clawdbot", "/home/linuxbrew/.linuxbrew", "/root/clawd", "/root/.config/google-chrome"),
+        *("/etc/clawdbot/clawdbot.json", "/dev/shm"),
+    }
+    (event,) = await door.suite.events(InstanceRunning)
+    assert (event.ssh_host, event.ssh_port, event.ssh_user) == ("bot-alpha-ssh.bots.svc", 22, "shoal")
+
+
+async def test_the_pod_is_hardened_by_default(door: Door, cluster: ApiDouble) -> None:
+    await door.create()
+    await door.until_status(1, "running")
+    spec = pod(cluster)["spec"]
+    assert spec["automountServiceAccountToken"] is False
+    assert spec["securityContext"] == {
+        "runAsNonRoot": True,
+        "runAsUser": 10001,
+        "runAsGroup": 10001,
+        "fsGroup": 10001,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    assert spec["containers"][0]["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "privileged": False,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert not any("hostPath" in volume for volume in spec["volumes"])
+
+
+async def test_values_relax_what_an_image_cannot_do_without(
+    open_door: Open, settings: dict[str, str], cluster: ApiDouble
+) -> None:
+    relaxed = {
+        "INSTANCE_ORCHESTRATOR_RUN_AS_USER": "0",
+        "INSTANCE_ORCHESTRATOR_IS_PRIVILEGED": "true",
+        "INSTANCE_ORCHESTRATOR_IMAGE_PULL_SECRET": "registry",
+        "INSTANCE_ORCHESTRATOR_STORAGE_CLASS": "fast",
+        "SHOAL_INSTANCE_IMAGE": "example/moltbot:1",
+    }
+    door = await open_door(**settings | relaxed)
+    await door.create()
+    await door.until_status(1, "running")
+    spec = pod(cluster)["spec"]
+    assert spec["containers"][0]["securityContext"] == {"privileged": True}
+    assert "runAsNonRoot" not in spec["securityContext"]
+    assert (spec["containers"][0]["image"], spec["imagePullSecrets"]) == ("example/moltbot:1", [{"name": "registry"}])
+    assert cluster.get("persistentvolumeclaims", VOLUMES[0])["spec"]["storageClassName"] == "fast"
+
+
+async def test_the_config_reaches_the_pod_byte_for_byte_and_restarts_it_once(door: Door, cluster: ApiDouble) -> None:
+    await door.create()
+    await door.until_status(1, "running")
+    config = '{ "key": "${ANTHROPIC_API_KEY}",\r\n "x": "ä" }\n'
+    before = cluster.pods()[0]["metadata"]["uid"]
+    await door.admin.put(f"{INSTANCES}/1/config", json={"config": config})
+    await eventually(lambda: cluster.get("configmaps", "bot-alpha-config")["data"]["clawdbot.json"] == config)
+    await eventually(lambda: cluster.pods() and cluster.pods()[0]["metadata"]["uid"] != before)
+    await door.until_status(1, "running")
+    assert len(await door.suite.events(InstanceRunning, count=2)) == 2
+    assert sum(write[1:] == ("deployments", "bot-alpha") for write in cluster.writes) == 2
+
+
+async def test_a_new_key_of_the_account_restarts_those_without_their_own(door: Door, cluster: ApiDouble) -> None:
+    await door.create("Own", anthropic_api_key="sk-own")
+    await door.create("Shared")
+    for instance_id in (1, 2):
+        await door.until_status(instance_id, "running")
+    own = cluster.get("deployments", "bot-own")["metadata"]["generation"]
+    await door.admin.put("/api/v1/settings", json={"anthropic_api_key": "sk-shared"})
+    await eventually(lambda: secret(cluster, "bot-shared-keys") == {"ANTHROPIC_API_KEY": "sk-shared"})
+    await eventually(lambda: cluster.get("deployments", "bot-shared")["metadata"]["generation"] == 2)
+    await door.until_status(2, "running")
+    assert secret(cluster, "bot-own-keys") == {"ANTHROPIC_API_KEY": "sk-own"}
+    assert cluster.get("deployments", "bot-own")["metadata"]["generation"] == own
+
+
+async def test_an_ssh_key_is_mounted_without_a_restart(door: Door, cluster: ApiDouble) -> None:
+    await door.create()
+    await door.until_status(1, "running")
+    line = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA== ssh-manager"
+    told = SshKeyCreated(instance_id="1", account_id="acct_1", public_key=line, fingerprint="SHA256:x", version=1)
+    await door.suite.publish(told, event_id="00000000-0000-4000-8000-000000000001")
+    await door.suite.events(InstanceSshKeyApplied)
+    files = secret(cluster, "bot-alpha-ssh")
+    assert files["authorized_keys"] == f"{line}\n"
+    assert files["host_key"].startswith("-----BEGIN OPENSSH PRIVATE KEY-----")
+    assert cluster.get("deployments", "bot-alpha")["metadata"]["generation"] == 1
+
+
+async def test_stop_scales_to_zero_and_keeps_volumes_and_start_brings_it_back(door: Door, cluster: ApiDouble) -> None:
+    await door.create()
+    await door.until_status(1, "running")
+    uids = [cluster.get("persistentvolumeclaims", name)["metadata"]["uid"] for name in VOLUMES]
+    await door.admin.post(f"{INSTANCES}/1/stop")
+    await door.until_status(1, "stopped")
+    assert (cluster.get("deployments", "bot-alpha")["spec"]["replicas"], cluster.pods()) == (0, [])
+    await door.admin.post(f"{INSTANCES}/1/start")
+    await door.until_status(1, "running")
+    assert [cluster.get("persistentvolumeclaims", name)["metadata"]["uid"] for name in VOLUMES] == uids
+    (stopped,) = await door.suite.events(InstanceStopped)
+    assert stopped.reason == "asked"
+
+
+async def test_a_restart_replaces_the_pod_once(door: Door, cluster: ApiDouble) -> None:
+    await door.create()
+    await door.until_status(1, "running")
+    await door.admin.post(f"{INSTANCES}/1/restart")
+    await eventually(lambda: cluster.get("deployments", "bot-alpha")["metadata"]["generation"] == 2)
+    await door.until_status(1, "running")
+    assert pod(cluster)["metadata"]["annotations"]["shoal/restarts"] == "1"
+
+
+async def test_a_volume_grows_and_nothing_else_of_it_changes(door: Door, cluster: ApiDouble) -> None:
+    await door.create()
+    await door.until_status(1, "running")
+    await door.admin.put(f"{INSTANCES}/1", json={"storage_clawd": "8Gi"})
+    claim = cluster.get("persistentvolumeclaims", "bot-alpha-clawd")["metadata"]["uid"]
+
+    def size() -> str:
+        return cluster.get("persistentvolumeclaims", "bot-alpha-clawd")["spec"]["resources"]["requests"]["storage"]
+
+    await eventually(lambda: size() == "8Gi", size)
+    assert cluster.get("persistentvolumeclaims", "bot-alpha-clawd")["metadata"]["uid"] == claim
+
+
+async def test_where_all_is_as_planned_nothing_is_written(
+    door: Door, settings: dict[str, str], cluster: ApiDouble
+) -> None:
+    await door.create(cpu_limit="2000m", memory_limit="4096Mi")
+    await door.until_status(1, "running")
+    await eventually(lambda: asyncio.sleep(0.2, True))
+    written, asked = len(cluster.writes), cluster.calls
+    await door.suite.stop(door.service)
+    again = Door(door.suite, await door.suite.start("instance-orchestrator", **door.settings), door.settings)
+    await again.until_status(1, "running")
+    await asyncio.sleep(2.5)  # two rounds of resync
+    assert len(cluster.writes) == written
+    rounds = 3 * (2 * 11 + 10)
+    assert cluster.calls - asked <= rounds + 40
+
+
+async def test_delete_takes_everything_and_then_gives_the_ports_back(door: Door, cluster: ApiDouble) -> None:
+    await door.create()
+    await door.until_status(1, "running")
+    assert (await door.admin.delete(f"{INSTANCES}/1")).status_code == 204
+    await eventually(lambda: not cluster.objects, lambda: list(cluster.objects), within_s=15)
+
+    async def is_free() -> bool:
+        return not await door.sql("select from port_pair")
+
+    await eventually(is_free, within_s=10)
+
+
+async def test_a_new_instance_never_binds_the_dying_volumes_of_its_name(door: Door, cluster: ApiDouble) -> None:
+    await door.create()
+    await door.until_status(1, "running")
+    old = {cluster.get("persistentvolumeclaims", name)["metadata"]["uid"] for name in VOLUMES}
+    cluster.are_volumes_lingering = True
+    await door.admin.delete(f"{INSTANCES}/1")
+    again = await door.create()
+    assert (again["id"], again["name"], again["status"]) == (2, "bot-alpha", "creating")
+    await eventually(lambda: not cluster.pods() and not cluster.names("deployments"), within_s=10)
+    await asyncio.sleep(0.5)
+    assert cluster.names("deployments") == []
+    cluster.are_volumes_lingering = False
+    await door.until_status(2, "running", within_s=30)
+    new = {cluster.get("persistentvolumeclaims", name)["metadata"]["uid"] for name in VOLUMES}
+    assert not old & new
+
+
+async def test_what_belongs_to_no_instance_is_swept_away(
+    open_door: Open, settings: dict[str, str], cluster: ApiDouble
+) -> None:
+    metadata = {
+        "name": "bot-lost-config",
+        "labels": {"app": "bot-lost", "app.kubernetes.io/managed-by": "shoal", "shoal/instance-id": "99"},
+    }
+    cluster.put("configmaps", {"metadata": metadata, "data": {}})
+    cluster.put("configmaps", {"metadata": {"name": "somebody-elses", "labels": {}}, "data": {}})
+    await open_door(**settings, INSTANCE_ORCHESTRATOR_ORPHAN_GRACE="0s")
+    await eventually(lambda: cluster.names("configmaps") == ["somebody-elses"], within_s=10)
+
+
+async def test_an_object_of_somebody_else_is_not_taken_over(door: Door, cluster: ApiDouble) -> None:
+    cluster.put("configmaps", {"metadata": {"name": "bot-alpha-config", "labels": {}}, "data": {"precious": "x"}})
+    await door.create()
+    shown = await door.until_status(1, "error")
+    assert shown["status_message"] == "ConfigMap bot-alpha-config exists and is not ours"
+    assert cluster.get("configmaps", "bot-alpha-config")["data"] == {"precious": "x"}
+
+
+async def test_create_answers_while_the_cluster_is_away(door: Door, cluster: ApiDouble) -> None:
+    cluster.is_dead = True
+    assert (await door.create())["status"] == "creating"
+    cluster.is_dead = False
+    await door.until_status(1, "running", within_s=15)
+
+
+async def test_readiness_tells_of_the_cluster(door: Door, cluster: ApiDouble) -> None:
+    async def told() -> dict:
+        return json.loads((await door.admin.get("/readyz")).text)["facts"]
+
+    async def is_said(word: str) -> bool:
+        return (await told()) == {"orchestrator_backend": "kubernetes", "kubernetes": word}
+
+    await eventually(lambda: is_said("connected"))
+    cluster.is_dead = True
+    cluster.cut_watches()
+    await eventually(lambda: is_said("disconnected"))
+    refused(await door.admin.get(f"{INSTANCES}/9"), 404)
