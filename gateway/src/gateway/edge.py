@@ -5,11 +5,17 @@ headers, take too long, lack a Host or have two, or name another origin in the r
 """
 
 import asyncio
+import contextlib
+import socket
 from http import HTTPStatus
 from typing import Any, ClassVar
 
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+_TCP_NOTSENT_LOWAT = 25
+"""Linux' number; the socket module has no name for it before Python 3.12."""
+MOST_UNSENT_BYTES = 128 * 1024
 
 
 class EdgeProtocol(HttpToolsProtocol):
@@ -32,8 +38,14 @@ class EdgeProtocol(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for the first head."""
+        """Begin to wait for the first head.
+
+        What a caller has not even been sent yet stays small, so that a service behind us soon feels a slow reader; what
+        is on its way to a fast one is not bounded by it.
+        """
         super().connection_made(transport)
+        with contextlib.suppress(OSError, AttributeError):
+            transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, MOST_UNSENT_BYTES)
         self._wait_for_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
