@@ -10,8 +10,8 @@ from shoal.database.connection import TimedConnection, prepare
 from shoal.database.errors import BROKEN, connecting, is_gone, translated, unavailable
 from shoal.database.transaction import Transaction
 
-_CONNECT_S = 3.0
-_ANSWER_S = 2.0
+_CONNECT_S = 5.0
+_ANSWER_S = 2.5
 """How long a server may take to open a transaction: it does that at once, or it is frozen."""
 
 
