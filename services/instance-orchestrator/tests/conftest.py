@@ -24,7 +24,9 @@ from shoal.testing.suite import Suite
 @pytest_asyncio.fixture
 async def database_url(databases: TestDatabases) -> AsyncIterator[str]:
     """A database with the schemas of the services that these tests start."""
-    url = await databases.make([installed()[name] for name in ("gateway", "pairing", "instance-orchestrator")])
+    url = await databases.make(
+        [installed()[name] for name in ("gateway", "pairing", "telemetry-ingest", "instance-orchestrator")]
+    )
     yield url
     await databases.drop(url)
 

@@ -29,7 +29,7 @@ class Config(ServiceConfig, frozen=True, kw_only=True):
     """How often every instance is looked at without any cause."""
     orphan_grace: timedelta = timedelta(minutes=10)
     """How old a thing without a row must be before it is swept away."""
-    alone_grace: timedelta = timedelta(minutes=10)
+    alone_grace: timedelta = timedelta(minutes=2)
     """How long a local instance goes on when the suite that started it is gone."""
     sample_interval: timedelta = timedelta(seconds=10)
     """How often the agents of local instances sample."""

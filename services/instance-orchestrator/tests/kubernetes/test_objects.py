@@ -124,7 +124,7 @@ async def test_a_new_key_of_the_account_restarts_those_without_their_own(door: D
 async def test_an_ssh_key_is_mounted_without_a_restart(door: Door, cluster: ApiDouble) -> None:
     await door.create()
     await door.until_status(1, "running")
-    line = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA== ssh-manager"
+    line = f"ssh-ed25519 {'A' * 68} ssh-manager"
     told = SshKeyCreated(instance_id="1", account_id="acct_1", public_key=line, fingerprint="SHA256:x", version=1)
     await door.suite.publish(told, event_id="00000000-0000-4000-8000-000000000001")
     await door.suite.events(InstanceSshKeyApplied)

@@ -73,6 +73,7 @@ class KeyRepository:
         """Delete every secret of an instance."""
         await self._tx.execute("delete from instance_key where instance_id = $1", instance_id)
         await self._tx.execute("delete from host_key where instance_id = $1", instance_id)
+        await self._tx.execute("delete from ssh_key where instance_id = $1", instance_id)
         await self._tx.execute("update instance set pairing_token = null where id = $1", instance_id)
 
     async def forget_account(self, account_id: str) -> None:

@@ -10,6 +10,7 @@ import os
 import socket
 import time
 from collections.abc import AsyncGenerator
+from enum import StrEnum
 from pathlib import Path
 
 import structlog
@@ -22,7 +23,8 @@ from instance_orchestrator.clients.local.logs import read_log
 from instance_orchestrator.domain.instances import Endpoint, Phase
 from instance_orchestrator.domain.plans import Identity, Observed, Plan
 
-LOOK_S = 0.1
+LOOK_S, CALM_S = 0.1, 1.0
+"""How often processes are looked at: while one is starting, and while none is."""
 HEARTBEAT_S = 2.0
 STEADY_S = 60.0
 """A process that ran so long before it ended by itself is started again at once."""
@@ -42,6 +44,16 @@ class LocalSettings(Struct, frozen=True, kw_only=True):
     orphan_grace_s: float
 
 
+class _State(StrEnum):
+    """What a change of is worth a hint."""
+
+    STARTING = "starting"
+    READY = "ready"
+    ENDED = "ended"
+    WAITING = "waiting"
+    """Ended by itself, and not to be started again yet."""
+
+
 class LocalBackend:
     """Runs instances as processes."""
 
@@ -50,7 +62,8 @@ class LocalBackend:
     def __init__(self, settings: LocalSettings) -> None:
         self._settings = settings
         self._root = settings.root.resolve()
-        self._seen: dict[int, tuple[bool, bool, bool]] = {}
+        self._seen: dict[int, _State] = {}
+        self._started = asyncio.Event()
 
     def problem(self) -> str | None:
         """This machine is always there."""
@@ -100,12 +113,15 @@ class LocalBackend:
                 beaten = time.monotonic()
                 with contextlib.suppress(OSError):
                     self._beat()
-            for identity in folders(self._root):
-                state = self._state(Folder(self._root, identity))
-                if self._seen.get(identity.id, state) != state:
-                    hint(identity.id)
-                self._seen[identity.id] = state
-            await asyncio.sleep(LOOK_S)
+            states = {identity.id: self._state(Folder(self._root, identity)) for identity in folders(self._root)}
+            for one in states.keys() | self._seen.keys():
+                if states.get(one) is not self._seen.get(one):
+                    hint(one)
+            is_calm = _State.STARTING not in states.values()
+            self._seen = states
+            self._started.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._started.wait() if is_calm else asyncio.sleep(LOOK_S), CALM_S)
 
     def logs(self, identity: Identity, *, tail: int, is_following: bool) -> AsyncGenerator[list[str], None]:
         """Read the log file."""
@@ -149,6 +165,7 @@ class LocalBackend:
         environment = {"PATH": os.defpath, "LANG": "C.UTF-8", **plan.environment, "HOME": str(folder.home)}
         pid, since = processes.spawn(folder.path, folder.log, environment)
         folder.keep_started(Started(pid, since, plan.run_hash, crashes))
+        self._started.set()
         structlog.get_logger().info("instance_started", instance=plan.identity.name, pid=pid)
         return Observed(Phase.STARTING)
 
@@ -161,13 +178,14 @@ class LocalBackend:
         folder.forget_ready()
         return Observed(Phase.STOPPED)
 
-    def _state(self, folder: Folder) -> tuple[bool, bool, bool]:
-        """Tell what a change of is worth a hint: alive, ready, waiting for another try."""
+    def _state(self, folder: Folder) -> "_State":
         started = folder.started()
         if started is None:
-            return False, False, False
-        is_waiting = started.retry_at > time.time()
-        return processes.is_alive(started.pid, started.started), folder.ready() is not None, is_waiting
+            return _State.ENDED
+        if processes.is_alive(started.pid, started.started):
+            ready = folder.ready()
+            return _State.READY if ready is not None and ready.pid == started.pid else _State.STARTING
+        return _State.WAITING if started.retry_at > time.time() else _State.ENDED
 
     def _beat(self) -> None:
         """Let the processes know that somebody looks after them."""

@@ -1,0 +1,109 @@
+"""`shoal-agent instance`, as a real process; what its SSH server does is tested where it is used."""
+
+import asyncio
+import json
+import os
+import sys
+import time
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncssh
+import httpx
+import pytest
+from agent_doubles import eventually
+
+from shoal_agent.instance.folder import Folder
+
+HOST = f"127.{os.getpid() % 200 + 20}.{os.getpid() // 200 % 250}.9"
+
+
+def given(path: Path, **settings: object) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    (path / "host_key").write_bytes(asyncssh.generate_private_key("ssh-ed25519").export_private_key())
+    (path / "clawdbot.json").write_text('{"key": "${ANTHROPIC_API_KEY}"}')
+    (path / "authorized_keys").write_text("")
+    known = {"name": "bot-alpha", "agent_id": "instance_1", "gateway_url": "http://127.0.0.1:9", "host": HOST}
+    ports = {"desktop_port": 30100, "terminal_port": 30101}
+    (path / "settings.json").write_text(json.dumps(known | ports | settings))
+    return path
+
+
+async def start(folder: Path, *arguments: str, **variables: str) -> Process:
+    command = [sys.executable, "-m", "shoal_agent", "instance", "--dir", str(folder), *arguments]
+    environment = {"PATH": os.defpath, "HOME": str(folder), **variables}
+    return await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE, env=environment)
+
+
+@pytest.fixture
+async def running(tmp_path: Path) -> AsyncIterator[Process]:
+    process = await start(given(tmp_path / "i"))
+    await eventually((tmp_path / "i" / "ready.json").exists, 10)
+    yield process
+    if process.returncode is None:
+        process.terminate()
+    await asyncio.wait_for(process.communicate(), 10)
+
+
+async def test_it_says_when_everything_is_served_and_ends_in_order(running: Process, tmp_path: Path) -> None:
+    ready = json.loads((tmp_path / "i" / "ready.json").read_text())
+    assert ready["pid"] == running.pid
+    async with httpx.AsyncClient(trust_env=False) as client:
+        assert "bot-alpha" in (await client.get(f"http://{HOST}:30100/vnc.html?autoconnect=true")).text
+        status = (await client.get(f"http://127.0.0.1:{ready['gateway_port']}/")).json()
+    assert (status["instance"], status["status"], status["telemetry"]) == ("bot-alpha", "running", "not paired")
+    running.terminate()
+    assert await asyncio.wait_for(running.wait(), 10) == 0
+    log = (tmp_path / "i" / "instance.log").read_text()
+    assert "clawdbot.json: 31 bytes; without ANTHROPIC_API_KEY" in log
+    assert log.endswith("Stopped\n")
+
+
+async def test_a_folder_is_served_by_one_process(running: Process, tmp_path: Path) -> None:
+    second = await start(tmp_path / "i")
+    await asyncio.wait_for(second.communicate(), 10)
+    assert second.returncode == 6
+
+
+async def test_what_it_is_given_may_be_mounted_elsewhere(tmp_path: Path) -> None:
+    process = await start(
+        tmp_path / "own" / "deep",
+        *("--given", str(given(tmp_path / "given", is_logging_to_stdout=True))),
+        ANTHROPIC_API_KEY="sk-secret",
+    )
+    await eventually((tmp_path / "own" / "deep" / "ready.json").exists, 10)
+    process.terminate()
+    out, _ = await asyncio.wait_for(process.communicate(), 10)
+    assert b"Starting instance bot-alpha" in out
+    assert b"sk-secret" not in out
+    assert {path.name for path in (tmp_path / "given").iterdir()} == {
+        *("host_key", "clawdbot.json", "authorized_keys", "settings.json"),
+    }
+
+
+async def test_it_ends_when_nobody_looks_after_it(tmp_path: Path) -> None:
+    heartbeat = tmp_path / "heartbeat"
+    heartbeat.touch()
+    os.utime(heartbeat, (time.time() - 60,) * 2)
+    process = await start(given(tmp_path / "i", heartbeat=str(heartbeat), alone_grace_s=30))
+    assert await asyncio.wait_for(process.wait(), 15) == 0
+
+
+async def test_settings_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    process = await start(tmp_path / "i")
+    _, err = await asyncio.wait_for(process.communicate(), 10)
+    assert process.returncode == 2
+    assert b"settings.json" in err
+
+
+def test_keys_are_taken_once_and_others_stay(tmp_path: Path) -> None:
+    folder = Folder(given(tmp_path / "i"))
+    keys = tmp_path / "i" / "authorized_keys"
+    keys.write_text("old\n")
+    assert folder.take_keys()
+    folder.home_keys.write_text("foreign\nnew\n")  # as a rotation leaves it, before the given key follows
+    assert not folder.take_keys()
+    keys.write_text("new\n")
+    assert folder.take_keys()
+    assert folder.home_keys.read_text() == "foreign\nnew\n"
