@@ -23,6 +23,7 @@ from shoal.http.errors import refusal
 from shoal.http.families import AGENTDROP, CLAWDNET, CLAWFT, CLAWORC, family_of
 from shoal.http.pagination import Limit, Page
 from shoal.identity import Issuer, Principal, Role, Via
+from shoal.ids import SubjectToken
 from shoal.installation import Installation
 from shoal.resources import Resources
 from shoal.service import Built
@@ -36,6 +37,7 @@ class Thing(Struct, frozen=True):
     name: Annotated[str, Meta(max_length=20)]
     count: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
     inner: dict[str, Any] | None = None
+    token: SubjectToken = "x"
 
 
 class FullError(errors.ConflictError):
@@ -578,3 +580,5 @@ async def test_description_is_openapi_without_internal_routes(door: Door, creden
     assert document["openapi"].startswith("3.1")
     assert "/pairing/things" in document["paths"]
     assert not {path for path in document["paths"] if path in {"/healthz", "/readyz", "/metrics"}}
+    pattern = document["components"]["schemas"]["Thing"]["properties"]["token"]["pattern"]
+    assert pattern == "^[A-Za-z0-9_-]{1,64}$"  # as JavaScript reads it
