@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import median
 
 import msgspec
+from msgspec import Struct
 from stack import Stack
 
 from bench.load import Load, wrk
@@ -19,34 +20,61 @@ from shoal_embedded.ports import LOOPBACK, free_port
 PATH = "/api/bench"
 """A path of agent-runtime, whose place the upstream takes: it may stream, and needs a user."""
 MANY, SLOW = 64, 200
-FEW = 8
+FEW, CALM = 8, 0.1
 BAR, ADDED_MS, MOVED = 0.45, 0.15, 1.2
+
+
+class Contestant(Struct):
+    """Somebody who answers, and what he reached round by round."""
+
+    pid: int
+    url: str
+    many: list[Load] = []
+    single: list[Load] = []
+    answers: float = 0
+    busy_s: float = 0
+
+    @property
+    def rate(self) -> float:
+        """Requests a second with many callers."""
+        return median(load.rate for load in self.many)
+
+    @property
+    def p50_ms(self) -> float:
+        """What one caller alone waits."""
+        return median(load.p50_ms for load in self.single)
+
+    @property
+    def told(self) -> str:
+        """The rate, and what it would be if nobody else used its core."""
+        return f"{self.rate:,.0f} req/s ({self.answers / self.busy_s:,.0f} by CPU-second)"
+
+    async def answer(self, scale: Scale, key: str) -> None:
+        """Go through one round."""
+        before, header = cpu_seconds(self.pid), {"Authorization": f"Bearer {key}"}
+        load = await wrk(self.url, connections=MANY, seconds=scale.seconds, **header)
+        assert not load.errors, f"{load.errors} errors at {self.url}"
+        self.busy_s += cpu_seconds(self.pid) - before
+        self.answers += load.rate * max(1, round(scale.seconds))
+        self.many.append(load)
+        self.single.append(await wrk(self.url, connections=1, seconds=scale.seconds / 2, **header))
 
 
 async def run(scale: Scale) -> list[Row]:
     """Measure all four in turn, round by round, so that what the machine does beside hits them alike."""
-    async with standing() as (stack, behind, urls):
-        key = await stack.admin.create_key()
-        header = {"Authorization": f"Bearer {key}"}
-        many: dict[str, list[Load]] = {name: [] for name in urls}
-        single: dict[str, list[Load]] = {name: [] for name in urls}
-        gateway, busy = stack.process("gateway").pid, 0.0
+    async with standing() as (stack, contestants):
+        key, direct = await stack.admin.create_key(), contestants["direct"]
         for _ in range(scale.rounds):
-            for name, url in urls.items():
-                pin(behind, BACK if name == "direct" else FRONT)
-                before_s = cpu_seconds(gateway)
-                many[name].append(await wrk(url, connections=MANY, seconds=scale.seconds, **header))
-                busy += cpu_seconds(gateway) - before_s if name == "gateway" else 0
-                single[name].append(await wrk(url, connections=1, seconds=scale.seconds / 2, **header))
-        before, during = await beside_slow_readers(urls["gateway"], key, scale)
-    assert not sum(load.errors for loads in many.values() for load in loads), many
-    asked = sum(load.rate * max(1, round(scale.seconds)) for load in many["gateway"])
-    return [*_rates(many, asked / busy), _added(single), _moved(before, during)]
+            for one in contestants.values():
+                pin(direct.pid, BACK if one is direct else FRONT)
+                await one.answer(scale, key)
+        before, during = await beside_slow_readers(contestants["gateway"], key, scale)
+    return [*_rates(contestants), _added(contestants), _moved(before, during)]
 
 
 @contextlib.asynccontextmanager
-async def standing() -> AsyncIterator[tuple[Stack, int, dict[str, str]]]:
-    """Run the gateway and its peers in front of one upstream; yields its process id, and everybody's URL by name.
+async def standing() -> AsyncIterator[tuple[Stack, dict[str, Contestant]]]:
+    """Run the gateway and its peers in front of one upstream.
 
     A proxy has a core for itself, upstream and load share the other; reached directly, the upstream has the first.
     """
@@ -54,11 +82,18 @@ async def standing() -> AsyncIterator[tuple[Stack, int, dict[str, str]]]:
     with tempfile.TemporaryDirectory(prefix="shoal-peers-") as folder:
         async with bench_stack(SHOAL_TRACE_RATIO="0.01") as stack, upstream(target, FRONT) as behind:
             await put_behind(stack, target)
-            pin(stack.process("gateway").pid, BACK)
+            gateway = stack.process("gateway").pid
+            pin(gateway, BACK)
             async with traefik(Path(folder), target, BACK) as other, caddy(Path(folder), target, BACK) as third:
-                ports = {"direct": target, "traefik": other, "caddy": third}
-                urls = {"gateway": stack.url + PATH}
-                yield stack, behind, urls | {name: f"http://{LOOPBACK}:{port}{PATH}" for name, port in ports.items()}
+                yield (
+                    stack,
+                    {
+                        "direct": Contestant(behind, f"http://{LOOPBACK}:{target}{PATH}"),
+                        "gateway": Contestant(gateway, stack.url + PATH),
+                        "traefik": Contestant(other.pid, f"http://{LOOPBACK}:{other.port}{PATH}"),
+                        "caddy": Contestant(third.pid, f"http://{LOOPBACK}:{third.port}{PATH}"),
+                    },
+                )
 
 
 async def put_behind(stack: Stack, target: int) -> None:
@@ -69,17 +104,27 @@ async def put_behind(stack: Stack, target: int) -> None:
     await stack.start("gateway")
 
 
-async def beside_slow_readers(url: str, key: str, scale: Scale) -> tuple[list[Load], list[Load]]:
+async def beside_slow_readers(gateway: Contestant, key: str, scale: Scale) -> tuple[list[Load], list[Load]]:
     """Measure a few callers without and with 200 readers who hardly read their streams."""
     header = {"Authorization": f"Bearer {key}"}
     before: list[Load] = []
     during: list[Load] = []
     for _ in range(scale.rounds):
-        before.append(await wrk(url, connections=FEW, seconds=scale.seconds, **header))
-        async with slow_readers(url, key):
-            await asyncio.sleep(2)
-            during.append(await wrk(url, connections=FEW, seconds=scale.seconds, **header))
+        before.append(await wrk(gateway.url, connections=FEW, seconds=scale.seconds, **header))
+        async with slow_readers(gateway.url, key):
+            await until_calm(gateway.pid)
+            during.append(await wrk(gateway.url, connections=FEW, seconds=scale.seconds, **header))
     return before, during
+
+
+async def until_calm(pid: int) -> None:
+    """Wait until buffers are full and the streams stand still."""
+    async with asyncio.timeout(60):
+        used = 1.0
+        while used > CALM:
+            before = cpu_seconds(pid)
+            await asyncio.sleep(1)
+            used = cpu_seconds(pid) - before
 
 
 @contextlib.asynccontextmanager
@@ -113,39 +158,28 @@ async def slow_readers(url: str, key: str) -> AsyncIterator[None]:
             end.close()
 
 
-def _rates(many: dict[str, list[Load]], by_cpu: float) -> list[Row]:
-    rate = {name: median(load.rate for load in loads) for name, loads in many.items()}
-    ratio = rate["gateway"] / rate["direct"]
-    rows = [
-        Row(
-            "gateway: authenticated 200-byte GET, c=64, its own core",
-            f"{rate['gateway']:,.0f} req/s ({by_cpu:,.0f} by CPU-second)",
-            f"upstream directly {rate['direct']:,.0f} req/s",
-            ratio,
-            f"≥ {BAR}",
-            ratio >= BAR,
-        )
-    ]
-    rows += [
-        Row(
-            f"the same by {peer}, one core, no authentication",
-            f"{rate[peer]:,.0f} req/s",
-            f"gateway {rate['gateway']:,.0f} req/s",
-            rate["gateway"] / rate[peer],
-            f"gateway ahead of {peer}",
-            rate["gateway"] > rate[peer],
-        )
-        for peer in ("traefik", "caddy")
-    ]
-    return rows
+def _rates(all_four: dict[str, Contestant]) -> list[Row]:
+    gateway, direct = all_four["gateway"], all_four["direct"]
+    ratio = gateway.rate / direct.rate
+    what = f"gateway: authenticated 200-byte GET, c={MANY}, its own core"
+    first = Row(what, gateway.told, f"upstream directly {direct.told}", ratio, f"≥ {BAR}", ratio >= BAR)
+    return [
+        first,
+        *(
+            Row(
+                f"the same by {peer}, one core, no authentication", all_four[peer].told, f"gateway {gateway.told}",
+                gateway.rate / all_four[peer].rate, f"gateway ahead of {peer}", gateway.rate > all_four[peer].rate,
+            )
+            for peer in ("traefik", "caddy")
+        ),
+    ]  # fmt: skip
 
 
-def _added(single: dict[str, list[Load]]) -> Row:
-    p50 = {name: median(load.p50_ms for load in loads) for name, loads in single.items()}
-    added = p50["gateway"] - p50["direct"]
-    others = ", ".join(f"{name} {p50[name]:.3f}" for name in ("direct", "traefik", "caddy"))
+def _added(all_four: dict[str, Contestant]) -> Row:
+    added = all_four["gateway"].p50_ms - all_four["direct"].p50_ms
+    others = ", ".join(f"{name} {all_four[name].p50_ms:.3f}" for name in ("direct", "traefik", "caddy"))
     return Row(
-        "gateway: p50 at c=1", f"{p50['gateway']:.3f} ms", f"{others} ms", None,
+        "gateway: p50 at c=1", f"{all_four['gateway'].p50_ms:.3f} ms", f"{others} ms", None,
         f"direct + {ADDED_MS} ms (is + {added:.3f})", added <= ADDED_MS,
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import psutil
+from msgspec import Struct
 
 from shoal_embedded.ports import LOOPBACK, free_port
 
@@ -64,9 +65,16 @@ def upstream(port: int, core: int | None = None) -> contextlib.AbstractAsyncCont
     return child(sys.executable, str(Path(__file__).with_name("upstream.py")), str(port), port=port, core=core)
 
 
+class Peer(Struct, frozen=True):
+    """A proxy that runs, and where it listens."""
+
+    pid: int
+    port: int
+
+
 @contextlib.asynccontextmanager
-async def traefik(folder: Path, target: int, core: int | None) -> AsyncIterator[int]:
-    """Run traefik in front of a port; yields its own port."""
+async def traefik(folder: Path, target: int, core: int | None) -> AsyncIterator[Peer]:
+    """Run traefik in front of a port."""
     port, routes = free_port(), folder / "traefik.yaml"
     routes.write_text(
         "http:\n  routers:\n    all: {rule: 'PathPrefix(`/`)', service: up}\n"
@@ -74,22 +82,22 @@ async def traefik(folder: Path, target: int, core: int | None) -> AsyncIterator[
     )
     options = ("--global.sendAnonymousUsage=false", "--global.checkNewVersion=false", "--log.level=ERROR")
     entry = (f"--entryPoints.in.address={LOOPBACK}:{port}", f"--providers.file.filename={routes}")
-    async with child("traefik", *options, *entry, port=port, core=core, GOMAXPROCS="1", HOME=str(folder)):
+    async with child("traefik", *options, *entry, port=port, core=core, GOMAXPROCS="1", HOME=str(folder)) as pid:
         await asyncio.sleep(0.5)  # it listens before it has read its routes
-        yield port
+        yield Peer(pid, port)
 
 
 @contextlib.asynccontextmanager
-async def caddy(folder: Path, target: int, core: int | None) -> AsyncIterator[int]:
-    """Run caddy in front of a port; yields its own port."""
+async def caddy(folder: Path, target: int, core: int | None) -> AsyncIterator[Peer]:
+    """Run caddy in front of a port."""
     port, file = free_port(), folder / "Caddyfile"
     file.write_text(
         "{\n  admin off\n  auto_https off\n  persist_config off\n  log {\n    level ERROR\n  }\n}\n"
         f"http://{LOOPBACK}:{port} {{\n  reverse_proxy {LOOPBACK}:{target}\n}}\n"
     )
     command = ("caddy", "run", "--config", str(file), "--adapter", "caddyfile")
-    async with child(*command, port=port, core=core, GOMAXPROCS="1", HOME=str(folder)):
-        yield port
+    async with child(*command, port=port, core=core, GOMAXPROCS="1", HOME=str(folder)) as pid:
+        yield Peer(pid, port)
 
 
 async def until_open(port: int) -> None:

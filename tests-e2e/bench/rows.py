@@ -1,6 +1,7 @@
 """One line of the table, and what is common to runs of every bench."""
 
 import contextlib
+import sys
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -53,7 +54,12 @@ async def bench_stack(**settings: str) -> AsyncIterator[Stack]:
     """Run a suite as benches want it: quiet, without limits of rate."""
     with tempfile.TemporaryDirectory(prefix="shoal-bench-", ignore_cleanup_errors=True) as folder:
         async with running(Path(folder) / "suite", **(QUIET | settings)) as stack:
-            yield stack
+            try:
+                yield stack
+            except Exception:
+                for name, lines in stack.last_lines():
+                    print(f"--- end of {name}\n{lines}", file=sys.stderr)
+                raise
 
 
 def thousands(figure: float, unit: str) -> str:
