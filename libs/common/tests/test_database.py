@@ -2,6 +2,7 @@
 # ruff: noqa: PT012 - what is expected to raise is the transaction, and it has a block
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from decimal import Decimal
@@ -214,6 +215,29 @@ async def test_all_connections_lent_means_unavailable_after_the_deadline(working
             await database.ping()
     await database.ping()
     await database.close()
+
+
+async def test_connections_that_the_server_ended_cost_an_answer_at_most(database: Database, admin_url: str) -> None:
+    """Its farewell may cross the next statement, in any state of the protocol."""
+    admin = await asyncpg.connect(admin_url)
+    for _ in range(10):
+        await asyncio.gather(*(database.ping() for _ in range(3)))
+        await admin.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'toy'")
+        for _ in range(4):
+            with contextlib.suppress(DatabaseUnavailableError, asyncpg.UniqueViolationError):
+                await add(database)
+
+        async def back() -> bool:
+            try:
+                await asyncio.gather(*(database.ping() for _ in range(3)))
+            except DatabaseUnavailableError:
+                return False
+            return True
+
+        await until(back)
+        async with database.transaction() as tx:
+            await tx.execute("delete from note")
+    await admin.close()
 
 
 async def test_notification_wakes_who_listens(database: Database) -> None:

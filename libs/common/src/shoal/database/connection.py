@@ -12,7 +12,7 @@ from shoal.database.errors import unavailable
 
 
 class TimedConnection(asyncpg.Connection):  # type: ignore[misc]  # untyped
-    """A connection that is not used again once a statement ran out of time: who knows what the server made of it."""
+    """A connection that is not used again once a statement got no answer: who knows what the server made of it."""
 
     async def execute(self, *arguments: Any, **settings: Any) -> Any:
         with self._in_time():
@@ -42,7 +42,7 @@ class TimedConnection(asyncpg.Connection):  # type: ignore[misc]  # untyped
     def _in_time(self) -> Iterator[None]:
         try:
             yield
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, asyncpg.InternalClientError) as error:  # the last: the server's farewell crossed
             self.terminate()
             raise unavailable(error) from error
 

@@ -19,10 +19,16 @@ UNREACHABLE = (
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.InvalidCachedStatementError,  # the schema has just been migrated
-    asyncpg.OutdatedSchemaCacheError,
 )
 """The server, not the statement: the same may go well in a moment."""
-BROKEN = (OSError, TimeoutError, UnavailableError, asyncpg.PostgresError, asyncpg.InterfaceError)
+BROKEN = (
+    OSError,
+    TimeoutError,
+    UnavailableError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 """How a connection may end."""
 UNSTORABLE = (
     asyncpg.CharacterNotInRepertoireError,
