@@ -8,7 +8,14 @@ import pytest
 from orchestrator_door import INSTANCES, Door, Open, refused
 
 from shoal.testing.suite import eventually
-from shoal_events import AssignmentChanged, InstanceCreated, UserDeleted
+from shoal_events import (
+    AccountDeleted,
+    AssignmentChanged,
+    InstanceCreated,
+    InstanceDeleted,
+    SshKeyCreated,
+    UserDeleted,
+)
 
 SETTINGS = "/api/v1/settings"
 CONTRACT = {
@@ -165,6 +172,37 @@ async def test_a_deleted_user_has_nothing_assigned(idle: Door) -> None:
     events = await idle.suite.events(AssignmentChanged, count=2)
     assert events[-1].instance_ids == ()
     refused(await idle.admin.get("/api/v1/users/user_alice/instances"), 404)
+
+
+async def test_a_deleted_account_has_no_instances_keys_or_settings(idle: Door) -> None:
+    await put(idle, {"anthropic_api_key": "sk-ant-new-key-here", "default_cpu_limit": "3"})
+    await idle.create()
+    told = AccountDeleted(account_id="acct_1", version=2)
+    await idle.suite.publish(told, event_id="00000000-0000-4000-8000-000000000001")
+    (gone,) = await idle.suite.events(InstanceDeleted)
+    assert gone.instance_id == "1"
+    shown = (await idle.admin.get(SETTINGS)).json()
+    assert (shown["anthropic_api_key"], shown["default_cpu_limit"]) == ("", "2000m")
+    assert (await idle.admin.get(INSTANCES)).json() == []
+
+
+async def test_a_line_that_does_more_than_let_somebody_in_is_no_key(idle: Door) -> None:
+    await idle.create()
+    good = f"ssh-ed25519 {'A' * 68} ssh-manager"
+    bad = (f'command="x" {good}', f"{good}\n{good}", f"{good} x'; touch /tmp/p", "ssh-rsa AAAA")
+    for number, line in enumerate((*bad, good)):
+        told = SshKeyCreated(
+            instance_id="1", account_id="acct_1", public_key=line, fingerprint="SHA256:x", version=number + 1
+        )
+        await idle.suite.publish(told, event_id=f"00000000-0000-4000-8000-00000000000{number}")
+
+    async def kept() -> list[str]:
+        return [row["public_key"] for row in await idle.sql("select public_key from ssh_key")]
+
+    async def is_taken() -> bool:
+        return await kept() == [good]
+
+    await eventually(is_taken)
 
 
 async def test_export_tells_instances_and_assignments_page_by_page(idle: Door) -> None:

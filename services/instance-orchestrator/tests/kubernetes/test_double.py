@@ -1,0 +1,47 @@
+"""The cluster of these tests refuses what a cluster refuses."""
+
+import pytest
+from api_objects import RefusalError, applied, canonical, check_change, check_schema, with_defaults
+
+
+def service(node_port: object = 30100, name: str = "a") -> dict:
+    ports = [{"name": "x", "port": 80, "nodePort": node_port}]
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": {"ports": ports}}
+
+
+def claim(size: str, mode: str = "ReadWriteOnce") -> dict:
+    spec = {"accessModes": [mode], "resources": {"requests": {"storage": size}}}
+    return {"metadata": {"name": "a"}, "spec": spec}
+
+
+def test_objects_are_read_strictly() -> None:
+    check_schema(service())
+    for wrong in (service("thirty"), service() | {"extra": 1}, service() | {"spec": {"ports": [{"nodeport": 1}]}}):
+        with pytest.raises(RefusalError):
+            check_schema(wrong)
+
+
+def test_a_node_port_is_one_services() -> None:
+    with_defaults("services", service(), {30100: "a"})
+    with pytest.raises(RefusalError, match="provided port is already allocated"):
+        with_defaults("services", service(), {30100: "b"})
+
+
+def test_volumes_only_grow_and_selectors_stay() -> None:
+    check_change("persistentvolumeclaims", claim("1Gi"), claim("2Gi"))
+    for after in (claim("1Mi"), claim("1Gi", "ReadWriteMany")):
+        with pytest.raises(RefusalError, match="immutable"):
+            check_change("persistentvolumeclaims", claim("1Gi"), after)
+    with pytest.raises(RefusalError, match="immutable"):
+        check_change("deployments", {"spec": {"selector": 1}}, {"metadata": {"name": "a"}, "spec": {"selector": 2}})
+
+
+def test_apply_takes_back_what_is_no_longer_said_and_leaves_what_others_said() -> None:
+    live = {"data": {"mine": "1", "gone": "2", "theirs": "3"}}
+    before = {"data": {"mine": "1", "gone": "2"}}
+    assert applied(live, before, {"data": {"mine": "4"}}) == {"data": {"mine": "4", "theirs": "3"}}
+
+
+def test_quantities_are_stored_in_their_shortest_form() -> None:
+    given = {"cpu": "2000m", "memory": "4096Mi", "storage": "5Gi", "name": "2000m"}
+    assert canonical(given) == {"cpu": "2", "memory": "4Gi", "storage": "5Gi", "name": "2000m"}
