@@ -129,4 +129,5 @@ class Revocations:
             good = {*await self._logins.list_good(ids), *await self._keys.list_good(ids)}
         except UnavailableError:
             return
-        self._streams.cut(lambda principal: principal.is_user and principal.credential_id not in good)
+        for ended in set(ids) - good:  # only those that were asked about: others have come since
+            self._streams.cut(ended)
