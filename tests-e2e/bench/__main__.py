@@ -17,7 +17,7 @@ import psutil  # noqa: E402
 import uvloop  # noqa: E402
 from stack.figures import Machine, table  # noqa: E402
 
-from bench import fan_out, freshness, gateway_http, gateway_sockets, ingest, outbox, query, up  # noqa: E402
+from bench import agent_pairings, fan_out, freshness, gateway_http, gateway_sockets, ingest, outbox, query, up  # noqa: E402
 from bench.processes import MissingError  # noqa: E402
 from bench.rows import HEAD, Row, Scale  # noqa: E402
 
@@ -29,6 +29,7 @@ BENCHES: dict[str, Callable[[Scale], Awaitable[list[Row]]]] = {
     "fan-out": fan_out.run,
     "query": query.run,
     "outbox": outbox.run,
+    "pairings": agent_pairings.run,
     "up": up.run,
 }
 

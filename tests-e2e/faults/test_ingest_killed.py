@@ -10,7 +10,7 @@ from stack.senders import NumberingSender, PingingSender, Sender
 
 from shoal.testing.suite import eventually
 
-pytestmark = [pytest.mark.fault, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(1800)]
 
 AGENTS, RATE, KILLS, EVERY_S = 20, 100, 6, 5.0
 BACK_S = 3.0

@@ -16,7 +16,7 @@ from stack.figures import tell, watched
 
 from shoal.testing.suite import eventually
 
-pytestmark = [pytest.mark.fault, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(1800)]
 
 AGENTS, FRAMES, KILLS = 20, 2500, 10
 PIECE, PAUSE_S = 100, 0.7

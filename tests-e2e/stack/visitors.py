@@ -39,6 +39,14 @@ class Visitors:
         """Count visits, all or of one outcome."""
         return sum(n for (_, said), n in self.outcomes.items() if outcome in {None, said})
 
+    @property
+    def told(self) -> str:
+        """How often what was said."""
+        said = Counter[str]()
+        for (_, outcome), times in self.outcomes.items():
+            said[outcome] += times
+        return " ".join(f"{outcome}:{times}" for outcome, times in said.most_common())
+
     async def visit(self, kind: str, act: Callable[[], Awaitable[str]]) -> None:
         """Come again and again."""
         while True:
