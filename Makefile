@@ -51,7 +51,7 @@ faults: dev ## Break things on purpose, in full size
 	@pytest tests-e2e/faults -p no:xdist --full $(ARGS)
 
 bench: dev ## Measure against ceilings and peers; prints the table of docs/performance.md
-	@python -m tests-e2e.bench $(ARGS)
+	@python tests-e2e/bench/__main__.py $(ARGS)
 
 ##@ Housekeeping
 
