@@ -45,6 +45,8 @@ class NatsUser(msgspec.Struct, frozen=True):
 
 
 _LIVE: Final = ("shoal.telemetry.>", "shoal.live.>")
+_RUNTIME: Final = ("shoal.frames.>", "shoal.runs.>")
+"""Between the processes of the runtime: frames for browsers, and what is asked of runs; never stored."""
 
 PUBLISHES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -72,6 +74,7 @@ PUBLISHES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "shoal.events.run.>",
             "shoal.events.cron.>",
             *_LIVE,
+            *_RUNTIME,
         ),
         "instance-orchestrator": ("shoal.events.instance.>", "shoal.events.assignment.>"),
         "ssh-manager": ("shoal.events.ssh.>",),
@@ -95,6 +98,7 @@ _DESTRUCTIVE: Final = (
     "$JS.API.ACCOUNT.>",
 )
 _HEARD: Final = ("_INBOX.>", "shoal.events.>", "shoal.live.>", "$JS.EVENT.ADVISORY.>")
+_HEARD_BY: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({"agent-runtime": _RUNTIME})
 _READER_API: Final = (
     "$JS.API.INFO",
     "$JS.API.STREAM.NAMES",
@@ -129,7 +133,7 @@ def service_users(passwords: Mapping[str, str]) -> tuple[NatsUser, ...]:
                 passwords[service],
                 publish_allow=(*facts, f"shoal.dead.{service}.>", *_JETSTREAM),
                 publish_deny=_DESTRUCTIVE,
-                subscribe_allow=_HEARD,
+                subscribe_allow=(*_HEARD, *_HEARD_BY.get(service, ())),
             )
             for service, facts in PUBLISHES.items()
         ),

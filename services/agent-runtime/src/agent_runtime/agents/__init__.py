@@ -1,0 +1,1 @@
+"""Agents: who there is, on which model, with which skills and tools."""

@@ -1,0 +1,1 @@
+"""Canvas: what agents draw."""

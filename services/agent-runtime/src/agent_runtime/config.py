@@ -1,0 +1,31 @@
+"""What this service is told, in the order of the chart's values."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+from shoal.config import Secret, ServiceConfig, shared
+
+
+class Config(ServiceConfig, frozen=True, kw_only=True):
+    """Settings of agent-runtime."""
+
+    state: Annotated[Path, shared("SHOAL_STATE")] = Path(".shoal")
+    """The installation's folder: workspaces of agents, and the key where none is given."""
+    encryption_key: Secret | None = None
+    """Keys that seal secrets, the current one first: `<id>:<32 bytes in base64>`, several parted by commas. Without it
+    a key is made and kept in the state folder."""
+    allow_private_addresses: bool = False
+    """Whether models, tools and registries may be reached at addresses of this machine and its private networks."""
+    allow_exec_shell: bool = False
+    """Whether agents may be given a shell of this machine at all; an agent's own policy decides further."""
+    run_lease: timedelta = timedelta(seconds=10)
+    """How long after its last sign of life a process is taken for dead and its runs for interrupted."""
+    answer_timeout: timedelta = timedelta(seconds=170)
+    """How long a caller who waits for an answer is made to wait; the run itself goes on."""
+    run_timeout: timedelta = timedelta(minutes=30)
+    """How long one run may take, approvals not counted."""
+    approval_timeout: timedelta = timedelta(hours=24)
+    """How long a tool call may wait for somebody to approve it; then it is denied."""
+    model_timeout: timedelta = timedelta(seconds=120)
+    """How long a model may be silent."""

@@ -1,0 +1,1 @@
+"""Configuration: defaults, providers and their keys."""

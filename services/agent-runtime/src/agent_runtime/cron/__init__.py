@@ -1,0 +1,1 @@
+"""Cron: turns that the clock asks for."""

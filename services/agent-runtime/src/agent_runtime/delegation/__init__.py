@@ -1,0 +1,1 @@
+"""Delegation: work that one agent hands to a model or to plain code."""

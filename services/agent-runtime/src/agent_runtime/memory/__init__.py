@@ -1,0 +1,1 @@
+"""Memory: what agents of an account were told to remember."""

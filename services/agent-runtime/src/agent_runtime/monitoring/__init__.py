@@ -1,0 +1,1 @@
+"""Monitoring: tokens, costs, budgets and timed turns."""

@@ -1,0 +1,1 @@
+"""Runs: answering a message. The turn, its models, its tools, and who may approve them."""

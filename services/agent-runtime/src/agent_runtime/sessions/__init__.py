@@ -1,0 +1,1 @@
+"""Sessions: what was said between people and an agent, in order."""

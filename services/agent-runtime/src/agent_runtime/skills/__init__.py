@@ -1,0 +1,1 @@
+"""Skills: packages of instructions that an agent can be given."""

@@ -1,0 +1,1 @@
+"""Sockets: frames to and from browsers."""

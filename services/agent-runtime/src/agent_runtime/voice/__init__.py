@@ -1,0 +1,1 @@
+"""Voice: settings and speech."""

@@ -1,0 +1,35 @@
+"""The service as its callers meet it: an account with an admin and a user, and another account."""
+
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from shoal.identity import Role
+from shoal.testing.suite import ServiceUnderTest, Suite, user
+
+ADMIN = user("acct_1", "user_admin", role=Role.ADMIN)
+ALICE = user("acct_1", "user_alice")
+STRANGER = user("acct_2", "user_stranger", role=Role.ADMIN)
+
+
+class Door:
+    """The service, as its callers meet it."""
+
+    def __init__(self, suite: Suite, service: ServiceUnderTest, state: Path) -> None:
+        self.suite = suite
+        self.service = service
+        self.state = state
+        self.admin = service.client(ADMIN)
+        self.alice = service.client(ALICE)
+        self.stranger = service.client(STRANGER)
+        self.nobody = service.client()
+
+    async def sql(self, statement: str, *arguments: Any) -> list[asyncpg.Record]:
+        """Look at the service's own tables."""
+        connection = await asyncpg.connect(self.suite.database_url)
+        try:
+            await connection.execute("set search_path to agent_runtime")
+            return await connection.fetch(statement, *arguments)
+        finally:
+            await connection.close()
