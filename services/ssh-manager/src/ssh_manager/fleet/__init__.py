@@ -1,0 +1,1 @@
+"""Copies of what instance-orchestrator owns: the instances, and who may use them."""
