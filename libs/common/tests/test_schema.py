@@ -220,3 +220,20 @@ async def test_services_roles_are_named_after_their_schema(credentials: Installa
         "select rolname, rolcanlogin, rolsuper from pg_roles where rolname in ('toy', 'toy_owner') order by 1"
     )
     assert [tuple(row) for row in rows] == [("toy", True, False), ("toy_owner", False, False)]
+
+
+async def test_extensions_are_there_before_the_steps_and_open_to_the_working_role(
+    empty_url: str, tmp_path: Path
+) -> None:
+    steps = steps_in(
+        tmp_path / "steps",
+        _0101_near="create table near (text text); create index on near using gin (text public.gin_trgm_ops);",
+    )
+    schema = Schema("trial", steps, extensions=("pg_trgm",))
+    await schema.migrate(empty_url, working_url=working_in(empty_url))
+    await schema.migrate(empty_url, working_url=working_in(empty_url))
+    connection = await asyncpg.connect(working_in(empty_url))
+    try:
+        assert await connection.fetchval("select public.word_similarity('deploy', 'deploying')") > 0.8
+    finally:
+        await connection.close()

@@ -8,6 +8,7 @@ import asyncio
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
@@ -28,10 +29,13 @@ class Schema:
     Args:
         name: The schema's name, also the prefix of its roles.
         steps: The folder with the service's own numbered SQL files.
+        extensions: What those files need of PostgreSQL beyond its core; made in the schema `public` by the role that
+            makes roles, since an owner of one schema may not.
     """
 
-    def __init__(self, name: str, steps: Path) -> None:
+    def __init__(self, name: str, steps: Path, *, extensions: Sequence[str] = ()) -> None:
         self.name = name
+        self._extensions = tuple(extensions)
         self._folders = (Path(next(iter(shared.__path__))), steps)
 
     @property
@@ -97,6 +101,8 @@ class Schema:
             async with connection.transaction():
                 await connection.execute("select pg_advisory_xact_lock(hashtext('shoal:roles'))")
                 await connection.execute(_roles(self.name, worker, password))
+                for extension in self._extensions:
+                    await connection.execute(f"create extension if not exists {_identifier(extension)} schema public")
         finally:
             await connection.close()
 

@@ -39,6 +39,7 @@ class Service(Struct, frozen=True):
         migrations: The folder of its own numbered SQL files.
         build: Puts it together from its resources.
         about: One line for `shoal list`.
+        extensions: The extensions of PostgreSQL that its migrations need.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Service(Struct, frozen=True):
     migrations: Path
     build: Callable[[Resources[Any]], Built]
     about: str = ""
+    extensions: tuple[str, ...] = ()
 
     @property
     def prefix(self) -> str:
@@ -56,7 +58,7 @@ class Service(Struct, frozen=True):
     @property
     def schema(self) -> Schema:
         """Its schema."""
-        return Schema(self.name.replace("-", "_"), self.migrations)
+        return Schema(self.name.replace("-", "_"), self.migrations, extensions=self.extensions)
 
 
 def installed() -> Mapping[str, Service]:
