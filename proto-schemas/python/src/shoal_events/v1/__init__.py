@@ -44,6 +44,9 @@ from shoal_events.v1.pairing import (
     PairingRenamed,
     PairingTokenReissued,
 )
+from shoal_events.v1.run import RunApprovalRequested, RunCancelled, RunCompleted, RunFailed, RunInterrupted, RunStarted
+from shoal_events.v1.runtime_agent import RuntimeAgentCreated, RuntimeAgentDeleted, RuntimeAgentUpdated
+from shoal_events.v1.session import SessionCreated, SessionDeleted
 from shoal_events.v1.ssh import SshKeyCreated, SshKeyRotated
 from shoal_events.v1.telemetry import Sample, SampleError, SampleGroup, SampleMetrics, SampleSkill, TelemetryBatch
 from shoal_events.v1.user import UserCreated, UserDeleted, UserUpdated
@@ -83,11 +86,22 @@ __all__ = [
     "PairingOpened",
     "PairingRenamed",
     "PairingTokenReissued",
+    "RunApprovalRequested",
+    "RunCancelled",
+    "RunCompleted",
+    "RunFailed",
+    "RunInterrupted",
+    "RunStarted",
+    "RuntimeAgentCreated",
+    "RuntimeAgentDeleted",
+    "RuntimeAgentUpdated",
     "Sample",
     "SampleError",
     "SampleGroup",
     "SampleMetrics",
     "SampleSkill",
+    "SessionCreated",
+    "SessionDeleted",
     "SshKeyCreated",
     "SshKeyRotated",
     "TelemetryBatch",
