@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import msgspec
 from hypothesis import given, strategies as st
 
+from shoal.pacing import TokenBucket
 from shoal_events import Sample
 from telemetry_ingest.domain.frames import AgentFrame, AuthFrame
-from telemetry_ingest.domain.pacing import TokenBucket
 from telemetry_ingest.domain.reading import (
     MalformedFrameError,
     RefusedFrameError,

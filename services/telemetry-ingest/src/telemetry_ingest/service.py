@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from shoal.http.sockets import socket_http
 from shoal.resources import Resources
 from shoal.service import Built, Service
 from telemetry_ingest.app import create_app
 from telemetry_ingest.config import Config
-from telemetry_ingest.connections import telemetry_http
 from telemetry_ingest.domain.frames import MOST_FRAME_BYTES
 from telemetry_ingest.factory import Factory
 
@@ -19,7 +19,7 @@ def build(resources: Resources[Config]) -> Built:
         app=app,
         described=app.inside,
         components=factory.components(),
-        http=telemetry_http(resources.config.half_open_after.total_seconds()),
+        http=socket_http(resources.config.half_open_after.total_seconds()),
         most_frame_bytes=MOST_FRAME_BYTES,
     )
 

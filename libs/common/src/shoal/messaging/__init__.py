@@ -7,6 +7,7 @@ stable `Nats-Msg-Id` and every retry reuses it.
 
 from shoal.messaging.bus import Bus
 from shoal.messaging.errors import MessagingUnavailableError, RejectedMessageError
+from shoal.messaging.feed import Feed, FeedBrokenError
 from shoal.messaging.pull import Pull, acknowledge, subscribed
 from shoal.messaging.streams import DEAD, EVENTS, TELEMETRY, StreamLimits, streams
 
@@ -15,6 +16,8 @@ __all__ = [
     "EVENTS",
     "TELEMETRY",
     "Bus",
+    "Feed",
+    "FeedBrokenError",
     "MessagingUnavailableError",
     "Pull",
     "RejectedMessageError",

@@ -15,8 +15,10 @@ from typing import Any
 import structlog
 
 from shoal.errors import UnavailableError
+from shoal.http.sockets import DRAINING
 from shoal.identity import Principal, Via
 from shoal.ids import new_id
+from shoal.pacing import TokenBucket
 from telemetry_ingest.domain.endings import (
     MALFORMED,
     NO_AUTH,
@@ -30,7 +32,6 @@ from telemetry_ingest.domain.endings import (
     Gone,
 )
 from telemetry_ingest.domain.frames import AuthError, AuthFrame, ProtocolError, Ref
-from telemetry_ingest.domain.pacing import TokenBucket
 from telemetry_ingest.domain.reading import MalformedFrameError, RefusedFrameError, read_client_frame
 from telemetry_ingest.errors import CredentialUnknownError
 from telemetry_ingest.usecases.admissions import NotAdmittedError
@@ -40,8 +41,6 @@ from telemetry_ingest.usecases.outgoing import Message, Outgoing
 
 SETTLE_S = 2.0
 FAREWELL_S = 2.0
-DRAINING = "shoal.draining"
-"""Marks the disconnect by which the server says that it stops; the socket is still open then."""
 
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]

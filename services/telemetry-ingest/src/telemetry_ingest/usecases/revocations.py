@@ -14,7 +14,7 @@ import structlog
 from nats.aio.msg import Msg
 
 from shoal.clock import Clock
-from shoal.messaging import Bus
+from shoal.messaging import Bus, Feed, FeedBrokenError
 from shoal_events import (
     AccountDeleted,
     ApiKeyRevoked,
@@ -26,7 +26,6 @@ from shoal_events import (
     UserDeleted,
     UserUpdated,
 )
-from telemetry_ingest.clients.feed import Feed, FeedBrokenError
 from telemetry_ingest.usecases.rosters import Rosters
 from telemetry_ingest.usecases.sockets import Sockets
 

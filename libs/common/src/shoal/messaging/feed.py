@@ -16,7 +16,8 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import APIError
 
 from shoal.clock import Clock
-from shoal.messaging import EVENTS, Bus
+from shoal.messaging.bus import Bus
+from shoal.messaging.streams import EVENTS
 
 HEARTBEAT_S = 1.0
 SILENCE_S = 3.5

@@ -1,10 +1,10 @@
-"""The server's end of a connection, where uvicorn's own does not do: half-open peers, and a stop in good order.
+"""The server's end of sockets, where uvicorn's own does not do: half-open peers, and a stop in good order.
 
 Half-open: frames may be paused for long, so a protocol ping would cut peers that are well; TCP itself asks instead,
 and the kernel ends a connection whose peer answers neither data nor keep-alive probes for `half_open_after` seconds.
 
-Stopping: uvicorn closes every socket at once, with 1012. Here the application hears of it first: it stores what it
-has read, says so, and closes with 1001.
+Stopping: uvicorn closes every socket at once, with 1012. Here the application hears of it first, by a disconnect that
+is marked `DRAINING`: it finishes what it has read, and closes with 1001.
 """
 
 import contextlib
@@ -17,13 +17,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
-from telemetry_ingest.usecases.conversations import DRAINING
-
+DRAINING = "shoal.draining"
+"""Marks the disconnect by which the server says that it stops; the socket is still open then."""
 MOST_FRAGMENTS = 1024
 CLOSE_TIMEOUT_S = 2.0
 
 
-class TelemetryWebSocket(WebSocketsSansIOProtocol):
+class PatientWebSocket(WebSocketsSansIOProtocol):
     """A WebSocket that is told when the server stops."""
 
     def __init__(self, **arguments: Any) -> None:
@@ -47,13 +47,13 @@ class TelemetryWebSocket(WebSocketsSansIOProtocol):
             super().handle_cont(event)
 
 
-class TelemetryHttp(HttpToolsProtocol):
-    """HTTP that becomes a `TelemetryWebSocket`, over TCP that notices when nobody is there."""
+class SocketHttp(HttpToolsProtocol):
+    """HTTP that becomes a `PatientWebSocket`, over TCP that notices when nobody is there."""
 
     def __init__(self, *, half_open_after_s: float, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._half_open_after_s = half_open_after_s
-        self.ws_protocol_class = TelemetryWebSocket
+        self.ws_protocol_class = PatientWebSocket
 
     def connection_made(self, transport: Any) -> None:
         """Begin a connection."""
@@ -61,9 +61,9 @@ class TelemetryHttp(HttpToolsProtocol):
         probe_peer(transport.get_extra_info("socket"), self._half_open_after_s)
 
 
-def telemetry_http(half_open_after_s: float) -> Callable[..., TelemetryHttp]:
-    """Make the server's protocol."""
-    return functools.partial(TelemetryHttp, half_open_after_s=half_open_after_s)
+def socket_http(half_open_after_s: float) -> Callable[..., SocketHttp]:
+    """Make the protocol of a server that holds sockets: what `Built.http` takes."""
+    return functools.partial(SocketHttp, half_open_after_s=half_open_after_s)
 
 
 def probe_peer(connection: socket.socket, half_open_after_s: float) -> None:
