@@ -8,10 +8,13 @@ import asyncio
 import contextlib
 import socket
 from http import HTTPStatus
+from math import inf
 from typing import Any, ClassVar
 
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from gateway.answering import AnsweringCycle
 
 _TCP_NOTSENT_LOWAT = 25
 """Linux' number; the socket module has no name for it before Python 3.12."""
@@ -34,8 +37,12 @@ class EdgeProtocol(HttpToolsProtocol):
         self._waited_for = 0
         """Bytes that have arrived since then without completing the head."""
         self._is_in_head = True
+        self._waits_for_head = False
+        """Whether a head has begun to arrive, so that its clock runs."""
         self._is_refused = False
+        self._deadline = inf
         self._timer: asyncio.TimerHandle | None = None
+        """One a connection, armed again when it fires too early: a timer per request costs as much as its log."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first head.
@@ -50,7 +57,9 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
-        self._stop_waiting()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -68,14 +77,13 @@ class EdgeProtocol(HttpToolsProtocol):
         if self._is_in_head and self._waited_for:
             if self._waited_for > self.most_header_bytes:
                 self._refuse(431, "headers_too_large", "The head of the request is too large.")
-            elif self._timer is None:
+            elif not self._waits_for_head:
                 self._wait_for_head()
 
     def on_headers_complete(self) -> None:
         """Let a complete head in, or refuse it."""
-        if self._timer is not None:
-            self._stop_waiting()
-        self._is_in_head = False
+        self._is_in_head = self._waits_for_head = False
+        self._deadline = inf
         if self._is_refused:
             return
         headers = self.headers
@@ -89,6 +97,11 @@ class EdgeProtocol(HttpToolsProtocol):
             self._refuse(400, "invalid_request", "The request line names a path and nothing else.")
         else:
             super().on_headers_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Let a request be answered in our way; uvicorn has no other place to say so."""
+        cycle.__class__ = AnsweringCycle
+        super()._start_asgi_task(cycle, app)
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
@@ -115,27 +128,46 @@ class EdgeProtocol(HttpToolsProtocol):
         """Count the head exactly: what arrived with it may have been a body."""
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > self.most_header_bytes
 
-    def _wait_for_head(self) -> None:
-        self._stop_waiting()
-        self._timer = self.loop.call_later(
-            self.header_timeout_s,
-            self._refuse,
-            408,
-            "request_timeout",
-            "The head of the request did not arrive in time.",
-        )
+    def on_response_complete(self) -> None:
+        """Go on to the next request: begin it if it is here, else wait for it."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif not self._waits_for_head:
+            self._expect(self.timeout_keep_alive)
 
-    def _stop_waiting(self) -> None:
+    def _wait_for_head(self) -> None:
+        self._waits_for_head = True
+        self._expect(self.header_timeout_s)
+
+    def _expect(self, seconds: float) -> None:
+        """Give the caller so long for what comes next."""
+        self._deadline = self.loop.time() + seconds
         if self._timer is not None:
+            if self._timer.when() <= self._deadline:
+                return
             self._timer.cancel()
-            self._timer = None
+        self._timer = self.loop.call_at(self._deadline, self._look)
+
+    def _look(self) -> None:
+        """Look at the clock: refuse a head that is late, close a connection that nobody uses."""
+        self._timer = None
+        if self.loop.time() < self._deadline:
+            if self._deadline < inf:
+                self._timer = self.loop.call_at(self._deadline, self._look)
+        elif self._waits_for_head:
+            self._refuse(408, "request_timeout", "The head of the request did not arrive in time.")
+        else:
+            self.transport.close()
 
     def _refuse(self, status: int, code: str, message: str) -> None:
         """Answer and close; what else the caller has sent is not read."""
         if self._is_refused or self.transport.is_closing():
             return
         self._is_refused = True
-        self._stop_waiting()
         told = {"code": code, "message": message, "status": status, "details": []}
         body = msgspec.json.encode({"detail": message, "error": told, "request_id": ""})
         cycle: RequestResponseCycle | None = self.cycle

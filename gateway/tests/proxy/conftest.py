@@ -9,9 +9,9 @@ import pytest
 import uvicorn
 import uvloop
 from msgspec import structs
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from gateway.proxy import Address, CorkedTransport, HttpProxy, Pool, PoolLimits, SocketLimits, Timeouts, WebSocketProxy
+from gateway.edge import edge_protocol
+from gateway.proxy import Address, HttpProxy, Pool, PoolLimits, SocketLimits, Timeouts, WebSocketProxy
 from gateway.routes import Route, match
 from shoal.http.server import make_server, until_listening
 
@@ -24,9 +24,7 @@ def event_loop_policy() -> uvloop.EventLoopPolicy:
     return uvloop.EventLoopPolicy()
 
 
-class CorkedProtocol(HttpToolsProtocol):
-    def connection_made(self, transport):
-        super().connection_made(CorkedTransport(transport, self.loop))
+EDGE = edge_protocol(most_header_bytes=64 * 1024, most_headers=200, header_timeout_s=10)
 
 
 class Answer:
@@ -218,7 +216,7 @@ async def front(serve: Any) -> AsyncIterator[Callable[..., Awaitable[Gateway]]]:
         sockets: SocketLimits | None = None,
     ) -> Gateway:
         gateway = Gateway(upstream, limits or PoolLimits(), timeouts or Timeouts(), sockets or SocketLimits())
-        gateway.address = await serve(gateway, http=CorkedProtocol)
+        gateway.address = await serve(gateway, http=EDGE)
         gateways.append(gateway)
         return gateway
 

@@ -1,6 +1,5 @@
 """The part of the gateway that forwards HTTP and WebSockets: streamed, bounded, honest about what broke."""
 
-from gateway.proxy.cork import CorkedTransport
 from gateway.proxy.errors import Headers, ProxyError, Refuse
 from gateway.proxy.http import HttpProxy, Timeouts
 from gateway.proxy.pool import Address, Pool, PoolLimits
@@ -8,7 +7,6 @@ from gateway.proxy.websocket import SocketLimits, WebSocketProxy
 
 __all__ = [
     "Address",
-    "CorkedTransport",
     "Headers",
     "HttpProxy",
     "Pool",

@@ -241,11 +241,13 @@ class HttpProxy:
         await send({"type": "http.response.body", "body": part})
 
     async def _stream(self, exchange: Exchange, connection: UpstreamConnection, part: bytes, *, endless: bool) -> bytes:
-        """Pass on all of a body but its last part, which is returned."""
+        """Pass on all of a body but its last part, which is returned; an empty first part lets the head go."""
         idle = self._timeouts.idle
         end = inf if endless else self._in(self._timeouts.total)
+        is_first = True
         while not connection.is_complete:
-            if part:
+            if part or is_first:
+                is_first = False
                 exchange.expect(min(self._in(idle), end), CallerStalledError)
                 await exchange.send({"type": "http.response.body", "body": part, "more_body": True})
             else:
