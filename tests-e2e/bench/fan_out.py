@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import socket
 import time
+from statistics import median
 
 from stack import Stack
 from stack.figures import percentile
@@ -16,7 +18,7 @@ from shoal.identity import HEADER, Principal
 
 AGENTS, VIEWERS = 50, 100
 RATES = (200, 400, 600, 800, 1000, 1400)
-CALM = 200
+CALM, FILL, FILL_S = 200, 1000, 8.0
 BAR, MOVED = 50_000, 1.2
 
 
@@ -100,19 +102,35 @@ async def watching(stack: Stack, count: int) -> list[Viewer]:
 
 
 async def beside_a_stalled_viewer(senders: list, viewers: list[Viewer], scale: Scale) -> tuple[float, float]:
-    """Measure the p99 of delays at a calm rate, before and while the first viewer does not read."""
-    measured = []
-    for is_stalled in (False, True):
-        if is_stalled:
-            viewers[0].wire.transport.pause_reading()
-        work = asyncio.ensure_future(stamped(senders, CALM))
-        await asyncio.sleep(2 if not is_stalled else 5)
-        for viewer in viewers:
-            viewer.ages.clear()
-        await asyncio.sleep(scale.seconds * 2)
-        work.cancel()
-        measured.append(percentile((age for viewer in viewers[1:] for age in viewer.ages), 0.99))
-    return measured[0], measured[1]
+    """Measure the p99 of delays at a calm rate, with and without a first viewer who does not read, in turn."""
+    reading: list[float] = []
+    stalled: list[float] = []
+    for _ in range(scale.rounds):
+        reading.append(await delays(senders, viewers[1:], scale.seconds))
+        await stall(viewers[0], senders)
+        stalled.append(await delays(senders, viewers[1:], scale.seconds))
+        viewers[0].wire.transport.resume_reading()
+    return median(reading), median(stalled)
+
+
+async def stall(viewer: Viewer, senders: list) -> None:
+    """Let a viewer read no more, and say so much that no buffer on the way has room left."""
+    viewer.wire.transport.pause_reading()
+    viewer.wire.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    work = asyncio.ensure_future(pace(senders, FILL))
+    await asyncio.sleep(FILL_S)
+    work.cancel()
+
+
+async def delays(senders: list, viewers: list[Viewer], seconds: float) -> float:
+    """Tell the p99 of how long frames are on their way to those who read."""
+    work = asyncio.ensure_future(stamped(senders, CALM))
+    await asyncio.sleep(2)
+    for viewer in viewers:
+        viewer.ages.clear()
+    await asyncio.sleep(seconds)
+    work.cancel()
+    return percentile((age for viewer in viewers for age in viewer.ages), 0.99)
 
 
 async def stamped(senders: list, rate: float) -> None:

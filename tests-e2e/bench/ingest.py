@@ -39,6 +39,8 @@ async def run(scale: Scale) -> list[Row]:
         bare = await bare_publishing(stack, scale.seconds)
         copied = await bare_copy(stack, scale.seconds)
         stack.suite.processes["metrics-query"].send(signal.SIGCONT)
+        await stack.stop("telemetry-ingest")
+        await stack.start("telemetry-ingest")  # a process that has not grown before
         idle = await idle_socket(stack, agents)
     return [
         Row(
@@ -127,7 +129,8 @@ async def bare_copy(stack: Stack, seconds: float) -> float:
 async def idle_socket(stack: Stack, agents: list) -> float:
     """Tell how much memory a socket takes that says nothing, in KiB."""
     pid = stack.process("telemetry-ingest").pid
-    await asyncio.sleep(2)
+    async with connected(stack, agents[:AGENTS]):
+        await asyncio.sleep(2)
     before = resident(pid)
     async with connected(stack, agents):
         await asyncio.sleep(2)
