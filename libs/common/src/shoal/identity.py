@@ -37,6 +37,7 @@ PERMITTED_CALLS: frozenset[tuple[str, str, str]] = frozenset(
         ("telemetry-ingest", "pairing", "/internal/principal"),
         ("telemetry-ingest", "pairing", "/internal/export"),
         ("telemetry-ingest", "gateway", "/internal/principal"),
+        ("agent-runtime", "gateway", "/internal/principal"),
         ("metrics-query", "pairing", "/internal/export"),
         ("pairing", "telemetry-ingest", "/internal/export"),
         ("pairing", "gateway", "/internal/export"),

@@ -1,0 +1,171 @@
+"""What may be drawn, and what a command makes of a canvas. Pure.
+
+Elements are spelled in two ways by their writers and readers (`chartType` and `chart_type`): either is taken, and both
+are kept.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from agent_runtime.canvas.errors import CanvasFullError, CommandInvalidError
+from agent_runtime.ports import DrawnElement
+
+MOST_ELEMENTS = 500
+MOST_ELEMENT_BYTES = 32 * 1024
+MOST_COMMANDS = 100
+ID_PATTERN = r"^[A-Za-z0-9_.:-]{1,128}\Z"
+
+_ID = re.compile(ID_PATTERN)
+_SAFE_SRC = re.compile(r"(?:https?://|data:image/|/[^/])", re.IGNORECASE)
+_REQUIRED: Final[Mapping[str, Mapping[str, type]]] = {
+    "text": {"content": str},
+    "button": {"label": str},
+    "input": {},
+    "image": {"src": str},
+    "code": {"code": str},
+    "table": {"headers": list, "rows": list},
+    "form": {"fields": list},
+    "chart": {"data": list},
+    "code_editor": {"code": str},
+    "form_advanced": {"fields": list},
+}
+"""The elements there are, and what each must have."""
+_SPELLINGS: Final = (("chartType", "chart_type"), ("lineNumbers", "line_numbers"), ("submitAction", "submit_action"))
+_FIELD_SPELLINGS: Final = (("type", "field_type"),)
+
+ELEMENT_TYPES: Final = tuple(_REQUIRED)
+COMMANDS: Final = ("render", "update", "remove", "reset", "batch")
+
+Elements = Mapping[str, dict[str, Any]]
+
+
+class Step(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One command that changes one element, or all of them; complete, whatever its writer left out."""
+
+    command: str
+    id: str | None = None
+    element: dict[str, Any] | None = None
+    position: dict[str, Any] | None = None
+
+
+def steps_of(command: Mapping[str, Any], standing: Elements, new_id: Callable[[], str]) -> list[Step]:
+    """Tell what a command does to a canvas, one step after the other.
+
+    Args:
+        command: As the contract's `CanvasCommandData`.
+        standing: What stands on the canvas, by id.
+        new_id: Names an element that has no name.
+
+    Raises:
+        CommandInvalidError: It is no command, or changes what is not there; none of it is done.
+        CanvasFullError: Too much would stand there.
+    """
+    elements = dict(standing)
+    steps: list[Step] = []
+    for single in _singles(command):
+        step = _step(single, elements, new_id)
+        steps.append(step)
+        if step.command == "reset":
+            elements.clear()
+        elif step.command == "remove":
+            del elements[step.id or ""]
+        else:
+            elements[step.id or ""] = step.element or {}
+        if len(elements) > MOST_ELEMENTS:
+            raise CanvasFullError
+    return steps
+
+
+def told(steps: Sequence[Step], *, is_batch: bool) -> dict[str, Any]:
+    """Write steps as one command of the contract."""
+    written: list[dict[str, Any]] = [msgspec.to_builtins(step) for step in steps]
+    return {"command": "batch", "commands": written} if is_batch else written[0]
+
+
+def in_order(elements: Sequence[DrawnElement]) -> dict[str, dict[str, Any]]:
+    """Give elements by id."""
+    return {drawn.id: drawn.element for drawn in elements}
+
+
+def _singles(command: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    if command.get("command") != "batch":
+        yield command
+        return
+    commands = command.get("commands")
+    if not isinstance(commands, list) or not 0 < len(commands) <= MOST_COMMANDS:
+        raise CommandInvalidError(f"A batch has `commands`, 1 to {MOST_COMMANDS} of them.")
+    for part in commands:
+        if not isinstance(part, Mapping) or part.get("command") == "batch":
+            raise CommandInvalidError("A batch holds single commands.")
+        yield part
+
+
+def _step(command: Mapping[str, Any], elements: Elements, new_id: Callable[[], str]) -> Step:
+    match command.get("command"):
+        case "render":
+            element_id = command.get("id") or new_id()
+            return Step("render", _checked_id(element_id), _element(command.get("element")), _position(command))
+        case "update":
+            element_id = _present(command.get("id"), elements)
+            element = command.get("element")
+            if not isinstance(element, Mapping):
+                raise CommandInvalidError("`element` is an object.")
+            return Step("update", element_id, _element({**elements[element_id], **element}), _position(command))
+        case "remove":
+            return Step("remove", _present(command.get("id"), elements))
+        case "reset":
+            return Step("reset")
+    raise CommandInvalidError(f"`command` is one of {', '.join(COMMANDS)}.")
+
+
+def _checked_id(element_id: Any) -> str:
+    if not isinstance(element_id, str) or not _ID.match(element_id):
+        raise CommandInvalidError("`id` is 1 to 128 letters, digits and `_ . : -`.")
+    return element_id
+
+
+def _present(element_id: Any, elements: Elements) -> str:
+    if not isinstance(element_id, str) or element_id not in elements:
+        raise CommandInvalidError(f"No element `{str(element_id)[:128]}` stands on this canvas.")
+    return element_id
+
+
+def _position(command: Mapping[str, Any]) -> dict[str, Any] | None:
+    position = command.get("position")
+    if position is None:
+        return None
+    if not isinstance(position, Mapping) or len(msgspec.json.encode(position)) > 1024:  # noqa: PLR2004 - a few numbers
+        raise CommandInvalidError("`position` is a small object.")
+    return dict(position)
+
+
+def _element(element: Any) -> dict[str, Any]:
+    if not isinstance(element, Mapping) or element.get("type") not in _REQUIRED:
+        raise CommandInvalidError(f"`element` is an object whose `type` is one of {', '.join(ELEMENT_TYPES)}.")
+    for name, kind in _REQUIRED[element["type"]].items():
+        if not isinstance(element.get(name), kind):
+            raise CommandInvalidError(f"An element `{element['type']}` has `{name}`, a {_NAMES[kind]}.")
+    if element["type"] == "image" and not _SAFE_SRC.match(element["src"]):
+        raise CommandInvalidError("`src` is an address of the web, a path, or `data:image/…`.")
+    spelled = _both_ways(element, _SPELLINGS)
+    if element["type"] == "form_advanced":
+        spelled["fields"] = [
+            _both_ways(field, _FIELD_SPELLINGS) if isinstance(field, Mapping) else field for field in spelled["fields"]
+        ]
+    if len(msgspec.json.encode(spelled)) > MOST_ELEMENT_BYTES:
+        raise CommandInvalidError(f"An element has {MOST_ELEMENT_BYTES} bytes at most.")
+    return spelled
+
+
+def _both_ways(written: Mapping[str, Any], spellings: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    both = dict(written)
+    for one, other in spellings:
+        if one in written or other in written:
+            both[one] = both[other] = written.get(one, written.get(other))
+    return both
+
+
+_NAMES: Final[Mapping[type, str]] = {str: "text", list: "list"}

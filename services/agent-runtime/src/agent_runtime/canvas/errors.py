@@ -1,0 +1,15 @@
+"""Refusals of canvases."""
+
+from shoal.errors import ValidationError
+
+
+class CommandInvalidError(ValidationError):
+    """This is no command for a canvas."""
+
+    code = "invalid_canvas_command"
+
+
+class CanvasFullError(ValidationError):
+    """A canvas holds 500 elements at most."""
+
+    code = "canvas_full"

@@ -1,0 +1,96 @@
+"""Canvases: what agents draw is kept, and shown to every browser of the account."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from agent_runtime.canvas.domain import Step, in_order, steps_of, told
+from agent_runtime.canvas.repositories import CanvasRepository, CanvasRow
+from agent_runtime.ports import Drawing, Frame, Frames
+from shoal.clock import Clock
+from shoal.database import Database, Transaction
+from shoal.ids import new_id
+
+TOPIC = "canvas:update"
+
+
+class Canvases:
+    """Draws, and tells what stands. It is the ports `Canvases` and `Drawings`.
+
+    A command is kept first and shown afterwards, complete: with the name that an element was given, and with all of an
+    element of which a part was changed. `version` counts the commands of a canvas.
+    """
+
+    def __init__(self, database: Database, frames: Frames, clock: Clock) -> None:
+        self._database = database
+        self._frames = frames
+        self._clock = clock
+
+    async def apply(self, account_id: str, canvas_id: str, command: Mapping[str, Any], *, agent_id: str) -> None:
+        """Keep what a command makes of a canvas, and show it.
+
+        Raises:
+            CommandInvalidError: It is no command, or changes what is not there; none of it is done.
+            CanvasFullError: Too much would stand there.
+        """
+        async with self._database.transaction() as tx:
+            canvases = CanvasRepository(tx)
+            version = await canvases.lock(account_id, canvas_id)
+            standing = in_order(await canvases.elements(account_id, canvas_id))
+            steps = steps_of(command, standing, lambda: new_id("el", length=10))
+            for step in steps:
+                await _keep(canvases, account_id, canvas_id, step)
+        around = {
+            "canvas_id": canvas_id,
+            "agent_id": agent_id,
+            "version": version,
+            "timestamp": self._clock.now().isoformat(),
+        }
+        shown = told(steps, is_batch=command.get("command") == "batch")
+        await self._frames.publish(Frame(account_id, TOPIC, TOPIC, {**around, **shown}))
+
+    async def state(self, account_id: str, canvas_id: str) -> Drawing:
+        """Read a canvas; one that nobody drew on is empty."""
+        async with self._database.transaction(read_only=True) as tx:
+            return await _drawing(CanvasRepository(tx), account_id, canvas_id)
+
+    async def newest(self, account_id: str) -> Drawing | None:
+        """Read the canvas that was drawn on last."""
+        async with self._database.transaction(read_only=True) as tx:
+            canvases = CanvasRepository(tx)
+            canvas_id = await canvases.newest(account_id)
+            return None if canvas_id is None else await _drawing(canvases, account_id, canvas_id)
+
+    async def canvas_of(self, account_id: str, element_id: str) -> str | None:
+        """Tell on which canvas an element stands; the one drawn last if there are several."""
+        async with self._database.reading() as database:
+            return await CanvasRepository(database).canvas_of(account_id, element_id)
+
+    async def list_for(self, account_id: str, *, limit: int) -> Sequence[CanvasRow]:
+        """List an account's canvases, drawn last first."""
+        async with self._database.reading() as database:
+            return await CanvasRepository(database).list(account_id, limit=limit)
+
+    async def remove(self, account_id: str, canvas_id: str) -> bool:
+        """Delete a canvas, and clear it where it is shown; False when there was none."""
+        async with self._database.transaction() as tx:
+            is_gone = await CanvasRepository(tx).delete(account_id, canvas_id) > 0
+        if is_gone:
+            await self._frames.publish(Frame(account_id, TOPIC, TOPIC, {"canvas_id": canvas_id, "command": "reset"}))
+        return is_gone
+
+    async def erase(self, tx: Transaction, account_id: str) -> None:
+        """Delete what an account that is no more had drawn."""
+        await CanvasRepository(tx).erase(account_id)
+
+
+async def _keep(canvases: CanvasRepository, account_id: str, canvas_id: str, step: Step) -> None:
+    if step.id is None or step.command == "remove":
+        await canvases.remove(account_id, canvas_id, step.id)
+    else:
+        await canvases.put(account_id, canvas_id, step.id, step.element or {}, step.position)
+
+
+async def _drawing(canvases: CanvasRepository, account_id: str, canvas_id: str) -> Drawing:
+    version = await canvases.version(account_id, canvas_id)
+    elements = await canvases.elements(account_id, canvas_id)
+    return Drawing(canvas_id=canvas_id, version=version, elements=tuple(elements))

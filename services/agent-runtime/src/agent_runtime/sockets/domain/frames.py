@@ -1,0 +1,181 @@
+"""What sockets are sent, and what they send."""
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from agent_runtime.sockets.domain.topics import EVERYTHING, Form
+
+MOST_FRAME_BYTES = 64 * 1024
+MOST_CONTENT = 32_000
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+
+Key = Annotated[str, Meta(min_length=1, max_length=128)]
+Topic = Annotated[str, Meta(min_length=1, max_length=160)]
+
+
+class AuthFrame(Struct, frozen=True, tag_field="type", tag="auth"):
+    """Says who is there, where the handshake did not."""
+
+    token: Annotated[str, Meta(min_length=1, max_length=256)]
+
+
+class SubscribeFrame(Struct, frozen=True, tag_field="type", tag="subscribe"):
+    """Asks for a topic, or for a canvas on a canvas' socket."""
+
+    topic: Topic = EVERYTHING
+    canvas_id: Key | None = None
+
+
+class UnsubscribeFrame(Struct, frozen=True, tag_field="type", tag="unsubscribe"):
+    """Asks for a topic, or a canvas, no more."""
+
+    topic: Topic = EVERYTHING
+    canvas_id: Key | None = None
+
+
+class PingFrame(Struct, frozen=True, tag_field="type", tag="ping"):
+    """Asks for a pong."""
+
+
+class PongFrame(Struct, frozen=True, tag_field="type", tag="pong"):
+    """Answers a ping of ours; nobody must."""
+
+
+class MessageFrame(Struct, frozen=True, tag_field="type", tag="message"):
+    """Something said to an agent; on a chat's socket the session is that chat."""
+
+    content: Annotated[str, Meta(min_length=1, max_length=MOST_CONTENT)]
+    session_key: Key | None = None
+    id: Key | None = None
+    """The sender's own name for it: sent again, it is the same message."""
+
+
+class CancelFrame(Struct, frozen=True, tag_field="type", tag="cancel"):
+    """Ends a run, or whatever runs in a session."""
+
+    session_key: Key | None = None
+    run_id: Key | None = None
+
+
+class CanvasInteractionFrame(Struct, frozen=True, tag_field="type", tag="canvas_interaction"):
+    """Somebody used what an agent drew; further fields say how."""
+
+    interaction: Key
+    element_id: Key | None = None
+    canvas_id: Key | None = None
+    session_id: Key | None = None
+
+
+class InteractionFrame(CanvasInteractionFrame, frozen=True, tag_field="type", tag="interaction"):
+    """The same, on a canvas' own socket."""
+
+
+class CommandFrame(Struct, frozen=True, tag_field="type", tag="command"):
+    """Draws, on a canvas' own socket; further fields are the command's."""
+
+    canvas_id: Key
+
+
+ClientFrame = (
+    AuthFrame
+    | SubscribeFrame
+    | UnsubscribeFrame
+    | PingFrame
+    | PongFrame
+    | MessageFrame
+    | CancelFrame
+    | CanvasInteractionFrame
+    | InteractionFrame
+    | CommandFrame
+)
+
+
+class _Typed(Struct, frozen=True):
+    type: str
+
+
+class RefusedFrameError(Exception):
+    """A frame is not taken; the socket stays open."""
+
+    def __init__(self, code: str, message: str) -> None:
+        self.code, self.message = code, message
+        super().__init__(code)
+
+
+class MalformedFrameError(Exception):
+    """This is no frame at all."""
+
+
+_client_frame = msgspec.json.Decoder(ClientFrame).decode
+_typed = msgspec.json.Decoder(_Typed).decode
+
+
+def read_client_frame(text: str | None) -> Any:
+    """Read what a socket said.
+
+    Raises:
+        RefusedFrameError: It is no frame that we know, or one of its fields does not hold.
+        MalformedFrameError: It is no JSON object with a type, or no text.
+    """
+    if text is None:
+        raise MalformedFrameError("frames are text")
+    try:
+        frame = _client_frame(text)
+    except msgspec.ValidationError as error:
+        raise _refusal(str(error), text) from None
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        raise MalformedFrameError("a frame is one JSON object") from error
+    if "\\u0000" in text and _NUL.search(text):
+        raise RefusedFrameError("invalid_frame", "Text may not hold the character NUL.")
+    return frame
+
+
+def further_fields(text: str, *known: str) -> dict[str, Any]:
+    """Read the fields of a frame that its type does not name."""
+    fields: dict[str, Any] = msgspec.json.decode(text)
+    return {name: value for name, value in fields.items() if name not in known}
+
+
+def _refusal(problem: str, text: str) -> RefusedFrameError:
+    try:
+        _typed(text)
+    except (msgspec.DecodeError, RecursionError):
+        raise MalformedFrameError("a frame is one JSON object with a type") from None
+    if problem.endswith("- at `$.type`"):
+        return RefusedFrameError("unknown_type", "There is no such type of frame.")
+    return RefusedFrameError("invalid_frame", problem[:300])
+
+
+Message = dict[str, Any]
+
+
+def text_message(frame: Mapping[str, Any]) -> Message:
+    """Write a frame as an ASGI message; it may be given to any number of sockets."""
+    return {"type": "websocket.send", "text": _encode(frame).decode()}
+
+
+class Numbers:
+    """Numbers the frames that this process shows, in their order."""
+
+    def __init__(self, process: str) -> None:
+        self._process = process
+        self._numbers = itertools.count(1)
+
+    def show(self, form: Form, at: datetime) -> Iterator[Message]:
+        """Write what a form looks like.
+
+        The payload's own fields win over `id`, `seq` and `ts`: to the web UI a canvas command's `id` is its element's.
+        """
+        for payload in form.payloads:
+            number = next(self._numbers)
+            around = {"id": f"{self._process}-{number}", "seq": number, "ts": at}
+            flat = payload if form.is_flat else {}
+            yield text_message({**around, **flat, "type": form.type, "topic": form.topic, "data": payload})

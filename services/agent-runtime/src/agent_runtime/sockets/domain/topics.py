@@ -1,0 +1,122 @@
+"""Topics: by which names a frame is subscribed to, and what it looks like under each.
+
+Two kinds of clients share a socket's protocol. One subscribes to a topic and reads `data`; the other, a page of the web
+UI, dispatches by `type` and reads the payload's fields beside it. One frame serves both: the payload stands in `data`
+and again at the top. Where the two want different frames (the canvas, the messages of a session), the name that was
+subscribed to decides: a `Form` per frame, and a socket gets each form once.
+
+Sockets that never subscribed are a page just loaded: the UI subscribes before its socket is open, and those frames are
+lost. Such sockets get the few frames that a page without a subscription waits for (`UNASKED`).
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from msgspec import Struct
+
+from agent_runtime.ports import Frame, session_topic
+
+EVERYTHING: Final = "*"
+"""Subscribes to every topic but those of single sessions."""
+UNASKED: Final = ""
+"""The name under which sockets that never subscribed are found."""
+
+ANY_CANVAS: Final = "canvas:*"
+"""The name under which the sockets of `/ws/canvas` hear every canvas."""
+
+_SESSION = session_topic("")
+_SPOKEN = "sessions:"
+_CHAT = "chat:"
+_CHAT_MESSAGE = "chat:message"
+_CANVAS = "canvas:update"
+_PLAIN: Final[Mapping[str, tuple[str, ...]]] = {
+    "agent:status": ("agents",),
+    "pipeline:stage": ("pipeline",),
+    "delegation:update": ("delegation",),
+    "channels": ("channel:status", UNASKED),
+    "voice:status": ("voice", UNASKED),
+}
+"""Topics with one form, and the further names that they are found by."""
+_ALIASES: Final[Mapping[str, str]] = {
+    alias: topic for topic, aliases in _PLAIN.items() for alias in aliases if alias != UNASKED
+}
+
+Payload = Mapping[str, Any]
+
+
+class Form(Struct, frozen=True):
+    """One way in which a frame is shown, to everybody who subscribed to one of `names`."""
+
+    names: frozenset[str]
+    topic: str
+    type: str
+    payloads: tuple[Payload, ...]
+    is_flat: bool = True
+    """Whether the payload stands at the top too."""
+
+
+def canvas_topic(canvas_id: str) -> str:
+    """Name the topic of one canvas on `/ws/canvas`."""
+    return f"canvas:id:{canvas_id}"
+
+
+def canonical(name: str) -> str:
+    """Give the one name that a topic's other names stand for."""
+    if name.startswith(_CHAT) and name != _CHAT_MESSAGE:
+        return _SESSION + name.removeprefix(_CHAT)
+    return _ALIASES.get(name, name)
+
+
+def session_of(name: str) -> str | None:
+    """Tell which session a topic belongs to."""
+    for prefix in (_SESSION, _SPOKEN):
+        if name.startswith(prefix):
+            return name.removeprefix(prefix)
+    return None
+
+
+def forms_of(frame: Frame) -> Iterator[Form]:
+    """List how a frame is shown, and to whom."""
+    special = _SPECIAL.get(frame.topic)
+    if special is not None:
+        yield from special(frame)
+    elif frame.topic.startswith(_SESSION):
+        key = frame.topic.removeprefix(_SESSION)
+        yield _form(frame, frame.topic, _SPOKEN + key)
+    else:
+        yield _form(frame, frame.topic, *(name for name in _PLAIN.get(frame.topic, ()) if name == UNASKED), EVERYTHING)
+
+
+def _form(frame: Frame, *names: str) -> Form:
+    return Form(frozenset(names), frame.topic, frame.type, (frame.data,))
+
+
+def _chat_message(frame: Frame) -> Iterator[Form]:
+    key = frame.data.get("session_key", "")
+    yield Form(frozenset({_CHAT_MESSAGE, _SESSION + key, EVERYTHING}), _CHAT_MESSAGE, _CHAT_MESSAGE, (frame.data,))
+    told = {name: frame.data.get(name) for name in ("role", "content", "session_key", "timestamp")}
+    payload = {"type": "message", "channel": "web", **told}
+    yield Form(frozenset({_SPOKEN + key}), _SPOKEN + key, "event", (payload,), is_flat=False)
+
+
+def _canvas_update(frame: Frame) -> Iterator[Form]:
+    own = canvas_topic(str(frame.data.get("canvas_id", "")))
+    yield Form(frozenset({_CANVAS, EVERYTHING}), _CANVAS, _CANVAS, (frame.data,))
+    yield Form(frozenset({ANY_CANVAS, own}), _CANVAS, "command", (frame.data,))
+    yield Form(frozenset({"canvas", UNASKED}), "canvas", "canvas_command", tuple(_single(frame.data)))
+
+
+def _single(command: Payload) -> Iterator[Payload]:
+    """Part a batch: the web UI knows single commands only."""
+    if command.get("command") != "batch":
+        yield command
+        return
+    around = {name: value for name, value in command.items() if name not in {"command", "commands"}}
+    for part in command.get("commands") or ():
+        yield {**around, **part}
+
+
+_SPECIAL: Final[Mapping[str, Callable[[Frame], Iterator[Form]]]] = {
+    _CHAT_MESSAGE: _chat_message,
+    _CANVAS: _canvas_update,
+}

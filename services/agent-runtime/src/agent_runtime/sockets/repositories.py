@@ -1,0 +1,106 @@
+"""SQL of the slots that sockets take, and nothing else."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from shoal.database import Transaction
+
+
+class SlotRepository:
+    """Rows of `socket`, one per signed-in socket; a row counts while its process beats in `socket_process`."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    async def claim(
+        self,
+        socket_id: str,
+        *,
+        account_id: str,
+        user_id: str,
+        process: str,
+        held: Sequence[str],
+        most: int,
+        silent_for: timedelta,
+    ) -> bool:
+        """Take a slot for a socket; False when the user has none left.
+
+        Args:
+            socket_id: The socket.
+            account_id: Whose.
+            user_id: Whose slot.
+            process: Who holds the socket.
+            held: Every socket of this user that this process holds now; its other rows are left-overs.
+            most: How many slots a user has.
+            silent_for: After how long without a beat a process' rows count no more.
+        """
+        await self._tx.value("select pg_advisory_xact_lock(hashtextextended($1, 2))", user_id)
+        await self._tx.execute("insert into socket_process (id) values ($1) on conflict do nothing", process)
+        await self._tx.execute(
+            "delete from socket where user_id = $1 and process = $2 and id <> all($3::text[])",
+            user_id,
+            process,
+            list(held),
+        )
+        return bool(
+            await self._tx.execute(
+                """
+                insert into socket (id, account_id, user_id, process)
+                select $1, $2, $3, $4
+                 where (select count(*)
+                          from socket as taken
+                          join socket_process as alive on alive.id = taken.process
+                         where taken.user_id = $3
+                           and (taken.process = $4 or alive.beat_at > now() - $6::interval)) < $5
+                """,
+                socket_id,
+                account_id,
+                user_id,
+                process,
+                most,
+                silent_for,
+            )
+        )
+
+    async def free(self, socket_ids: Sequence[str]) -> None:
+        """Give back the slots of sockets that are closed."""
+        await self._tx.execute("delete from socket where id = any($1::text[])", list(socket_ids))
+
+    async def beat(self, process: str) -> None:
+        """Prove that a process lives."""
+        await self._tx.execute(
+            """
+            insert into socket_process (id) values ($1)
+                on conflict (id) do update
+               set beat_at = now()
+            """,
+            process,
+        )
+
+    async def forget_silent(self, silent_for: timedelta) -> int:
+        """Give back every slot of processes that are lost; returns how many those are."""
+        return await self._tx.execute("delete from socket_process where beat_at < now() - $1::interval", silent_for)
+
+    async def end(self, process: str) -> None:
+        """Give back every slot of a process that stops."""
+        await self._tx.execute("delete from socket_process where id = $1", process)
+
+    async def count(self, account_id: str, *, silent_for: timedelta) -> int:
+        """Count an account's open sockets, over all processes."""
+        return int(
+            await self._tx.value(
+                """
+                select count(*)
+                  from socket as held
+                  join socket_process as alive on alive.id = held.process
+                 where held.account_id = $1
+                   and alive.beat_at > now() - $2::interval
+                """,
+                account_id,
+                silent_for,
+            )
+        )
+
+    async def erase(self, account_id: str) -> None:
+        """Forget an account's sockets."""
+        await self._tx.execute("delete from socket where account_id = $1", account_id)

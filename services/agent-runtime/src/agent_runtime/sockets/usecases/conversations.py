@@ -1,0 +1,372 @@
+"""A conversation: one socket, from its handshake to its close code.
+
+The reader takes frames into a bounded queue and pauses when it is full or when the peer is faster than it may be; TCP
+then slows the peer. A second task does what frames ask, in their order, and a third sends. What a frame means is the
+dialogue's business, one kind per path. Whoever wants the socket to end, from wherever, calls `end`: what is due is
+sent, then the close code.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import timedelta
+from typing import Any, Protocol
+
+import structlog
+from msgspec import Struct
+
+from agent_runtime.sockets.domain.endings import (
+    MALFORMED,
+    NO_AUTH,
+    RESTARTING,
+    REVOKED,
+    STALLED,
+    TOO_MANY,
+    TRY_AGAIN,
+    UNAUTHORIZED,
+    Ending,
+)
+from agent_runtime.sockets.domain.frames import (
+    AuthFrame,
+    MalformedFrameError,
+    Message,
+    PingFrame,
+    PongFrame,
+    RefusedFrameError,
+    read_client_frame,
+    text_message,
+)
+from agent_runtime.sockets.errors import CredentialUnknownError
+from agent_runtime.sockets.instruments import Instruments
+from agent_runtime.sockets.usecases.audiences import Audiences
+from agent_runtime.sockets.usecases.credentials import Credential, Credentials
+from agent_runtime.sockets.usecases.outgoing import Outgoing
+from agent_runtime.sockets.usecases.slots import Slots
+from agent_runtime.sockets.usecases.sockets import Sockets
+from shoal.clock import Clock
+from shoal.errors import AppError, UnavailableError
+from shoal.http.sockets import DRAINING
+from shoal.identity import Principal
+from shoal.ids import new_id
+from shoal.pacing import TokenBucket
+from shoal.tasks import end
+
+FAREWELL_S = 2.0
+MOST_UNHEARD = 64
+
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+
+
+class Means(Struct, frozen=True):
+    """What every conversation works with."""
+
+    clock: Clock
+    credentials: Credentials
+    sockets: Sockets
+    slots: Slots
+    audiences: Audiences
+    instruments: Instruments
+    auth_timeout: timedelta
+    messages_per_second: int
+    quiet_for: timedelta
+
+
+class Dialogue(Protocol):
+    """What a socket's frames mean, by its path."""
+
+    path: str
+
+    async def begin(self) -> None:
+        """Welcome a peer who signed in.
+
+        Raises:
+            AppError: The socket has nothing to offer; its peer is told and it ends.
+        """
+        ...
+
+    async def hear(self, frame: Any, text: str) -> None:
+        """Do what a frame asks.
+
+        Raises:
+            AppError: It cannot be done; the peer is told.
+            RefusedFrameError: It is no frame for this path; the peer is told.
+        """
+        ...
+
+
+class Conversation:
+    """One socket: watched by `Sockets`, a viewer to `Audiences`, the peer of its dialogue."""
+
+    def __init__(
+        self,
+        means: Means,
+        receive: Receive,
+        send: Send,
+        principal: Principal,
+        dialogue: "Callable[[Conversation], Dialogue]",
+    ) -> None:
+        self.id = new_id("sock")
+        self.credential: Credential | None = None
+        self.checked_at = means.clock.monotonic()
+        self.ended_at: float | None = None
+        self._means = means
+        self._receive = receive
+        self._principal = principal
+        self._dialogue = dialogue(self)
+        self._outgoing = Outgoing(send)
+        self._unheard: asyncio.Queue[tuple[Any, str]] = asyncio.Queue(MOST_UNHEARD)
+        self._held_back: list[Message] | None = None
+        self._bucket = TokenBucket(means.messages_per_second, means.clock.monotonic())
+        self._is_told_of_rate = False
+        self._holder: asyncio.Task[Any] | None = None
+
+    # as its dialogue sees it
+
+    @property
+    def principal(self) -> Principal:
+        """Who is there."""
+        return self._principal if self.credential is None else self.credential.principal
+
+    def answer(self, frame: Mapping[str, Any]) -> None:
+        """Tell the peer something."""
+        self._pass_on(text_message(frame))
+
+    def refuse(self, code: str, message: str, **ref: Any) -> None:
+        """Tell the peer that something was not done."""
+        self.answer({"type": "error", "code": code, "message": message, **ref})
+
+    async def join(self, names: Iterable[str]) -> None:
+        """Hear the account's frames of some names; they are held back until `release`.
+
+        Raises:
+            UnavailableError: That cannot be had right now.
+        """
+        self._held_back = []
+        await self._means.audiences.join(self.principal.account_id, self, names)
+
+    def release(self) -> None:
+        """Let through what was held back: what stood when it was read has been told."""
+        held_back, self._held_back = self._held_back or [], None
+        for message in held_back:
+            self._pass_on(message)
+
+    def hold_back(self) -> None:
+        """Hold back frames until `release`: what stands is going to be read and told."""
+        if self._held_back is None:
+            self._held_back = []
+
+    def listen(self, names: Iterable[str]) -> None:
+        """Hear other names from now on."""
+        self._means.audiences.listen(self.principal.account_id, self, names)
+
+    # as others see it
+
+    def tell(self, message: Message) -> None:
+        """Hear a frame of the account."""
+        if self.ended_at is not None:
+            return
+        if self._held_back is None:
+            self._pass_on(message)
+        else:
+            self._held_back.append(message)
+
+    def end(self, ending: Ending) -> None:
+        """Close the socket; again is without effect."""
+        if self.ended_at is None:
+            self.ended_at = self._means.clock.monotonic()
+            self._means.instruments.endings.labels(str(int(ending.code))).inc()
+            self._outgoing.end(ending)
+
+    def abort(self) -> None:
+        """Stop whatever it waits for: its peer does not read."""
+        if self._holder is not None:
+            self._holder.cancel()
+
+    def keep_alive(self) -> None:
+        """Say something after a long silence: whoever is between us and the peer forgets silent sockets."""
+        quiet_s = asyncio.get_running_loop().time() - self._outgoing.told_at
+        if self.credential is not None and quiet_s > self._means.quiet_for.total_seconds():
+            self.answer({"type": "ping", "timestamp": self._means.clock.now()})
+
+    # its life
+
+    async def hold(self) -> None:
+        """Hold the conversation to its end."""
+        self._holder = asyncio.current_task()
+        self._means.sockets.open(self)
+        sending = asyncio.create_task(self._outgoing.run())
+        working: list[asyncio.Task[None]] = []
+        gauge = self._means.instruments.sockets.labels(self._dialogue.path)
+        try:
+            with gauge.track_inprogress():
+                if await self._sign_in():
+                    working.append(asyncio.create_task(self._work()))
+                    await self._read()
+        except asyncio.CancelledError:
+            if self.ended_at is None:  # cancelled by the server that stops, not by `abort`
+                raise
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not look like the peer's
+            self._fail(error)
+        finally:
+            await end(working)
+            await self._part(sending)
+
+    async def _part(self, sending: "asyncio.Task[None]") -> None:
+        means = self._means
+        means.sockets.close(self)
+        if self.credential is not None:
+            account_id = self.principal.account_id
+            means.slots.free(self.id, account_id)
+            await means.audiences.leave(account_id, self)
+        if self.ended_at is not None:
+            await asyncio.wait([sending], timeout=FAREWELL_S)
+        sending.cancel()
+        with contextlib.suppress(asyncio.CancelledError, OSError, RuntimeError):  # the socket was closed already
+            await sending
+
+    async def _read(self) -> None:
+        """Take frames until the socket is closed."""
+        while True:
+            message = await self._receive()
+            if message["type"] != "websocket.receive":
+                if message.get(DRAINING):
+                    self.end(RESTARTING)
+                return
+            if self.ended_at is not None:
+                continue
+            text = message.get("text")
+            try:
+                await self._unheard.put((read_client_frame(text), text))
+            except RefusedFrameError as error:
+                self.refuse(error.code, error.message)
+            except MalformedFrameError:
+                self.end(MALFORMED)
+            pause = self._bucket.spend(1, self._means.clock.monotonic())
+            if pause:
+                await self._slow_down(pause)
+
+    async def _slow_down(self, pause: float) -> None:
+        if not self._is_told_of_rate:
+            self._is_told_of_rate = True
+            rate = self._means.messages_per_second
+            self.refuse("rate_limited", f"More than {rate} messages a second: reading pauses until that is over.")
+        await asyncio.sleep(pause)
+
+    async def _work(self) -> None:
+        """Do what frames ask, in their order."""
+        try:
+            await self._dialogue.begin()
+            while True:
+                frame, text = await self._unheard.get()
+                try:
+                    await self._hear(frame, text)
+                except RefusedFrameError as error:
+                    self.refuse(error.code, error.message)
+                except AppError as error:
+                    self.refuse(error.code, error.message, **_ref(frame))
+        except AppError as error:
+            self.refuse(error.code, error.message)
+            self.end(TRY_AGAIN)
+        except Exception as error:  # noqa: BLE001 - as in `hold`
+            self._fail(error)
+
+    async def _hear(self, frame: Any, text: str) -> None:
+        match frame:
+            case PingFrame():
+                self.answer({"type": "pong", "timestamp": self._means.clock.now()})
+            case PongFrame():
+                pass
+            case AuthFrame(token=token):
+                await self._prove_again(token)
+            case _:
+                await self._dialogue.hear(frame, text)
+
+    def _pass_on(self, message: Message) -> None:
+        if self.ended_at is None:
+            self._outgoing.tell(message)
+            if self._outgoing.is_stalled:
+                self.end(STALLED)
+
+    def _fail(self, error: Exception) -> None:
+        structlog.get_logger().error("conversation_failed", error=repr(error), exc_info=error)
+        self.end(TRY_AGAIN)
+
+    # signing in
+
+    async def _sign_in(self) -> bool:
+        """Find out who is there; whoever may not stay is told, and the socket ends."""
+        try:
+            if self._principal.is_user:
+                return await self._enter(Credential(principal=self._principal))
+            token = await self._first_token()
+            if token is None:
+                return False
+            return await self._enter(await self._means.credentials.resolve(token))
+        except CredentialUnknownError as error:
+            self._turn_away(error.code, error.message)
+        except UnavailableError:
+            self.end(TRY_AGAIN)
+        return False
+
+    async def _first_token(self) -> str | None:
+        deadline = asyncio.get_running_loop().time() + self._means.auth_timeout.total_seconds()
+        while True:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await self._receive()
+            except TimeoutError:
+                self.end(NO_AUTH)
+                return None
+            if message["type"] != "websocket.receive":
+                self.end(RESTARTING)
+                return None
+            try:
+                frame = read_client_frame(message.get("text"))
+            except MalformedFrameError:
+                self.end(MALFORMED)
+                return None
+            except RefusedFrameError as error:
+                self.refuse(error.code, error.message)
+                continue
+            if isinstance(frame, AuthFrame):
+                return frame.token
+            self.refuse("not_authenticated", "Send an auth frame first.")
+
+    async def _enter(self, credential: Credential) -> bool:
+        means = self._means
+        if not means.sockets.may_enter(credential):
+            self.end(REVOKED)
+            return False
+        self.credential = credential
+        if not await means.slots.claim(self.id, credential.principal):
+            self.end(TOO_MANY)
+            return False
+        if credential.secret is not None:
+            self._welcome()
+        return self.ended_at is None  # it may have ended while it was let in
+
+    async def _prove_again(self, token: str) -> None:
+        """Answer a later auth frame: the same user again, perhaps by another credential."""
+        try:
+            again = await self._means.credentials.resolve(token)
+        except CredentialUnknownError as error:
+            self._turn_away(error.code, error.message)
+            return
+        if again.principal.user_id != self.principal.user_id:
+            self._turn_away("already_authenticated", "This socket is another user's.")
+            return
+        self._welcome()
+
+    def _welcome(self) -> None:
+        principal = self.principal
+        self.answer({"type": "auth_success", "user_id": principal.user_id, "account_id": principal.account_id})
+
+    def _turn_away(self, code: str, message: str) -> None:
+        self.answer({"type": "auth_error", "code": code, "message": message})
+        self.end(UNAUTHORIZED)
+
+
+def _ref(frame: Any) -> dict[str, Any]:
+    """Name the frame that could not be carried out, as its sender did."""
+    return {"ref": {"id": frame.id}} if getattr(frame, "id", None) else {}

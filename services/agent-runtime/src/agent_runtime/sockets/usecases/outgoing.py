@@ -1,0 +1,66 @@
+"""What a socket is told, from a task of its own: nobody ever waits for a slow reader.
+
+Frames go out in order. A reader that lets more than `MOST_WAITING` frames or `MOST_WAITING_CHARS` characters wait has
+lost touch: its socket is closed (1013), and it reads what stands when it comes again. Nothing is left out in silence,
+for a frame left out would be a canvas drawn wrong or half a sentence.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from agent_runtime.sockets.domain.endings import Ending
+from agent_runtime.sockets.domain.frames import Message
+
+MOST_WAITING = 2048
+MOST_WAITING_CHARS = 4 * 1024 * 1024
+
+Send = Callable[[Any], Awaitable[None]]
+
+
+class Outgoing:
+    """Sends to one socket."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._waiting: deque[Message] = deque()
+        self._size = 0
+        self._ending: Ending | None = None
+        self._wake = asyncio.Event()
+        self.told_at = 0.0
+        """Loop time at which something was sent last."""
+
+    @property
+    def is_stalled(self) -> bool:
+        """Whether more waits than may."""
+        return len(self._waiting) > MOST_WAITING or self._size > MOST_WAITING_CHARS
+
+    def tell(self, message: Message) -> None:
+        """Send a message after all before it."""
+        self._waiting.append(message)
+        self._size += len(message["text"])
+        self._wake.set()
+
+    def end(self, ending: Ending) -> None:
+        """Send what is due, then close; a reader that lost touch is only closed."""
+        if self.is_stalled:
+            self._waiting.clear()
+            self._size = 0
+        self._ending = ending
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Send for ever, or until the end."""
+        send, waiting, loop = self._send, self._waiting, asyncio.get_running_loop()
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while waiting:
+                message = waiting.popleft()
+                self._size -= len(message["text"])
+                await send(message)
+            self.told_at = loop.time()
+            if self._ending is not None:
+                await send({"type": "websocket.close", "code": self._ending.code, "reason": self._ending.reason})
+                return
