@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import msgspec
+from shoal_operations.readers import ensure_copy
 
 from shoal.installation import Installation
 from shoal.runtime import RunningService, ServiceFailedError
@@ -20,7 +21,6 @@ from shoal_embedded.nats_users import ADMIN, CONSUMER, COPIER, USERS, service_us
 from shoal_embedded.ports import LOOPBACK, ensure_free, free_port
 from shoal_embedded.postgres import EmbeddedPostgres
 from shoal_embedded.processes import ServerError
-from shoal_embedded.readers import ensure_copy
 from shoal_embedded.services import ServiceProcess
 
 PASSWORDS = (ADMIN, CONSUMER, COPIER)

@@ -7,7 +7,7 @@ import nats
 from nats.js.api import ExternalStream, StorageType, StreamConfig, StreamSource
 from nats.js.errors import BadRequestError
 
-from shoal_embedded.nats_users import STREAM
+from shoal.messaging import EVENTS as STREAM
 
 COPY_API: Final = "copy.api"
 """Prefix under which READERS sees the JetStream API of SHOAL; only the mirror may use it."""

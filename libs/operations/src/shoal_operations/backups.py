@@ -1,0 +1,111 @@
+"""Backups, taken while everything runs, and their restoration.
+
+The order loses nothing that was acknowledged before the backup began. Streams come first: an acknowledged sample is on
+the stream TELEMETRY, or already merged into the database, which is read later; one that is in both is merged once, for
+the database knows which it has seen. A fact that was published between the two is marked so in the database but is not
+on the saved stream: restoring marks facts of that time as unpublished again. Their receivers know which they had, by
+the same ids.
+"""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+import msgspec
+import nats
+from msgspec import Struct
+from nats.aio.client import Client
+
+from shoal.messaging import DEAD, EVENTS, TELEMETRY
+from shoal_operations.database import load_database, save_database
+from shoal_operations.snapshots import load_stream, save_stream
+
+STREAMS: Final = (TELEMETRY, EVENTS, DEAD)
+MARGIN: Final = timedelta(minutes=5)
+"""How far the clocks of this machine and of the database may be apart."""
+
+
+class Manifest(Struct, frozen=True):
+    """What a backup is."""
+
+    began_at: datetime
+    ended_at: datetime
+    messages: dict[str, int]
+    """How many each stream held."""
+    has_database: bool
+
+
+async def take_backup(
+    folder: Path, *, nats_url: str, database_url: str | None, programs: Path | None = None
+) -> Manifest:
+    """Save streams, then the database; services may go on working.
+
+    Args:
+        folder: Is made, mode 0700.
+        nats_url: NATS as `admin`.
+        database_url: PostgreSQL as a role that may read everything; None: somebody else saves it, after this.
+        programs: Where pg_dump is; by default on the path.
+
+    Raises:
+        SnapshotError, DumpError: Something could not be saved: this is no backup.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # noqa: ASYNC240 - once, before anything runs
+    began = datetime.now(UTC)
+    client = await _connect(nats_url)
+    try:
+        messages = {name: await save_stream(client, name, folder) for name in STREAMS}
+    finally:
+        await client.close()
+    if database_url is not None:
+        await save_database(database_url, folder, programs=programs)
+    manifest = Manifest(began, datetime.now(UTC), messages, database_url is not None)
+    (folder / "manifest.json").write_bytes(msgspec.json.encode(manifest))
+    return manifest
+
+
+async def restore_backup(folder: Path, *, nats_url: str, database_url: str, programs: Path | None = None) -> Manifest:
+    """Put a backup into servers that hold nothing yet but roles; services must not run.
+
+    Args:
+        folder: A backup.
+        nats_url: NATS as `admin`; without streams.
+        database_url: PostgreSQL as a superuser, migrated once, so that roles are there.
+        programs: Where pg_restore is; by default on the path.
+
+    Raises:
+        SnapshotError, DumpError: Something could not be restored.
+        FileNotFoundError: The folder holds no complete backup.
+    """
+    manifest = msgspec.json.decode((folder / "manifest.json").read_bytes(), type=Manifest)
+    if manifest.has_database:
+        await load_database(database_url, folder, programs=programs)
+    await publish_again(database_url, since=manifest.began_at - MARGIN)
+    client = await _connect(nats_url)
+    try:
+        for name in STREAMS:
+            await load_stream(client, name, folder)
+    finally:
+        await client.close()
+    return manifest
+
+
+async def publish_again(database_url: str, *, since: datetime) -> int:
+    """Mark facts as unpublished that may be missing on the stream; returns how many."""
+    connection = await asyncpg.connect(database_url, timeout=10)
+    try:
+        schemas = await connection.fetch("select schemaname from pg_tables where tablename = 'outbox'")
+        marked = 0
+        for schema in schemas:
+            done = await connection.execute(
+                f"update {schema['schemaname']}.outbox set published_at = null where published_at >= $1",  # noqa: S608
+                since,
+            )
+            marked += int(done.rpartition(" ")[2])
+        return marked
+    finally:
+        await connection.close()
+
+
+async def _connect(url: str) -> Client:
+    return await nats.connect(url, connect_timeout=5, allow_reconnect=False)

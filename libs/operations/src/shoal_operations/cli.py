@@ -1,0 +1,134 @@
+"""The commands that `shoal` gains."""
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, NoReturn, TypeVar
+
+import asyncpg
+import nats
+import typer
+from nats.errors import Error as NatsError
+from rich.console import Console
+from rich.table import Table
+
+from shoal.config import look_up, parse_duration
+from shoal_operations.backups import restore_backup, take_backup
+from shoal_operations.credentials import write_credentials
+from shoal_operations.database import DumpError
+from shoal_operations.letters import letters, replay as send_again
+from shoal_operations.readers import ensure_copy
+from shoal_operations.snapshots import SnapshotError
+
+AGAIN_S = 2.0
+T = TypeVar("T")
+Folder = Annotated[Path, typer.Argument(help="The folder of the backup.", metavar="DIR")]
+Programs = Annotated[Path | None, typer.Option(help="Where pg_dump and pg_restore are; by default on the path.")]
+
+
+def credentials(
+    folder: Annotated[Path, typer.Argument(help="Where to write them.", metavar="DIR")],
+    database: Annotated[str, typer.Option(help="PostgreSQL as the role that migrates: postgresql://role@host/name.")],
+    nats_address: Annotated[str, typer.Option("--nats", help="NATS: nats://host:port.")],
+) -> None:
+    """Make everything that services sign in and sign with, as a folder of files for each Secret.
+
+    What is there stays. `kubectl create secret generic shoal-gateway --from-file=DIR/gateway` makes a Secret of one.
+    """
+    write_credentials(folder, database_url=database, nats_url=nats_address)
+    typer.echo(f"credentials are in {folder}")
+
+
+def readers(
+    wait: Annotated[str, typer.Option(help="For how long to try, such as 5m.")] = "0s",
+) -> None:
+    """Keep the copy of EVENTS that outsiders read; signs in to NATS as SHOAL_NATS_URL, the user `copier`."""
+    url = _url("SHOAL_NATS_URL")
+    _run(lambda: ensure_copy(url), within_s=parse_duration(wait).total_seconds())
+    typer.echo("the readers' copy is there")
+
+
+def backup(
+    folder: Folder,
+    programs: Programs = None,
+    *,
+    database: Annotated[bool, typer.Option(help="Save PostgreSQL too; else do that after this.")] = True,
+) -> None:
+    """Save streams and PostgreSQL while everything runs; nothing that was acknowledged before is missing."""
+    nats_url = _url("SHOAL_NATS_URL")
+    database_url = _url("SHOAL_DATABASE_URL") if database else None
+    done = _run(lambda: take_backup(folder, nats_url=nats_url, database_url=database_url, programs=programs))
+    held = ", ".join(f"{name} {count:,}" for name, count in done.messages.items())
+    typer.echo(f"saved in {(done.ended_at - done.began_at).total_seconds():.1f} s; messages: {held}")
+
+
+def restore(folder: Folder, programs: Programs = None) -> None:
+    """Put a backup into empty servers, migrated once, before services start."""
+    nats_url, database_url = _url("SHOAL_NATS_URL"), _url("SHOAL_DATABASE_URL")
+    done = _run(lambda: restore_backup(folder, nats_url=nats_url, database_url=database_url, programs=programs))
+    typer.echo(f"restored what was acknowledged before {done.began_at.isoformat()}")
+
+
+def dead(
+    replay: Annotated[str, typer.Option(help="Send again: a sequence number, or `all`.", metavar="WHICH")] = "",
+) -> None:
+    """List dead letters, or send them again once the cause is mended."""
+    url = _url("SHOAL_NATS_URL")
+    if replay:
+        chosen = None if replay == "all" else [int(replay)]
+        typer.echo(f"{_run(lambda: _replay(url, chosen))} sent again")
+        return
+    _run(lambda: _list(url))
+
+
+async def _replay(url: str, chosen: list[int] | None) -> int:
+    client = await nats.connect(url, allow_reconnect=False)
+    try:
+        return await send_again(client, chosen)
+    finally:
+        await client.close()
+
+
+async def _list(url: str) -> None:
+    table = Table("sequence", "died", "consumer", "subject", "reason")
+    client = await nats.connect(url, allow_reconnect=False)
+    try:
+        async for one in letters(client):
+            died = one.died_at.isoformat(timespec="seconds") if one.died_at else ""
+            table.add_row(str(one.sequence), died, one.consumer, one.subject, one.reason)
+    finally:
+        await client.close()
+    Console().print(table)
+
+
+def _run(work: Callable[[], Awaitable[T]], *, within_s: float = 0) -> T:
+    """Do something, again and again until it succeeds or time is up."""
+    until = time.monotonic() + within_s
+
+    async def once() -> T:
+        return await work()
+
+    while True:
+        try:
+            return asyncio.run(once())
+        except (SnapshotError, DumpError, NatsError, OSError, TimeoutError, asyncpg.PostgresError) as error:
+            if time.monotonic() > until:
+                _fail(str(error) or repr(error))
+        time.sleep(AGAIN_S)
+
+
+def _url(name: str) -> str:
+    try:
+        found = look_up([name], os.environ)
+    except OSError as error:
+        _fail(f"{name}: {error}")
+    if not found:
+        _fail(f"{name} is not set")
+    return found
+
+
+def _fail(what: str) -> NoReturn:
+    Console(stderr=True, soft_wrap=True, highlight=False).print(f"shoal: {what}", markup=False)
+    raise typer.Exit(1)

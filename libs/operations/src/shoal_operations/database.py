@@ -1,0 +1,67 @@
+"""PostgreSQL as a file: pg_dump and pg_restore, which read everything as it was at one moment."""
+
+import asyncio
+import os
+import shutil
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+DUMP = "database.dump"
+
+
+class DumpError(Exception):
+    """PostgreSQL's own tools failed; carries their words."""
+
+
+async def save_database(url: str, folder: Path, *, programs: Path | None = None) -> None:
+    """Write the whole database to `database.dump`.
+
+    Args:
+        url: As a role that may read everything.
+        folder: Is there.
+        programs: Where pg_dump is; by default on the path.
+
+    Raises:
+        DumpError: It could not be read.
+    """
+    await _run("pg_dump", ["--format=custom", f"--file={folder / DUMP}"], url, programs)
+
+
+async def load_database(url: str, folder: Path, *, programs: Path | None = None) -> None:
+    """Put everything back; what stands in its place is dropped first. Its roles must be there (`shoal migrate`).
+
+    Raises:
+        DumpError: It could not be written; nothing is changed then.
+    """
+    options = ["--clean", "--if-exists", "--single-transaction", "--exit-on-error"]
+    await _run("pg_restore", [*options, f"--dbname={urlsplit(url).path.strip('/')}", str(folder / DUMP)], url, programs)
+
+
+async def _run(program: str, arguments: list[str], url: str, programs: Path | None) -> None:
+    found = str(programs / program) if programs else shutil.which(program)
+    if found is None:
+        raise DumpError(f"{program} is not installed: it comes with PostgreSQL's client")
+    process = await asyncio.create_subprocess_exec(
+        found,
+        *arguments,
+        env=_environment(url),
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, words = await process.communicate()
+    if process.returncode != 0:
+        raise DumpError(f"{program} failed: {words.decode(errors='replace').strip()}")
+
+
+def _environment(url: str) -> dict[str, str]:
+    """Tell libpq where to go: not by arguments, which show in ps."""
+    parts = urlsplit(url)
+    return {
+        "PATH": os.environ.get("PATH", ""),
+        "PGHOST": parts.hostname or "",
+        "PGPORT": str(parts.port or 5432),
+        "PGUSER": unquote(parts.username or ""),
+        "PGPASSWORD": unquote(parts.password or ""),
+        "PGDATABASE": parts.path.strip("/"),
+        "PGCONNECT_TIMEOUT": "10",
+    }
