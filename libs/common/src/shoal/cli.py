@@ -4,6 +4,7 @@ import asyncio
 import importlib.metadata
 import os
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from typing import Annotated, NoReturn
 
@@ -16,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from shoal.config import ConfigError, ServiceConfig, check_postgres_url, explain, load, look_up
+from shoal.config import ConfigError, ServiceConfig, check_postgres_url, explain, load, look_up, parse_duration
 from shoal.describe import describe
 from shoal.runtime import ServiceFailedError, run as run_services
 from shoal.schema import MigrationError
@@ -53,7 +54,10 @@ def run(names: Names) -> None:
 
 
 @app.command()
-def migrate(names: Names) -> None:
+def migrate(
+    names: Names,
+    wait: Annotated[str, typer.Option(help="For how long to wait for the database to answer, such as 5m.")] = "0s",
+) -> None:
     """Bring the database up to date: roles, schemas, and every numbered step that has not run.
 
     Signs in as SHOAL_DATABASE_URL, which must be allowed to create roles and schemas; safe to run from several
@@ -66,6 +70,7 @@ def migrate(names: Names) -> None:
     for service in services:
         working = _database_url(f"{service.prefix}_DATABASE_URL") or admin
         try:
+            asyncio.run(_until_reachable(admin, within_s=_seconds(wait)))
             asyncio.run(service.schema.migrate(admin, working_url=working))
         except (MigrationError, *_UNREACHABLE) as error:
             _fail(
@@ -164,6 +169,25 @@ async def _problem_of_nats(config: ServiceConfig) -> str | None:
     except (OSError, NatsError, TimeoutError) as error:
         return f"NATS cannot be reached: {told[-1] if told else str(error) or 'no answer'}"
     return None
+
+
+async def _until_reachable(url: str, *, within_s: float) -> None:
+    """Wait until somebody answers there, or time is up; what is wrong then, the migration itself will say."""
+    until = time.monotonic() + within_s
+    while time.monotonic() < until:
+        try:
+            await (await asyncpg.connect(url, timeout=3)).close(timeout=1)
+        except _UNREACHABLE:
+            await asyncio.sleep(0.5)
+        else:
+            return
+
+
+def _seconds(text: str) -> float:
+    try:
+        return parse_duration(text).total_seconds()
+    except ValueError as error:
+        _fail(str(error), [], "write a number and a unit: 30s, 5m")
 
 
 def _database_url(name: str) -> str | None:
