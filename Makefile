@@ -3,7 +3,7 @@
 PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
-SOURCES := libs gateway services proto-schemas tests-e2e tools
+SOURCES := libs gateway services proto-schemas deploy tests-e2e tools
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help

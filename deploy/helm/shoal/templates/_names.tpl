@@ -1,0 +1,88 @@
+{{/* Names, labels and images: each is made in one place. */}}
+
+{{- define "shoal.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride -}}
+{{- else if contains "shoal" .Release.Name -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-shoal" .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What selects the pods of a part; never changes between upgrades. Takes (dict "root" "part"). */}}
+{{- define "shoal.selector" -}}
+app.kubernetes.io/name: shoal
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .part }}
+{{- end -}}
+
+{{- define "shoal.labels" -}}
+{{ include "shoal.selector" . }}
+app.kubernetes.io/part-of: shoal
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
+{{- end -}}
+
+{{/* The image of one of our parts. Takes (dict "root" "part"). */}}
+{{- define "shoal.image" -}}
+{{- $image := .root.Values.image -}}
+{{- $name := printf "%s-%s" $image.repository .part -}}
+{{- if $image.registry }}{{ $name = printf "%s/%s" $image.registry $name }}{{ end -}}
+{{- printf "%s:%s" $name (default .root.Chart.AppVersion $image.tag) -}}
+{{- end -}}
+
+{{/* What stands before the name of each Secret: ours, or those that the operator made. */}}
+{{- define "shoal.secrets" -}}
+{{- default (include "shoal.fullname" .) .Values.credentials.existing -}}
+{{- end -}}
+
+{{/* The namespace of instances. */}}
+{{- define "shoal.bots" -}}
+{{- default (printf "%s-bots" .Release.Namespace) .Values.instances.namespace -}}
+{{- end -}}
+
+{{/* Where instances find the gateway: inside the cluster, whatever the outside calls it. */}}
+{{- define "shoal.inside" -}}
+{{- printf "http://%s-gateway.%s.svc:8080" (include "shoal.fullname" .) .Release.Namespace -}}
+{{- end -}}
+
+{{/* The facts about services that their code states: ports, secrets, who calls whom. Rendered by deploy/render.py. */}}
+{{- define "shoal.facts" -}}
+{{- .Files.Get "files/services.json" -}}
+{{- end -}}
+
+{{/* Services that are enabled, as a JSON list, in the order of their ports. */}}
+{{- define "shoal.enabled" -}}
+{{- $root := . -}}{{- $names := list -}}
+{{- range $name := (include "shoal.facts" . | fromJson).order -}}
+{{- if (index $root.Values $name).enabled }}{{ $names = append $names $name }}{{ end -}}
+{{- end -}}
+{{- toJson $names -}}
+{{- end -}}
+
+{{/* Seconds of a duration such as 10s, 2m or 1h. */}}
+{{- define "shoal.seconds" -}}
+{{- $units := dict "s" 1 "m" 60 "h" 3600 -}}
+{{- $text := toString . -}}
+{{- mul (int (trimSuffix (substr (sub (len $text) 1 | int) (len $text) $text) $text)) (index $units (substr (sub (len $text) 1 | int) (len $text) $text)) -}}
+{{- end -}}
+
+{{/* Pod Security "restricted", for a pod and for a container. */}}
+{{- define "shoal.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: {{ . }}
+runAsGroup: {{ . }}
+fsGroup: {{ . }}
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{- define "shoal.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end -}}

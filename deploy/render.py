@@ -1,0 +1,307 @@
+"""Render what the deployment copies from the code: run it after a Config, a NATS right or a permitted call changed.
+
+Usage: python deploy/render.py [--check]. Writes, inside deploy/helm/shoal:
+
+- files/services.json: each service's port, variables, secrets and peers, for the templates;
+- files/nats-accounts.json: who may say what on NATS, with `@user@` where a password goes (and for shoal_operations);
+- values.yaml: the blocks `shared` and `<service>.config`, in the order and the words of each config.py;
+- values.schema.json: strict, from values.yaml and the types of the configs.
+"""
+
+import ast
+import inspect
+import json
+import re
+import sys
+import textwrap
+import typing
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any
+
+import msgspec
+import yaml
+from msgspec import Meta, Struct
+
+from shoal.config import Secret, ServiceConfig, Variable
+from shoal.identity import PERMITTED_CALLS
+from shoal.service import Service, installed
+from shoal_embedded.nats import render_accounts
+from shoal_embedded.nats_users import USERS, service_users
+
+CHART = Path(__file__).parent / "helm" / "shoal"
+OPERATIONS = Path(__file__).parent.parent / "libs" / "operations" / "src" / "shoal_operations"
+PORTS = {
+    "gateway": 8080, "pairing": 8101, "telemetry-ingest": 8102, "metrics-query": 8103, "agent-runtime": 8104,
+    "instance-orchestrator": 8105, "ssh-manager": 8106,
+}  # fmt: skip
+ALONE = frozenset({"ssh-manager"})
+"""Services that run once: two would hold every connection twice."""
+DECIDED = frozenset(
+    {"host", "port", "database_url", "nats_url", "identity_key", "identity_keys", "services", "state", "backend",
+     "kubeconfig", "image", "namespace"}
+)  # fmt: skip
+"""Settings that the chart decides itself."""
+INSIDE: Mapping[str, object] = {"drain_delay": timedelta(seconds=5), "host": "0.0.0.0"}
+"""Defaults that are others in a cluster than on one machine."""
+TEXTS = {"type": ["string", "number", "boolean"]}
+WORDS_BY_NAME = {"type": "object", "additionalProperties": {"type": "string"}}
+OBJECTS = {"type": "array", "items": {"type": "object"}}
+FREE: Mapping[str, Any] = {
+    "nodeSelector": WORDS_BY_NAME,
+    "podLabels": WORDS_BY_NAME,
+    "podAnnotations": WORDS_BY_NAME,
+    "labels": WORDS_BY_NAME,
+    "annotations": WORDS_BY_NAME,
+    "dnsPodLabels": WORDS_BY_NAME,
+    "tolerations": OBJECTS,
+    "pullSecrets": OBJECTS,
+    "peers": OBJECTS,
+    "gatewayFrom": OBJECTS,
+    "metricsFrom": OBJECTS,
+    "readersFrom": OBJECTS,
+    "egress": OBJECTS,
+    "agentRuntimeTo": OBJECTS,
+    "resources": {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {"requests": {"type": "object"}, "limits": {"type": "object"}},
+    },
+    "extraEnv": {"type": "object", "propertyNames": {"pattern": "^[A-Z][A-Z0-9_]*$"}, "additionalProperties": TEXTS},
+}
+"""What is the operator's own affair inside: its form is Kubernetes'."""
+NARROW: Mapping[str, Any] = {
+    "image.pullPolicy": {"enum": ["Always", "IfNotPresent", "Never"]},
+    "gateway.serviceType": {"enum": ["ClusterIP", "NodePort", "LoadBalancer"]},
+    "ingress.controller": {"enum": ["", "nginx"]},
+    "shared.publicUrl": {"type": "string", "pattern": "^https?://[^/]+$"},
+    "credentials.revision": TEXTS,
+    "replicas": {"type": "integer", "minimum": 1},
+    "preStop": {"type": "integer", "minimum": 0, "maximum": 300},
+    "autoscaling.cpu": {"type": "integer", "minimum": 1, "maximum": 100},
+}
+DURATION = {"type": "string", "pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d))+$"}
+WHOLE_SECONDS = {"type": "string", "pattern": "^[0-9]+[smh]$"}
+"""Of these the chart computes how long a pod may take to end."""
+
+
+_BLOCK = r"(?m)(?<=^NAME:\n)((?:(?:  .*)?\n)*?)  config:.*\n(?:    .*\n)*"
+"""The settings of a service in values.yaml, and what stands before them."""
+
+
+class Field(Struct):
+    """One setting as the chart has it."""
+
+    name: str
+    variable: str
+    default: object
+    hint: Any
+    words: str
+    is_shared: bool
+
+    @property
+    def key(self) -> str:
+        """The setting's name in values.yaml."""
+        first, *rest = self.name.split("_")
+        return first + "".join(word.title() for word in rest)
+
+
+def main() -> None:
+    """Write everything, or tell what is not as it should be."""
+    rendered = dict(render())
+    stale = [name for name, text in rendered.items() if not _path(name).exists() or _path(name).read_text() != text]
+    if "--check" not in sys.argv:
+        for name in stale:
+            _path(name).parent.mkdir(parents=True, exist_ok=True)
+            _path(name).write_text(rendered[name])
+    elif stale:
+        sys.exit(f"shoal: {', '.join(stale)} is not what the code says\n  → run: python deploy/render.py")
+
+
+def render() -> Iterator[tuple[str, str]]:
+    """Yield every rendered file: its path in the chart, and what it should hold."""
+    yield "files/services.json", _json(services())
+    accounts = _json(render_accounts(service_users({user: f"@{user}@" for user in USERS})))
+    yield "files/nats-accounts.json", accounts
+    yield str(OPERATIONS / "nats-accounts.json"), accounts
+    values = values_yaml((CHART / "values.yaml").read_text())
+    yield "values.yaml", values
+    yield "values.schema.json", _json(schema(yaml.safe_load(values)))
+
+
+def services() -> dict[str, Any]:
+    """Tell what the templates need to know of each service."""
+    facts: dict[str, Any] = {}
+    for name, port in PORTS.items():
+        own = list(fields(name))
+        facts[name] = {
+            "port": port,
+            "prefix": name.replace("-", "_").upper(),
+            "scales": name not in ALONE,
+            "secrets": [field.name.replace("_", "-") for field in own if field.hint is Secret],
+            "shared": [{"key": f.key, "variable": f.variable} for f in own if f.is_shared and f.hint is not Secret],
+            "config": [{"key": f.key, "variable": f.variable} for f in own if not f.is_shared and f.hint is not Secret],
+            "callers": sorted(caller for caller, callee in arrows() if callee == name),
+            "calls": sorted(callee for caller, callee in arrows() if caller == name),
+        }
+    return {"order": list(PORTS), "services": facts}
+
+
+def arrows() -> set[tuple[str, str]]:
+    """List who calls whom: the gateway everybody, services as the table of permitted calls says."""
+    forwarded = {("gateway", name) for name in PORTS if name != "gateway"}
+    return forwarded | {(caller, callee) for caller, callee, _ in PERMITTED_CALLS if callee != "*"}
+
+
+def fields(name: str) -> Iterator[Field]:
+    """Yield the settings of a service that a chart may decide: shared ones first, then its own, in their order."""
+    service = installed().get(name)
+    config = service.config if service is not None else ServiceConfig
+    hints = typing.get_type_hints(config, include_extras=True)
+    words = {**_words(ServiceConfig), **_words(config)}
+    ordered = sorted(msgspec.structs.fields(config), key=lambda field: field.name not in _names(ServiceConfig))
+    for field in ordered:
+        if field.name in DECIDED and field.name != "host":
+            continue
+        shared = next(iter(_variable(hints[field.name]).shared), None)
+        prefix = _prefix(service, name)
+        default = None if field.default is msgspec.NODEFAULT else field.default
+        yield Field(
+            name=field.name,
+            variable=shared or f"{prefix}_{field.name.upper()}",
+            default=INSIDE.get(field.name, default),
+            hint=_plain(hints[field.name]),
+            words=words[field.name],
+            is_shared=shared is not None,
+        )
+
+
+def values_yaml(text: str) -> str:
+    """Write the blocks of settings anew; everything else stays as it stands."""
+    shared: dict[str, Field] = {}
+    for name in PORTS:
+        for field in fields(name):
+            if field.is_shared and field.hint is not Secret:
+                shared.setdefault(field.key, field)
+        own = [field for field in fields(name) if not field.is_shared and field.hint is not Secret]
+        block = "".join(_setting(field, indent=4) for field in own)
+        head = "  config:\n" if block else "  config: {}\n"
+        text = _replaced(text, _BLOCK.replace("NAME", name), rf"\1{_raw(head + block)}")
+    block = "".join(_setting(field, indent=2) for field in shared.values())
+    return _replaced(text, r"(?m)^shared:\n(?:  .*\n)*", _raw(f"shared:\n{block}"))
+
+
+def schema(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a schema that knows every value and refuses every other."""
+    types = {f"shared.{field.key}": _type(field) for name in PORTS for field in fields(name) if field.is_shared}
+    types |= {
+        f"{name}.config.{field.key}": _type(field) for name in PORTS for field in fields(name) if not field.is_shared
+    }
+    made = _schema_of(values, "", types)
+    # what Helm adds by itself when the chart is somebody's dependency
+    made["properties"]["global"] = {"type": "object"}
+    return {"$schema": "https://json-schema.org/draft-07/schema#", "title": "Values of the chart shoal", **made}
+
+
+def _schema_of(value: Any, path: str, types: Mapping[str, Any]) -> dict[str, Any]:
+    name, parent = path.rpartition(".")[2], ".".join(path.split(".")[-2:])
+    for known in (types.get(path), NARROW.get(path), NARROW.get(parent), NARROW.get(name), FREE.get(name)):
+        if known is not None:
+            return dict(known)
+    if isinstance(value, Mapping):
+        inner = {key: _schema_of(one, f"{path}.{key}".lstrip("."), types) for key, one in value.items()}
+        return {"type": "object", "additionalProperties": False, "properties": inner}
+    if isinstance(value, list):
+        return {"type": "array", "items": {"type": "string" if not value or isinstance(value[0], str) else "integer"}}
+    return {"type": {bool: "boolean", int: "integer", float: "number", str: "string"}[type(value)]}
+
+
+def _type(field: Field) -> dict[str, Any]:
+    if narrow := NARROW.get(f"shared.{field.key}" if field.is_shared else ""):
+        return dict(narrow)
+    if field.name in {"drain_delay", "drain_timeout"}:
+        return WHOLE_SECONDS
+    if field.hint is timedelta:
+        return DURATION
+    if typing.get_origin(field.hint) is tuple:
+        return {"type": "array", "items": {"type": "string"}}
+    kind = {bool: "boolean", int: "integer", float: "number"}.get(field.hint, "string")
+    return {"type": [kind, "null"] if field.default is None else kind}
+
+
+def _setting(field: Field, *, indent: int) -> str:
+    margin = " " * indent
+    words = textwrap.fill(" ".join(field.words.split()), 118 - indent, initial_indent=f"{margin}# ",
+                          subsequent_indent=f"{margin}# ")  # fmt: skip
+    return f"{words}\n{margin}{field.key}: {_spelled(field.default)}\n"
+
+
+def _spelled(value: object) -> str:
+    if isinstance(value, timedelta):
+        return _duration(value)
+    return json.dumps(value)
+
+
+def _duration(value: timedelta) -> str:
+    seconds = value.total_seconds()
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        if seconds >= size and seconds % size == 0:
+            return f"{int(seconds // size)}{unit}"
+    return f"{seconds:g}s" if seconds >= 1 or not seconds else f"{seconds * 1000:g}ms"
+
+
+def _words(config: type[Struct]) -> dict[str, str]:
+    """Read the docstring below each field."""
+    body = next(node for node in ast.walk(ast.parse(inspect.getsource(config))) if isinstance(node, ast.ClassDef))
+    found: dict[str, str] = {}
+    for field, below in zip(body.body, body.body[1:], strict=False):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(below, ast.Expr):
+            found[field.target.id] = str(ast.literal_eval(below.value))
+    return found
+
+
+def _names(config: type[Struct]) -> set[str]:
+    return {field.name for field in msgspec.structs.fields(config)}
+
+
+def _variable(hint: Any) -> Variable:
+    for mark in getattr(hint, "__metadata__", ()):
+        if isinstance(mark, Meta) and mark.extra and "variable" in mark.extra:
+            return typing.cast("Variable", mark.extra["variable"])
+    return Variable()
+
+
+def _plain(hint: Any) -> Any:
+    plain = hint.__origin__ if typing.get_origin(hint) is Annotated else hint
+    if typing.get_origin(plain) in {UnionType, typing.Union}:
+        return next(option for option in typing.get_args(plain) if option is not NoneType)
+    return plain
+
+
+def _prefix(service: Service | None, name: str) -> str:
+    return service.prefix if service is not None else name.replace("-", "_").upper()
+
+
+def _replaced(text: str, pattern: str, by: str) -> str:
+    made, count = re.subn(pattern, by, text)
+    if count != 1:
+        raise LookupError(f"values.yaml has no place for {pattern}")
+    return made
+
+
+def _raw(text: str) -> str:
+    return text.replace("\\", r"\\")
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2) + "\n"
+
+
+def _path(name: str) -> Path:
+    return CHART / name
+
+
+if __name__ == "__main__":
+    main()
