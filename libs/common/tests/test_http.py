@@ -288,6 +288,14 @@ async def test_each_request_has_one_canonical_line(door: Door) -> None:
     }
 
 
+async def test_tickets_in_paths_are_in_no_line(door: Door) -> None:
+    with capture_logs() as lines:
+        await door.client.get("/things/~ticket-1/a/~ticket-2", headers={"x-request-id": "r1"})
+        await door.client.get("/things/~ticket-3", headers={"x-shoal-identity": "forged"})
+    assert [line["path"] for line in lines] == ["/things/~…/a/~…", "/things/~…"]
+    assert "ticket-" not in str(lines)
+
+
 async def test_lines_written_inside_a_request_name_it(door: Door) -> None:
     with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
         await asyncio.gather(*(door.client.get("/who", headers={"x-request-id": f"r{n}"}) for n in range(5)))

@@ -4,6 +4,7 @@ Raw ASGI around the application: request id, identity, trace, metrics and the ca
 valid identity goes no further than health; there is no route inside that could forget to ask.
 """
 
+import re
 import time
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -26,6 +27,8 @@ OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 MOST_REQUEST_ID = 128
 _INTERNAL_ERROR = 1011
 """The close code of a WebSocket whose handler failed (RFC 6455)."""
+_TICKET = re.compile(r"/~[^/]+")
+"""A segment of a path that is itself a credential: whoever knows it may come in."""
 
 
 class Door:
@@ -55,7 +58,7 @@ class Door:
         try:
             principal = self._verifier.verify(headers.get(HEADER, b"").decode("latin-1"))
         except IdentityError as error:
-            structlog.get_logger().warning("identity_refused", path=scope["path"], reason=str(error))
+            structlog.get_logger().warning("identity_refused", path=_printable(scope["path"]), reason=str(error))
             await _refuse(scope, receive, send, request_id)
             return
         scope[PRINCIPAL] = principal
@@ -94,11 +97,16 @@ class Door:
                 "http_request" if scope["type"] == "http" else "socket_closed",
                 method=method,
                 route=route,
-                path=scope["path"],
+                path=_printable(scope["path"]),
                 status=status,
                 principal=principal.subject,
                 duration_ms=round(seconds * 1000, 2),
             )
+
+
+def _printable(path: str) -> str:
+    """Write a path as it may stand in a log."""
+    return _TICKET.sub("/~…", path)
 
 
 def _is_fault(scope: Scope, status: int) -> bool:
