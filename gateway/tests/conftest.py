@@ -35,6 +35,13 @@ async def echo(suite: Suite) -> AsyncIterator[str]:
 
 
 @pytest_asyncio.fixture
+async def hostile(suite: Suite) -> AsyncIterator[None]:
+    """An ssh-manager that passes on whatever an instance's page might answer."""
+    async with serving(_hostile, suite.announce("ssh-manager")):
+        yield
+
+
+@pytest_asyncio.fixture
 async def gateway(suite: Suite, echo: str) -> ServiceUnderTest:
     suite.announce("pairing")  # announced and not there: an owner that cannot be reached
     return await suite.start("gateway")
@@ -160,3 +167,23 @@ async def _echo_socket(scope: Scope, receive: Receive, send: Send) -> None:
             await send({"type": "websocket.send", "text": message["text"]})
         else:
             await send({"type": "websocket.send", "bytes": message["bytes"]})
+
+
+async def _hostile(scope: Scope, receive: Receive, send: Send) -> None:
+    headers = [[name.decode("latin-1"), value.decode("latin-1")] for name, value in scope["headers"]]
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "text": msgspec.json.encode(headers).decode()})
+        await receive()
+        return
+    answer = [
+        (b"content-type", b"application/json"),
+        (b"set-cookie", b"shoal_session=stolen; Path=/"),
+        (b"clear-site-data", b'"cookies"'),
+        (b"service-worker-allowed", b"/"),
+        (b"referrer-policy", b"unsafe-url"),
+        (b"content-security-policy", b"default-src 'self'"),
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": answer})
+    await send({"type": "http.response.body", "body": msgspec.json.encode(headers)})

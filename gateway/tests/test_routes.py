@@ -39,6 +39,9 @@ USER, PUBLIC, ANYONE = Access.USER, Access.PUBLIC, Access.AUTHENTICATED
         ("/api/v1/instances/7/rotate-ssh-key", "ssh-manager", USER, "claworc"),
         ("/api/v1/instances/7/desktop/websockify", "ssh-manager", USER, "claworc"),
         ("/api/v1/instances/7/control/", "ssh-manager", USER, "claworc"),
+        ("/api/v1/instances/7/desktop/~t/vnc.html", "ssh-manager", PUBLIC, "claworc"),
+        ("/api/v1/instances/7/control/~t", "ssh-manager", PUBLIC, "claworc"),
+        ("/api/v1/instances/7/control/x/~t", "ssh-manager", USER, "claworc"),
         ("/api/v1/instances/7/terminal", "ssh-manager", USER, "claworc"),
         ("/api/v1/instances/7/terminals/3", "ssh-manager", USER, "claworc"),
         ("/api/v1/instances/ssh-7/logs", "instance-orchestrator", USER, "claworc"),
@@ -86,6 +89,15 @@ def test_rows_say_how_they_are_reached():
     assert match(b"/telemetry/ingest").body_limit == 4 * 1024 * 1024
     assert match(b"/api/v1/instances/7/logs").streaming
     assert not match(b"/pairing").streaming
+    assert match(b"/api/v1/instances/7/terminal").body_limit == 64 * 1024
+
+
+def test_nothing_is_foreign_but_what_a_ticket_opens():
+    assert match(b"/api/v1/instances/7/control/~t/a").foreign
+    assert {route.path for route in ROUTES if route.foreign} == {
+        "/api/v1/instances/{id}/desktop/~*/**",
+        "/api/v1/instances/{id}/control/~*/**",
+    }
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,8 @@ class Callers:
 
     def recall(self, visit: Visit) -> Known | None:
         """Tell who comes in if a credential was sent on purpose and is known already: most requests need no more."""
+        if visit.route.foreign:
+            return self._authentication.nobody
         secret = visit.secret = self._explicit(visit)
         known = None if secret is None else self._authentication.recall(secret)
         if known is not None and secret is not None and secret.startswith(_TOKEN):
@@ -87,6 +89,7 @@ class Callers:
             secret = _cookie(cookies, name)
             if not secret:
                 continue
+            self._origins.check_page(visit.headers)
             if visit.is_socket:
                 self._origins.check_socket(visit.headers)
             known = self._authentication.recall(secret) or await self._ask(visit, secret)

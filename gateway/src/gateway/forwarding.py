@@ -16,6 +16,14 @@ from shoal.http.asgi import Message, Receive, Send
 from shoal.http.auth import PRINCIPAL
 from shoal.telemetry import Tracing
 
+SANDBOX = (
+    b"content-security-policy",
+    b"sandbox allow-downloads allow-forms allow-modals allow-pointer-lock allow-popups allow-scripts",
+)
+"""Shows a page as one of no origin at all: it reads no cookie and no storage, and may ask us nothing but in public."""
+CLOSE_MOUTHED = (b"referrer-policy", b"no-referrer")
+_SAID_BY_US = frozenset((CLOSE_MOUTHED[0], b"clear-site-data", b"service-worker-allowed"))
+
 
 class ServiceAbsentError(UnavailableError):
     """The service behind this path is not part of this installation."""
@@ -99,6 +107,8 @@ class Forwarding:
         self, visit: Visit, receive: Receive, send: Send, address: Address, headers: Headers, added: Headers
     ) -> Awaitable[object]:
         http, websocket = self._proxies or self._open()
+        if visit.route.foreign:
+            send = _sandboxing(send)
         if not visit.is_socket:
             return http.forward(
                 visit.scope,
@@ -130,6 +140,18 @@ class Forwarding:
 def _address(place: str) -> Address:
     host, _, port = place.rpartition(":")
     return host.strip("[]"), int(port)
+
+
+def _sandboxing(send: Send) -> Send:
+    """Take from an instance's page what it could do to us; a policy that it has for itself holds too."""
+
+    async def sandboxed(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            kept = [header for header in message["headers"] if header[0] not in _SAID_BY_US]
+            message["headers"] = [*kept, SANDBOX, CLOSE_MOUTHED]
+        await send(message)
+
+    return sandboxed
 
 
 def _naming_bearer(send: Send) -> Send:

@@ -2,7 +2,8 @@
 
 An unsafe request that a cookie vouches for (or that sets one) needs a browser's word that the page is ours (`Sec-
 Fetch-Site: same-origin`), or an exact `Origin`, or, where no browser speaks, a body that no form can send. A socket
-that a cookie vouches for needs an exact `Origin`, for browsers open those across sites without asking.
+that a cookie vouches for needs an exact `Origin`, for browsers open those across sites without asking. A page in a
+sandbox, such as an instance's own, has the origin `null`, and no cookie counts that its requests might carry.
 """
 
 import re
@@ -40,6 +41,15 @@ class Origins:
             if not is_json and (content_type is not None or _has_body(headers)):
                 raise CrossSiteError
         elif site != b"same-origin" and origin not in self._ours:
+            raise CrossSiteError
+
+    def check_page(self, headers: Mapping[bytes, bytes]) -> None:
+        """Let any request or socket pass that a cookie might vouch for.
+
+        Raises:
+            CrossSiteError: A page in a sandbox makes it.
+        """
+        if headers.get(b"origin") == b"null":
             raise CrossSiteError
 
     def check_socket(self, headers: Mapping[bytes, bytes]) -> None:

@@ -44,7 +44,8 @@ class Route(Struct, frozen=True, kw_only=True):
 
     `timeout` is what a service may take to begin its answer, in seconds; a `streaming` answer may then go on
     for ever, any other has the proxy's total. `body_limit` bounds a request's body, and a WebSocket message
-    either way, in bytes.
+    either way, in bytes. What is `foreign` is what an instance serves: nobody's credential is read there, no cookie
+    passes either way, and browsers show it in a sandbox, with no more rights here than any other site's page.
     """
 
     path: str
@@ -55,11 +56,12 @@ class Route(Struct, frozen=True, kw_only=True):
     body_limit: int = MIB
     streaming: bool = False
     websocket: bool = False
+    foreign: bool = False
 
 
 def _rows(
     service: str, family: Family, access: Access, *paths: str, timeout: float = 30.0, body_limit: int = MIB,
-    streaming: bool = False, websocket: bool = False,
+    streaming: bool = False, websocket: bool = False, foreign: bool = False,
 ) -> tuple[Route, ...]:  # fmt: skip
     return tuple(
         Route(
@@ -71,6 +73,7 @@ def _rows(
             body_limit=body_limit,
             streaming=streaming,
             websocket=websocket,
+            foreign=foreign,
         )
         for path in paths
     )
@@ -101,7 +104,11 @@ ROUTES: tuple[Route, ...] = (
            timeout=120.0),
     *_rows("ssh-manager", CLAWORC, Access.USER, f"{_I}/desktop/**", f"{_I}/control/**",
            timeout=60.0, body_limit=64 * MIB, streaming=True, websocket=True),
-    *_rows("ssh-manager", CLAWORC, Access.USER, f"{_I}/terminal*/**", streaming=True, websocket=True),
+    *_rows("ssh-manager", CLAWORC, Access.USER, f"{_I}/terminal*/**", body_limit=64 * KIB, streaming=True,
+           websocket=True),
+    # what instances serve: whoever has a ticket may see it, and it may do nothing
+    *_rows("ssh-manager", CLAWORC, Access.PUBLIC, f"{_I}/desktop/~*/**", f"{_I}/control/~*/**",
+           timeout=60.0, body_limit=64 * MIB, streaming=True, websocket=True, foreign=True),
     # the gateway itself: its controllers say who may do what
     *_rows("gateway", CLAWORC, Access.PUBLIC, "/api/v1/auth/**"),
     *_rows("gateway", CLAWORC, Access.USER, "/api/v1/users/**", "/api/v1/accounts/**", "/api/v1/api-keys/**"),
