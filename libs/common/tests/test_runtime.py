@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 
 import httpx
+import psutil
 import pytest
 import pytest_asyncio
 import websockets
@@ -16,6 +17,7 @@ from structlog.testing import capture_logs
 
 from shoal.config import ConfigError, ServiceConfig
 from shoal.http.app import create_app
+from shoal.http.health import ANSWER_S
 from shoal.http.server import bind, make_server, until_listening
 from shoal.installation import Installation
 from shoal.resources import Resources
@@ -23,7 +25,9 @@ from shoal.runtime import RunningService, ServiceFailedError, running
 from shoal.service import Built, Service
 from shoal.testing.servers import TestDatabases
 from shoal_embedded.nats import EmbeddedNats
+from shoal_embedded.postgres import EmbeddedPostgres
 
+from .conftest import Freezer
 from .toy import STEPS, TOY, Door, environment_of, open_door, toy_service, until
 
 
@@ -101,7 +105,7 @@ async def test_components_start_in_order_and_all_end(credentials: Installation, 
         await until(lambda: len(story) == 3)
         assert story == ["a runs", "b runs", "c runs"]
         assert (await door.anonymous.get("/readyz")).json()["checks"] == {
-            "nats": "ok", "schema": "ok", "a": "ok", "b": "ok", "c": "ok",
+            "nats": "ok", "schema": "ok", "database": "ok", "a": "ok", "b": "ok", "c": "ok",
         }  # fmt: skip
     assert sorted(story[3:]) == ["a ends", "b ends", "c ends"]
 
@@ -139,6 +143,60 @@ async def test_service_starts_before_its_servers(
         assert (await door.anonymous.get("/readyz")).status_code == 503
         await nats_at_hand.start()
         await until(is_ready(door))
+
+
+async def said_by(door: Door, part: str) -> str:
+    """Ask for readiness; returns what it says of one part, and that a probe never waits for long."""
+    started = time.monotonic()
+    answer = await door.anonymous.get("/readyz")
+    assert time.monotonic() - started < ANSWER_S + 0.8
+    assert (await door.anonymous.get("/healthz")).status_code == 200
+    assert answer.json()["ready"] is (answer.status_code == 200)
+    return str(answer.json()["checks"][part])
+
+
+@pytest.mark.fault
+async def test_readiness_falls_while_the_message_system_is_away_or_still(
+    credentials: Installation, environment: dict[str, str], nats_at_hand: EmbeddedNats
+) -> None:
+    async with open_door(service_with(), credentials, environment) as door:
+        await until(is_ready(door))
+
+        async def says(word: str) -> bool:
+            return word in await said_by(door, "nats")
+
+        server = psutil.Process(nats_at_hand.pid)
+        server.suspend()
+        await until(lambda: says("answer"))
+        server.resume()
+        await until(lambda: says("ok"))
+        await nats_at_hand.stop()
+        await until(lambda: says("not connected"))
+        await nats_at_hand.start()
+        await until(lambda: says("ok"))
+
+
+@pytest.mark.fault
+@pytest.mark.asyncio(loop_scope="module")
+async def test_readiness_falls_while_the_database_is_away_or_still(
+    credentials: Installation, own_postgres: EmbeddedPostgres, freezer: Freezer
+) -> None:
+    environment = environment_of(credentials, database_url=own_postgres.url)
+    await TOY.schema.migrate(own_postgres.url, working_url=environment["TOY_DATABASE_URL"])
+    async with open_door(service_with(), credentials, environment) as door:
+
+        async def says(word: str) -> bool:
+            return word in await said_by(door, "database")
+
+        await until(lambda: says("ok"))
+        freezer.freeze()
+        await until(lambda: says("answer"))
+        freezer.thaw()
+        await until(lambda: says("ok"), within_s=8)
+        await own_postgres.stop()
+        await until(lambda: says("does not answer"))
+        await own_postgres.start()
+        await until(lambda: says("ok"))
 
 
 async def test_readiness_falls_first_and_requests_under_way_are_finished(

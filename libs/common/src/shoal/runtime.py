@@ -7,6 +7,7 @@ States of a service: starting → running → draining → stopped. The first fa
 import asyncio
 import contextlib
 import contextvars
+import functools
 import gc
 import signal
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
@@ -15,12 +16,15 @@ import asyncpg
 import structlog
 
 from shoal.config import load
+from shoal.http.health import Probe
 from shoal.http.server import bind, make_server, until_listening
 from shoal.resources import Component, Resources
 from shoal.service import Service
 from shoal.tasks import end
 
 SCHEMA_POLL_S = 0.3
+PROVEN_FOR_S = 2.0
+"""How long a statement that went well shows that the database is there."""
 
 
 class ServiceFailedError(Exception):
@@ -53,9 +57,11 @@ class RunningService:
         Raises:
             RuntimeError: The port cannot be had.
         """
-        health = self.resources.health
-        health.add("nats", self.resources.bus.problem)
+        database, bus, health = self.resources.database, self.resources.bus, self.resources.health
+        health.add_probe("nats", Probe(bus.ping, before=bus.problem))
         health.add("schema", lambda: self._schema_problem)
+        ask_database = functools.partial(database.ping, unless_answered_within_s=PROVEN_FOR_S)
+        health.add_probe("database", Probe(ask_database, before=self._before_database))
         for component in self._built.components:
             health.add(component.name, component.problem)
         listening = bind(self._server.config.host, self._server.config.port)
@@ -88,8 +94,12 @@ class RunningService:
         if self._tasks:
             await asyncio.wait(self._tasks[:1], timeout=self.resources.config.drain_timeout.total_seconds() + 2)
         await end(self._tasks)
+        await self.resources.health.close()
         await self.resources.close()
         structlog.get_logger().info("service_stopped", service=self.service.name)
+
+    def _before_database(self) -> str | None:
+        return None if self._schema_problem is None else "waits for the schema"
 
     async def _work_once_migrated(self) -> None:
         """Check the schema's version until it is what the code needs, then start the components."""

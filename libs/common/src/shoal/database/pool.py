@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import math
+import time
 from collections.abc import AsyncIterator, Callable
 
 import asyncpg
@@ -31,6 +33,7 @@ class Database:
         self._pool_size = pool_size
         self._command_timeout_s = command_timeout_s
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._answered_at = -math.inf
 
     @contextlib.asynccontextmanager
     async def transaction(self, *, read_only: bool = False) -> AsyncIterator[Transaction]:
@@ -67,12 +70,18 @@ class Database:
         async with self._lent() as connection:
             yield Transaction(connection)
 
-    async def ping(self) -> None:
+    async def ping(self, *, unless_answered_within_s: float = 0) -> None:
         """Prove that a statement runs.
+
+        Args:
+            unless_answered_within_s: A statement of anybody's that went well so lately is proof enough: a service that
+                is busy needs no connection to show that it has a database.
 
         Raises:
             DatabaseUnavailableError: It does not.
         """
+        if time.monotonic() - self._answered_at < unless_answered_within_s:
+            return
         async with self.reading() as database:
             await database.value("select 1")
 
@@ -115,6 +124,7 @@ class Database:
         try:
             with translated(connection):
                 yield connection
+            self._answered_at = time.monotonic()
         finally:
             # What was to be done is done: a connection that breaks only now is replaced, and no answer changes.
             with contextlib.suppress(*BROKEN):

@@ -14,7 +14,7 @@ from nats.js.errors import APIError
 
 from shoal.messaging.errors import MessagingUnavailableError, RejectedMessageError
 from shoal.messaging.pull import Pull
-from shoal.messaging.streams import StreamLimits, ensure_stream, streams
+from shoal.messaging.streams import EVENTS, StreamLimits, ensure_stream, streams
 
 _SUBJECT = re.compile(r"[^\s.*>]+(?:\.[^\s.*>]+)+")
 _FORBIDDEN = re.compile(r'permissions violation for publish to "([^"]+)"')
@@ -74,6 +74,17 @@ class Bus:
         if not self._client.is_connected:
             return "not connected"
         return None if self._streams_ready else "streams are not there yet"
+
+    async def ping(self) -> None:
+        """Prove that the streams answer.
+
+        Raises:
+            MessagingUnavailableError: They do not.
+        """
+        try:
+            await self._jetstream.stream_info(EVENTS)
+        except (NatsError, OSError, TimeoutError) as error:
+            raise MessagingUnavailableError(retry_after_s=1) from error
 
     async def publish(
         self,

@@ -16,7 +16,7 @@ import asyncpg
 from shoal.installation import Installation
 from shoal.service import Service
 
-_MEMORY = Path("/dev/shm")
+_MEMORY = Path("/dev/shm")  # noqa: S108 - the folders made there have names that nobody can guess
 _ENOUGH_BYTES = 2 * 2**30
 
 
