@@ -17,7 +17,18 @@ import psutil  # noqa: E402
 import uvloop  # noqa: E402
 from stack.figures import Machine, table  # noqa: E402
 
-from bench import agent_pairings, fan_out, freshness, gateway_http, gateway_sockets, ingest, outbox, query, up  # noqa: E402
+from bench import (  # noqa: E402
+    agent_pairings,
+    fan_out,
+    freshness,
+    gateway_http,
+    gateway_sockets,
+    ingest,
+    instances,
+    outbox,
+    query,
+    up,
+)
 from bench.processes import MissingError  # noqa: E402
 from bench.rows import HEAD, Row, Scale  # noqa: E402
 
@@ -30,6 +41,7 @@ BENCHES: dict[str, Callable[[Scale], Awaitable[list[Row]]]] = {
     "query": query.run,
     "outbox": outbox.run,
     "pairings": agent_pairings.run,
+    "instances": instances.run,
     "up": up.run,
 }
 
