@@ -484,6 +484,36 @@ async def test_cancelled_wait_loses_nothing(bus: Bus, pull: Pull) -> None:
             assert await take(pull, 1) == [number]
 
 
+async def test_messages_that_are_worked_on_go_to_nobody_else(bus: Bus, admin: Client) -> None:
+    mine = await bus.pull(EVENTS, "toy", ack_wait_s=0.6)
+    for number in range(2):
+        await tell(bus, number)
+    (working_on,) = await mine.next(1)
+    other = await bus.pull(EVENTS, "toy", ack_wait_s=0.6)
+    assert await take(other, 1) == [1]
+    await asyncio.sleep(1.5)  # more than twice as long as the server waits
+    assert (await admin.jetstream().consumer_info(EVENTS, "toy")).num_redelivered == 0
+    assert await acknowledge(working_on)
+    await mine.close()
+    await other.close()
+
+
+async def test_message_that_was_dropped_or_whose_process_died_soon_goes_to_another(bus: Bus) -> None:
+    for is_dead in (False, True):
+        mine = await bus.pull(EVENTS, "toy", ack_wait_s=0.6)
+        await tell(bus, int(is_dead))
+        held = await mine.next(1)
+        if is_dead:
+            await mine.close()
+        else:
+            held.clear()
+        other = await bus.pull(EVENTS, "toy", ack_wait_s=0.6)
+        async with asyncio.timeout(2):
+            assert await take(other, 1) == [int(is_dead)]
+        await mine.close()
+        await other.close()
+
+
 async def test_acknowledgement_that_nobody_answers_is_not_certain(
     bus: Bus, pull: Pull, nats_at_hand: EmbeddedNats
 ) -> None:

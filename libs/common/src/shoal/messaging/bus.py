@@ -16,6 +16,8 @@ from shoal.messaging.errors import MessagingUnavailableError, RejectedMessageErr
 from shoal.messaging.pull import Pull
 from shoal.messaging.streams import EVENTS, StreamLimits, ensure_stream, streams
 
+ACK_WAIT_S = 10.0
+"""After which what a process held when it died goes to another."""
 _SUBJECT = re.compile(r"[^\s.*>]+(?:\.[^\s.*>]+)+")
 _FORBIDDEN = re.compile(r'permissions violation for publish to "([^"]+)"')
 _BAD_REQUEST = 400
@@ -148,10 +150,17 @@ class Bus:
         durable: str,
         *,
         subjects: Sequence[str] = (),
-        ack_wait_s: float = 30,
+        ack_wait_s: float = ACK_WAIT_S,
         max_ack_pending: int = 1000,
     ) -> "Pull":
         """Make or update a durable consumer and open a pull on it.
+
+        Args:
+            stream: Where the messages are.
+            durable: The consumer's name.
+            subjects: Which messages; all of the stream's without any.
+            ack_wait_s: How long a process may be dead before its messages go to another; one that lives keeps them.
+            max_ack_pending: How many messages may be under way at once.
 
         Raises:
             MessagingUnavailableError: The server does not answer.
@@ -166,7 +175,7 @@ class Bus:
         )
         try:
             await self._jetstream.add_consumer(stream, settings)
-            return await Pull.open(self._client, stream, durable)
+            return await Pull.open(self._client, stream, durable, ack_wait_s=ack_wait_s)
         except (NatsError, OSError, TimeoutError) as error:
             raise MessagingUnavailableError(retry_after_s=1) from error
 

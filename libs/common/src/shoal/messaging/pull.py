@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import copy
 import json
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -22,13 +24,20 @@ class Pull:
 
     nats-py's own `fetch` waits for a full batch or its time-out. Here one request is outstanding at a time; the server
     says every few seconds that it still has it, so one that was lost with a connection or a server is sent again.
+
+    A message that somebody here still holds, unanswered, is kept: the server hears that it is being worked on. So the
+    time after which it goes to another may be short, and a process that dies delays its messages no longer than that.
     """
 
     EXPIRES_S = 20.0
     HEARTBEAT_S = 2.0
+    MOST_KEPT_S = 60.0
 
-    def __init__(self, client: Client, stream: str, durable: str) -> None:
+    def __init__(self, client: Client, stream: str, durable: str, *, ack_wait_s: float) -> None:
         self._client = client
+        self._ack_wait_s = ack_wait_s
+        self._kept: list[tuple[float, weakref.ref[Msg]]] = []
+        self._keeping: asyncio.Task[None] | None = None
         self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{durable}"
         self._inbox = client.new_inbox()
         self._queue: asyncio.Queue[Msg] = asyncio.Queue()
@@ -40,10 +49,11 @@ class Pull:
         self._subscription: Any = None
 
     @classmethod
-    async def open(cls, client: Client, stream: str, durable: str) -> "Pull":
+    async def open(cls, client: Client, stream: str, durable: str, *, ack_wait_s: float) -> "Pull":
         """Subscribe to the answers; the first `next` sends the first request."""
-        pull = cls(client, stream, durable)
-        pull._subscription = await client.subscribe(f"{pull._inbox}.*", cb=pull._queue.put)
+        pull = cls(client, stream, durable, ack_wait_s=ack_wait_s)
+        pull._subscription = await client.subscribe(f"{pull._inbox}.*", cb=pull._receive)
+        pull._keeping = asyncio.create_task(pull._keep(), name=f"keep {durable}")
         return pull
 
     async def next(self, most: int) -> list[Msg]:
@@ -67,8 +77,27 @@ class Pull:
 
     async def close(self) -> None:
         """Stop receiving; messages not yet acknowledged are delivered to another."""
+        if self._keeping is not None:
+            self._keeping.cancel()
         with contextlib.suppress(NatsError, OSError):
             await self._subscription.unsubscribe()
+
+    async def _receive(self, message: Msg) -> None:
+        if not message.subject.startswith(self._inbox):
+            message = copy.copy(message)  # nats-py holds the last one that it handed over
+            self._kept.append((asyncio.get_running_loop().time(), weakref.ref(message)))
+        await self._queue.put(message)
+
+    async def _keep(self) -> None:
+        """Tell the server of what is being worked on, each time a third of its patience is over."""
+        pause_s = self._ack_wait_s / 3
+        while True:
+            await asyncio.sleep(pause_s)
+            now = asyncio.get_running_loop().time()
+            self._kept = [kept for kept in self._kept if now - kept[0] < self.MOST_KEPT_S and _is_open(kept[1]())]
+            for arrived_at, reference in self._kept[:]:
+                if now - arrived_at >= pause_s:
+                    await _tell_progress(reference())
 
     def _take(self, message: Msg, batch: list[Msg]) -> None:
         self._heard_at = asyncio.get_running_loop().time()
@@ -105,6 +134,16 @@ class Pull:
     def _is_alive(self) -> bool:
         silence = asyncio.get_running_loop().time() - self._heard_at
         return silence < 2.5 * self.HEARTBEAT_S and self._reconnects == self._client.stats["reconnects"]
+
+
+def _is_open(message: Msg | None) -> bool:
+    return message is not None and not message.is_acked
+
+
+async def _tell_progress(message: Msg | None) -> None:
+    if message is not None:
+        with contextlib.suppress(NatsError, OSError):
+            await message.in_progress()
 
 
 async def acknowledge(message: Msg, *, timeout_s: float = 2) -> bool:

@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Iterator, Sequence
 
 import structlog
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from opentelemetry.trace import SpanKind
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from metrics_query.usecases.samples import Samples
 from shoal.database import Database, DatabaseUnavailableError
@@ -19,7 +20,7 @@ from shoal_events import InvalidMessageError, TelemetryBatch
 
 CONSUMER = "metrics_query-samples"
 ACK_WAIT_S = 5
-"""After which a batch whose counting process died goes to another; counting one twice at a time is harmless."""
+"""After which a batch whose counting process died goes to another: so stale may a figure be after a crash."""
 MOST_REMEMBERED = 10_000
 
 PART_BYTES = 2 * 1024 * 1024
@@ -68,6 +69,12 @@ class SampleSubscriber:
             ("outcome",),
             registry=registry,
         )
+        self._waiting = Gauge(
+            "shoal_sample_batches_waiting", "Batches on the stream behind those taken last", registry=registry
+        )
+        self._lag = Gauge(
+            "shoal_samples_lag_seconds", "How long the oldest of the batches taken last had waited", registry=registry
+        )
 
     def problem(self) -> str | None:
         """Say that samples do not arrive, or None when they do."""
@@ -90,6 +97,8 @@ class SampleSubscriber:
                 await asyncio.sleep(0.3)
 
     async def _take(self, messages: Sequence[Msg]) -> None:
+        self._waiting.set(messages[-1].metadata.num_pending)
+        self._lag.set(max(0.0, time.time() - messages[0].metadata.timestamp.timestamp()))
         received: list[Received] = []
         for message in messages:
             try:
