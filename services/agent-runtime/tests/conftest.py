@@ -12,7 +12,7 @@ from runtime_door import Door
 
 from shoal.service import installed
 from shoal.testing.servers import TestDatabases
-from shoal.testing.suite import Suite
+from shoal.testing.suite import Suite, free_port
 
 Open = Callable[..., Awaitable[Door]]
 
@@ -30,7 +30,11 @@ async def open_door(suite: Suite, tmp_path: Path) -> Open:
     """Start the service with settings of the test's own; a second call starts a second replica."""
 
     async def make(**settings: str) -> Door:
-        made = {"SHOAL_STATE": str(tmp_path), "AGENT_RUNTIME_PORT": "0", "AGENT_RUNTIME_RUN_LEASE": "2s"} | settings
+        made = {
+            "SHOAL_STATE": str(tmp_path),
+            "AGENT_RUNTIME_PORT": str(free_port()),
+            "AGENT_RUNTIME_RUN_LEASE": "2s",
+        } | settings
         return Door(suite, await suite.start("agent-runtime", **made), tmp_path)
 
     return make

@@ -17,6 +17,17 @@ class Config(ServiceConfig, frozen=True, kw_only=True):
     a key is made and kept in the state folder."""
     allow_private_addresses: bool = False
     """Whether models, tools and registries may be reached at addresses of this machine and its private networks."""
+    outgoing_allowed: Annotated[str, shared("SHOAL_OUTGOING_ALLOWED")] = ""
+    """What may be reached beside the public web: hosts, addresses and networks, each with or without a port, parted by
+    commas, such as `127.0.0.1:11434, 10.0.0.0/8`."""
+    skills_registry: str = ""
+    """A registry of skills beside those that ship with the service; empty: none."""
+    skills_registry_key: str = ""
+    """The registry's public Ed25519 key (PEM), by which its packages are signed."""
+    skills_allow_unsigned: bool = False
+    """Whether packages are taken from the registry without a good signature."""
+    public_url: Annotated[str, shared("SHOAL_PUBLIC_URL")] = "http://127.0.0.1:8080"
+    """Where the gateway is reached."""
     allow_exec_shell: bool = False
     """Whether agents may be given a shell of this machine at all; an agent's own policy decides further."""
     run_lease: timedelta = timedelta(seconds=10)

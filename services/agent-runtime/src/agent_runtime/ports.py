@@ -110,8 +110,26 @@ class ToolCall(Struct, frozen=True, kw_only=True):
     is_error: bool = False
 
 
+class Step(Struct, frozen=True):
+    """What a model said before it called these tools, by id; the last step calls none."""
+
+    text: str
+    calls: tuple[str, ...] = ()
+
+
 class Message(Struct, frozen=True, kw_only=True):
-    """One message of a session; `role` is user, assistant, system or tool."""
+    """One message of a session.
+
+    Args:
+        id: Its own.
+        role: user, assistant, system or tool.
+        content: What was said, as text.
+        timestamp: When it was committed.
+        run_id: The run that it began or ended; empty where none did.
+        tool_calls: Every tool call of the turn.
+        steps: How text and tool calls of the turn followed each other.
+        is_incomplete: Whether the turn ended before the agent did.
+    """
 
     id: str
     role: str
@@ -119,6 +137,17 @@ class Message(Struct, frozen=True, kw_only=True):
     timestamp: datetime
     run_id: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
+    steps: tuple[Step, ...] = ()
+    is_incomplete: bool = False
+
+
+class SessionPlace(Struct, frozen=True):
+    """A session inside a transaction that holds its row."""
+
+    id: str
+    account_id: str
+    key: str
+    agent_id: str
 
 
 class Sessions(Protocol):
@@ -142,6 +171,32 @@ class Sessions(Protocol):
 
     async def count(self, account_id: str, agent_id: str) -> int:
         """Count an agent's sessions."""
+        ...
+
+    # inside the transactions of turns
+
+    async def enter(self, tx: Transaction, account_id: str, session_key: str) -> SessionPlace:
+        """Find a session and hold its row until the commit.
+
+        Raises:
+            SessionNotFoundError: There is no such session.
+        """
+        ...
+
+    async def make(self, tx: Transaction, account_id: str, session_key: str, agent_id: str) -> SessionPlace:
+        """Make a session, or find it when another has just made it, and hold its row until the commit."""
+        ...
+
+    async def say(self, tx: Transaction, session_id: str, message: Message) -> None:
+        """Append a message; one of the same run and role that stands already is not said twice."""
+        ...
+
+    async def said(self, tx: Transaction, session_id: str, limit: int) -> Sequence[Message]:
+        """List the last messages, oldest first."""
+        ...
+
+    async def answer(self, tx: Transaction, run_id: str) -> Message | None:
+        """Find what the agent said at the end of a run."""
         ...
 
 
@@ -190,6 +245,7 @@ class TurnRequest(Struct, frozen=True, kw_only=True):
         model: Another model than the agent's, as `provider/model`.
         instructions: What the agent is told beside its own instructions.
         tools: Which tools may be used at all; None: all of the agent's.
+        parent_run_id: The run on whose account this one is; it is cancelled with it.
     """
 
     account_id: str
@@ -205,6 +261,7 @@ class TurnRequest(Struct, frozen=True, kw_only=True):
     model: str = ""
     instructions: str = ""
     tools: tuple[str, ...] | None = None
+    parent_run_id: str = ""
 
 
 class TurnResult(Struct, frozen=True, kw_only=True):
@@ -234,8 +291,8 @@ class Turns(Protocol):
         Raises:
             AgentNotFoundError: There is no such agent.
             SessionNotFoundError: There is no such session, and none was to be made.
-            ConflictError: The session is busy (and the request would not queue), or the agent is stopped.
-            BudgetExhaustedError, TokenBudgetExhaustedError: Nothing may be spent now.
+            ConflictError: The session is busy (and the request would not queue), or the agent is stopped, or the
+                idempotency key came with another message.
         """
         ...
 
@@ -361,6 +418,10 @@ class Configuration(Protocol):
 
     async def provider(self, account_id: str, name: str) -> Provider | None:
         """Find a provider that the account configured."""
+        ...
+
+    async def channels(self, account_id: str) -> Mapping[str, bool]:
+        """Tell which channels the account configured, and whether each is enabled."""
         ...
 
 

@@ -23,4 +23,5 @@ SERVICE = Service(
     migrations=Path(__file__).with_name("migrations"),
     build=build,
     about="agents that run here: sessions, runs, tools, memory",
+    extensions=("pg_trgm",),
 )

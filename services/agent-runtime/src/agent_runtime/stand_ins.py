@@ -64,6 +64,10 @@ class NoConfiguration:
         """Find none."""
         return None
 
+    async def channels(self, account_id: str) -> Mapping[str, bool]:
+        """Find none."""
+        return {}
+
 
 class NoDelegations:
     """Hands nothing on."""

@@ -1,1 +1,1 @@
-"""Configuration: defaults, providers and their keys."""
+"""Configuration: what an account's agents use by default, and by which keys they reach their models."""

@@ -1,1 +1,1 @@
-"""Memory: what agents of an account were told to remember."""
+"""Memory: what agents of an account were told to remember, and finding it again."""

@@ -1,1 +1,1 @@
-"""Skills: packages of instructions that an agent can be given."""
+"""Skills: packages of instructions that an agent can be given, where they come from, and which are in use."""

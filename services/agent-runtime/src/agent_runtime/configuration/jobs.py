@@ -1,0 +1,39 @@
+"""Proof that the key which seals secrets is the one that sealed those which are there."""
+
+import asyncio
+
+import structlog
+
+from agent_runtime.configuration.usecases import Configurations
+from shoal.crypto import EnvelopeError
+from shoal.database import DatabaseUnavailableError
+
+AGAIN_S = 1.0
+
+
+class KeyCheck:
+    """Keeps the service from being ready while its key is the wrong one."""
+
+    name = "encryption key"
+
+    def __init__(self, configurations: Configurations) -> None:
+        self._configurations = configurations
+        self._problem: str | None = "the key has not been checked yet"
+
+    def problem(self) -> str | None:
+        """Say that secrets cannot be opened, or None."""
+        return self._problem
+
+    async def run(self) -> None:
+        """Check until it was checked, then stand by."""
+        while self._problem is not None:
+            try:
+                await self._configurations.is_key_right()
+                self._problem = None
+            except EnvelopeError:
+                self._problem = "AGENT_RUNTIME_ENCRYPTION_KEY is not the key that sealed what is stored"
+                structlog.get_logger().error("encryption_key_wrong")
+            except DatabaseUnavailableError:
+                pass
+            await asyncio.sleep(AGAIN_S if self._problem else 0)
+        await asyncio.Event().wait()

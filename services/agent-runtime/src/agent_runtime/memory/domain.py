@@ -1,0 +1,145 @@
+"""What an entry is, and how much it resembles what was asked for.
+
+Similarity is one number with one meaning. 0.8 to 1: the words asked for stand there. 0.4 to 0.8: words much like them,
+or some of them. Below 0.3: nothing to do with it. PostgreSQL finds candidates and tells what it saw (`Evidence`); the
+number is made here, so it means the same in every language and on every machine.
+"""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from datetime import datetime
+
+from msgspec import Struct
+
+from agent_runtime.memory.errors import InvalidEntryError
+
+DEFAULT_NAMESPACE = "default"
+MOST_KEY, MOST_NAMESPACE, MOST_TAG = 256, 64, 64
+MOST_TAGS = 32
+MOST_VALUE_BYTES = 64 * 1024
+MOST_ENTRIES = 10_000
+MOST_WORDS = 32
+ALIKE = 0.6
+"""From which trigram similarity on a word counts as another spelling of the one asked for."""
+
+_SAME, _TAG, _PHRASE_IN_NAME, _PHRASE, _ALL_WORDS, _PART = 1.0, 0.95, 0.9, 0.85, 0.82, 0.8
+_ALL_STEMS, _LOOSE = 0.75, 0.79
+_HEAVIEST = 8
+_LEAST_PART = 3
+_WORD = re.compile(r"\w+")
+_FILLER_WORDS = """
+    a about an and are as at be been but by can could did do does for from had has have he her his how i if in into is
+    it its me my no not of on or our she should so than that the their them then there these they this those to up us
+    was we were what when where which who why will with would you your
+"""
+_FILLERS = frozenset(_FILLER_WORDS.split())
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """Something remembered."""
+
+    key: str
+    value: str
+    namespace: str
+    tags: list[str]
+    updated_at: datetime
+
+
+class Evidence(Struct, frozen=True):
+    """What PostgreSQL saw of a candidate.
+
+    Args:
+        alike: For each word asked for, in order, which part of its trigrams stands together in the entry, 0 to 1.
+        has_all_stems: Whether full-text search found every word in some inflection.
+    """
+
+    alike: tuple[float, ...] = ()
+    has_all_stems: bool = False
+
+
+class Query(Struct, frozen=True):
+    """What is asked for: folded text, and its words without fillers."""
+
+    text: str
+    words: tuple[str, ...]
+
+    @classmethod
+    def of(cls, text: str) -> "Query":
+        """Read what somebody typed."""
+        folded = fold(text)
+        words = tuple(dict.fromkeys(words_of(folded)))
+        telling = tuple(word for word in words if word not in _FILLERS)
+        return cls(folded, (telling or words)[:MOST_WORDS])
+
+
+class Found(Struct, frozen=True):
+    """An entry and how much it resembles what was asked for."""
+
+    entry: Entry
+    similarity: float
+
+
+def checked(key: str, value: str, namespace: str, tags: Sequence[str]) -> None:
+    """Refuse what cannot be remembered.
+
+    Raises:
+        InvalidEntryError: A part is empty or too long.
+    """
+    if not key.strip() or len(key) > MOST_KEY or key.strip("/") != key or "//" in key:
+        raise InvalidEntryError(f"key: 1 to {MOST_KEY} characters, slashes only singly between others")
+    if not namespace.strip() or len(namespace) > MOST_NAMESPACE:
+        raise InvalidEntryError(f"namespace: 1 to {MOST_NAMESPACE} characters")
+    if len(value.encode("utf-8", "surrogatepass")) > MOST_VALUE_BYTES:
+        raise InvalidEntryError(f"value: at most {MOST_VALUE_BYTES} bytes")
+    if len(tags) > MOST_TAGS or any(not tag.strip() or len(tag) > MOST_TAG for tag in tags):
+        raise InvalidEntryError(f"tags: at most {MOST_TAGS}, each of 1 to {MOST_TAG} characters")
+
+
+def fold(text: str) -> str:
+    """Write a text so that spellings which people take for the same are the same."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def words_of(folded: str) -> list[str]:
+    """Part a folded text into words; an underscore parts them too."""
+    return _WORD.findall(folded.replace("_", " "))
+
+
+def similarity(query: Query, entry: Entry, evidence: Evidence) -> float:
+    """Tell how much an entry resembles what was asked for, 0 to 1."""
+    return round(_exact(query, entry) or _loose(query, evidence), 4)
+
+
+def _exact(query: Query, entry: Entry) -> float:
+    """Score an entry in which the words stand; 0 where they do not."""
+    key, value, tags = fold(entry.key), fold(entry.value), [fold(tag) for tag in entry.tags]
+    if not query.text:
+        return 0.0
+    if query.text in {key, value}:
+        return _SAME
+    if query.text in tags:
+        return _TAG
+    phrase = _spaced(query.text)
+    if phrase.strip() and any(phrase in _spaced(name) for name in (key, *tags)):
+        return _PHRASE_IN_NAME
+    if phrase.strip() and phrase in _spaced(value):
+        return _PHRASE
+    there = set(words_of(" ".join((key, *tags, value))))
+    if query.words and there.issuperset(query.words):
+        return _ALL_WORDS
+    is_telling = len(query.text) >= _LEAST_PART or not query.text.isascii()
+    return _PART if is_telling and any(query.text in text for text in (key, *tags, value)) else 0.0
+
+
+def _loose(query: Query, evidence: Evidence) -> float:
+    """Score by how many of the words, weighed by length, have something like them in the entry."""
+    weights = [min(len(word), _HEAVIEST) for word in query.words]
+    pairs = zip(weights, evidence.alike, strict=False)
+    alike = sum(weight * min(near, 1.0) for weight, near in pairs if near >= ALIKE)
+    coverage = alike / sum(weights) if weights else 0.0
+    return max(_LOOSE * coverage, _ALL_STEMS if evidence.has_all_stems else 0.0)
+
+
+def _spaced(folded: str) -> str:
+    return f" {' '.join(words_of(folded))} "

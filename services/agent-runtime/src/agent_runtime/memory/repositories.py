@@ -1,0 +1,120 @@
+"""SQL of memory, and nothing else."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from agent_runtime.memory.domain import Entry, Evidence, Query
+from shoal.database import Transaction
+
+_MOST_CANDIDATES = 1000
+
+
+class Candidate(Struct, frozen=True):
+    """An entry that may be what was asked for, and what speaks for it."""
+
+    entry: Entry
+    evidence: Evidence
+
+
+class MemoryRepository:
+    """Rows of `memory`: one per account and key."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    async def put(self, account_id: str, key: str, value: str, namespace: str, tags: Sequence[str]) -> Entry:
+        """Keep an entry in place of what stands under its key."""
+        entry = await self._tx.find(
+            Entry,
+            """
+            insert into memory (account_id, key, value, namespace, tags, names, text)
+            values ($1, $2, $3, $4, $5, $6, to_tsvector('english', $6 || ' ' || $3))
+                on conflict (account_id, key) do update
+               set value = excluded.value, namespace = excluded.namespace, tags = excluded.tags, names = excluded.names,
+                   text = excluded.text, updated_at = now()
+            returning key, value, namespace, tags, updated_at
+            """,
+            *(account_id, key, value, namespace, list(tags), " ".join((key, *tags))),
+        )
+        assert entry is not None  # noqa: S101 - an upsert returns its row
+        return entry
+
+    async def count(self, account_id: str) -> int:
+        """Count an account's entries."""
+        return int(await self._tx.value("select count(*) from memory where account_id = $1", account_id))
+
+    async def has(self, account_id: str, key: str) -> bool:
+        """Tell whether something stands under a key."""
+        return bool(await self._tx.value("select true from memory where account_id = $1 and key = $2", account_id, key))
+
+    async def find(self, account_id: str, key: str) -> Entry | None:
+        """Read one entry."""
+        return await self._tx.find(
+            Entry,
+            "select key, value, namespace, tags, updated_at from memory where account_id = $1 and key = $2",
+            *(account_id, key),
+        )
+
+    async def page(self, account_id: str, *, namespace: str, tag: str, limit: int, offset: int) -> list[Entry]:
+        """List entries, the newest first."""
+        return await self._tx.all(
+            Entry,
+            """
+            select key, value, namespace, tags, updated_at
+              from memory
+             where account_id = $1
+               and ($2 = '' or namespace = $2)
+               and ($3 = '' or $3 = any (tags))
+             order by updated_at desc, key
+             limit $4 offset $5
+            """,
+            *(account_id, namespace, tag, limit, offset),
+        )
+
+    async def candidates(self, account_id: str, query: Query, *, namespace: str) -> list[Candidate]:
+        """Find what full-text search, trigrams or plain comparison take for a match."""
+        rows = await self._tx.connection.fetch(
+            """
+            with near as (
+                select distinct m.key
+                  from unnest($4::text[]) as asked (word)
+                  join memory as m on m.account_id = $1 and m.haystack operator(public.%>) asked.word
+            )
+            select m.key, m.value, m.namespace, m.tags, m.updated_at, words.alike,
+                   m.text @@ plainto_tsquery('english', $2) as has_all_stems
+              from memory as m
+             cross join lateral (select array_agg(public.word_similarity(asked.word, m.haystack)
+                                                  order by asked.place) as alike
+                                   from unnest($4::text[]) with ordinality as asked (word, place)) as words
+             where m.account_id = $1
+               and ($3 = '' or m.namespace = $3)
+               and (m.key in (select near.key from near)
+                    or m.text @@ plainto_tsquery('english', $2)
+                    or strpos(lower(m.names || ' ' || m.value), lower($2)) > 0)
+             order by m.updated_at desc
+             limit $5
+            """,
+            *(account_id, query.text, namespace, list(query.words), _MOST_CANDIDATES),
+        )
+        return [
+            Candidate(
+                Entry(
+                    key=row["key"],
+                    value=row["value"],
+                    namespace=row["namespace"],
+                    tags=row["tags"],
+                    updated_at=row["updated_at"],
+                ),
+                Evidence(tuple(row["alike"] or ()), row["has_all_stems"]),
+            )
+            for row in rows
+        ]
+
+    async def delete(self, account_id: str, key: str) -> bool:
+        """Forget an entry; whether there was one."""
+        return bool(await self._tx.execute("delete from memory where account_id = $1 and key = $2", account_id, key))
+
+    async def forget(self, account_id: str) -> None:
+        """Delete everything of an account."""
+        await self._tx.execute("delete from memory where account_id = $1", account_id)

@@ -1,0 +1,21 @@
+-- migrate:up
+
+-- What agents of an account were told to remember: one entry per key. `names` are the key and the tags; trigrams look at
+-- `haystack` (pg_trgm, at its own threshold of 0.6), full-text search at `text`, which is written with the row.
+create table memory (
+    account_id text        not null,
+    key        text        not null,
+    value      text        not null,
+    namespace  text        not null,
+    tags       text[]      not null default '{}',
+    names      text        not null default '',
+    haystack   text        not null generated always as (names || ' ' || left(value, 4000)) stored,
+    text       tsvector    not null,
+    updated_at timestamptz not null default now(),
+    primary key (account_id, key)
+);
+create index memory_account_id_idx on memory (account_id, updated_at desc);
+create index memory_haystack_idx on memory using gin (haystack public.gin_trgm_ops);
+
+-- migrate:down
+-- Steps only go forward: what went wrong is mended by the next one.

@@ -1,0 +1,1 @@
+"""Where packages come from: those that ship with the service, and a registry elsewhere."""

@@ -1,0 +1,1 @@
+"""What a skill is, how its package is read, and how registries are searched."""
