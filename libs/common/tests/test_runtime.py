@@ -278,6 +278,20 @@ def test_address_of_either_kind_can_be_had() -> None:
         bind(host, 0).close()
 
 
+def test_accepted_sockets_notice_within_a_minute_that_nobody_is_there() -> None:
+    with bind("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            told = [
+                accepted.getsockopt(socket.IPPROTO_TCP, option)
+                for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT, socket.TCP_USER_TIMEOUT)
+            ]
+    idle_s, interval_s, probes, unanswered_ms = told
+    assert 0 < idle_s + interval_s * probes <= 60
+    assert 0 < unanswered_ms <= 60_000
+
+
 async def test_server_that_ends_before_it_began_is_told() -> None:
     server = make_server(lambda *_: None, host="127.0.0.1", port=0, drain_timeout_s=1)  # type: ignore[arg-type]
 

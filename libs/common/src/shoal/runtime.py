@@ -64,7 +64,8 @@ class RunningService:
         health.add_probe("database", Probe(ask_database, before=self._before_database))
         for component in self._built.components:
             health.add(component.name, component.problem)
-        listening = bind(self._server.config.host, self._server.config.port)
+        host, port = self._server.config.host, self._server.config.port
+        listening = bind(host, port, half_open_after_s=self._built.half_open_after_s)
         serving = self._spawn("server", self._server.serve(sockets=[listening]))
         self.address = await until_listening(self._server, serving)
         self._spawn("nats", self.resources.bus.run())

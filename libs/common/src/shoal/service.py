@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from shoal.config import ServiceConfig
 from shoal.http.asgi import ASGIApp
+from shoal.http.server import HALF_OPEN_AFTER_S
 from shoal.resources import Component, Resources
 from shoal.schema import Schema
 
@@ -27,6 +28,8 @@ class Built(Struct, frozen=True):
     """The HTTP protocol of its server."""
     most_frame_bytes: int = 64 * 1024
     """The largest WebSocket message that its server reads."""
+    half_open_after_s: float = HALF_OPEN_AFTER_S
+    """How long a peer may leave TCP unanswered before its connection counts as lost."""
 
 
 class Service(Struct, frozen=True):

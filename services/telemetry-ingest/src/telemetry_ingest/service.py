@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from shoal.http.sockets import socket_http
+from shoal.http.sockets import SocketHttp
 from shoal.resources import Resources
 from shoal.service import Built, Service
 from telemetry_ingest.app import create_app
@@ -19,8 +19,9 @@ def build(resources: Resources[Config]) -> Built:
         app=app,
         described=app.inside,
         components=factory.components(),
-        http=socket_http(resources.config.half_open_after.total_seconds()),
+        http=SocketHttp,
         most_frame_bytes=MOST_FRAME_BYTES,
+        half_open_after_s=resources.config.half_open_after.total_seconds(),
     )
 
 

@@ -1,4 +1,9 @@
-"""uvicorn as we run it: uvloop, httptools, sans-I/O WebSockets without compression, bounded shutdown."""
+"""uvicorn as we run it: uvloop, httptools, sans-I/O WebSockets without compression, bounded shutdown.
+
+Reading may be paused for long, so a protocol ping would cut peers that are well. TCP itself asks instead: the kernel
+ends a connection whose peer answers neither data nor keep-alive probes for so many seconds, and one whose peer takes
+nothing of what waits for it for as long.
+"""
 
 import asyncio
 import contextlib
@@ -13,6 +18,8 @@ from shoal.http.asgi import ASGIApp
 
 BACKLOG = 2048
 KEEP_ALIVE_S = 75
+HALF_OPEN_AFTER_S = 45.0
+_PROBES = 3
 MOST_FRAME_BYTES = 64 * 1024
 
 
@@ -78,8 +85,13 @@ def make_server(
     return Server(config)
 
 
-def bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int, *, half_open_after_s: float = HALF_OPEN_AFTER_S) -> socket.socket:
     """Take an address before the server starts; uvicorn itself would end the process when it cannot have it.
+
+    Args:
+        host: Address to listen on.
+        port: Port; 0 takes a free one.
+        half_open_after_s: How long a peer may leave TCP unanswered before its connection counts as lost.
 
     Raises:
         RuntimeError: It cannot be had; says why.
@@ -87,12 +99,28 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         family, *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
-        # Accepted sockets inherit it. asyncio sets it only on sockets made with an explicit protocol; without it the
-        # body of an answer waits 40 ms for the caller's delayed acknowledgement of the head.
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _tune(listening, half_open_after_s)
     except OSError as error:
         raise RuntimeError(f"cannot listen on {host}:{port}: {error.strerror}") from error
     return listening
+
+
+def _tune(listening: socket.socket, half_open_after_s: float) -> None:
+    """Set what accepted sockets inherit."""
+    # asyncio sets it only on sockets made with an explicit protocol; without it the body of an answer waits 40 ms for
+    # the caller's delayed acknowledgement of the head.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    probe_s = max(1, int(half_open_after_s / (_PROBES + 1)))
+    options = {
+        "TCP_KEEPIDLE": probe_s,
+        "TCP_KEEPINTVL": probe_s,
+        "TCP_KEEPCNT": _PROBES,
+        "TCP_USER_TIMEOUT": int(half_open_after_s * 1000),
+    }
+    for option, value in options.items():
+        if hasattr(socket, option):  # some systems lack some
+            listening.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
 async def until_listening(server: Server, serving: "asyncio.Task[None]", *, deadline_s: float = 15) -> tuple[str, int]:

@@ -1,16 +1,9 @@
-"""The server's end of sockets, where uvicorn's own does not do: half-open peers, and a stop in good order.
+"""The server's end of sockets, where uvicorn's own does not do: a stop in good order.
 
-Half-open: frames may be paused for long, so a protocol ping would cut peers that are well; TCP itself asks instead,
-and the kernel ends a connection whose peer answers neither data nor keep-alive probes for `half_open_after` seconds.
-
-Stopping: uvicorn closes every socket at once, with 1012. Here the application hears of it first, by a disconnect that
-is marked `DRAINING`: it finishes what it has read, and closes with 1001.
+uvicorn closes every socket at once, with 1012. Here the application hears of it first, by a disconnect that is marked
+`DRAINING`: it finishes what it has read, and closes with 1001. Of half-open peers TCP tells (`shoal.http.server`).
 """
 
-import contextlib
-import functools
-import socket
-from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -48,35 +41,8 @@ class PatientWebSocket(WebSocketsSansIOProtocol):
 
 
 class SocketHttp(HttpToolsProtocol):
-    """HTTP that becomes a `PatientWebSocket`, over TCP that notices when nobody is there."""
+    """HTTP that becomes a `PatientWebSocket`: what `Built.http` takes."""
 
-    def __init__(self, *, half_open_after_s: float, **arguments: Any) -> None:
+    def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
-        self._half_open_after_s = half_open_after_s
         self.ws_protocol_class = PatientWebSocket
-
-    def connection_made(self, transport: Any) -> None:
-        """Begin a connection."""
-        super().connection_made(transport)
-        probe_peer(transport.get_extra_info("socket"), self._half_open_after_s)
-
-
-def socket_http(half_open_after_s: float) -> Callable[..., SocketHttp]:
-    """Make the protocol of a server that holds sockets: what `Built.http` takes."""
-    return functools.partial(SocketHttp, half_open_after_s=half_open_after_s)
-
-
-def probe_peer(connection: socket.socket, half_open_after_s: float) -> None:
-    """Let the kernel end a connection whose peer answers nothing for a while."""
-    probe_s = max(1, round(half_open_after_s / 4))
-    options = (
-        (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
-        (socket.IPPROTO_TCP, "TCP_KEEPIDLE", probe_s),
-        (socket.IPPROTO_TCP, "TCP_KEEPINTVL", probe_s),
-        (socket.IPPROTO_TCP, "TCP_KEEPCNT", 3),
-        (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", int(half_open_after_s * 1000)),
-    )
-    for level, option, value in options:
-        with contextlib.suppress(OSError):
-            if hasattr(socket, option):  # some systems lack some
-                connection.setsockopt(level, getattr(socket, option), value)
