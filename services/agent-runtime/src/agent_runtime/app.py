@@ -1,9 +1,14 @@
 """The list of doors, and what those who come in may ask for."""
 
+from agent_runtime.canvas.controllers import CanvasController
+from agent_runtime.channels.controllers import ChannelController
 from agent_runtime.configuration.controllers import ConfigurationController
 from agent_runtime.factory import Factory
 from agent_runtime.memory.controllers import MemoryController
+from agent_runtime.monitoring.controllers import MonitoringController
 from agent_runtime.skills.controllers import SkillController
+from agent_runtime.sockets.controllers import socket_doors
+from agent_runtime.voice.controllers import VoiceController
 from shoal.http.app import create_app as create_http_app
 from shoal.http.door import Door
 
@@ -12,11 +17,25 @@ def create_app(factory: Factory) -> Door:
     """Make the application."""
     return create_http_app(
         factory.resources,
-        controllers=[MemoryController, SkillController, ConfigurationController],
+        controllers=[
+            MemoryController,
+            SkillController,
+            ConfigurationController,
+            CanvasController,
+            ChannelController,
+            VoiceController,
+            MonitoringController,
+            *socket_doors(factory.page_socket, factory.canvas_socket, factory.chat_socket),
+        ],
         dependencies={
             "memories": factory.memories,
             "skills": factory.skills,
             "configurations": factory.configurations,
             "gateway_port": factory.gateway_port,
+            "canvases": factory.canvases,
+            "channel_list": factory.channel_list,
+            "voices": factory.voices,
+            "reports": factory.reports,
+            "budgets": factory.budgets,
         },
     )

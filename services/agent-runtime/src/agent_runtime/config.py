@@ -40,3 +40,17 @@ class Config(ServiceConfig, frozen=True, kw_only=True):
     """How long a tool call may wait for somebody to approve it; then it is denied."""
     model_timeout: timedelta = timedelta(seconds=120)
     """How long a model may be silent."""
+    socket_auth_timeout: timedelta = timedelta(seconds=5)
+    """How long a socket may stay open without saying who it is."""
+    socket_quiet_for: timedelta = timedelta(seconds=25)
+    """After how long a silence a socket is sent a ping, so that nobody between forgets it."""
+    socket_messages_per_second: int = 100
+    """How much one socket may send; past that, reading pauses."""
+    sockets_per_user: int = 50
+    """How many sockets a user may hold open, over all processes."""
+    socket_beat: timedelta = timedelta(seconds=1.5)
+    """How often a process proves that its sockets are there."""
+    socket_silent_for: timedelta = timedelta(seconds=6)
+    """After how long without a beat a process' sockets count no more."""
+    socket_revalidate_every: timedelta = timedelta(seconds=60)
+    """How often a credential from a first frame is looked at again, beside hearing of its revocation."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from agent_runtime.app import create_app
 from agent_runtime.config import Config
 from agent_runtime.factory import Factory
+from shoal.http.sockets import SocketHttp
 from shoal.resources import Resources
 from shoal.service import Built, Service
 
@@ -13,7 +14,12 @@ def build(resources: Resources[Config]) -> Built:
     """Put the service together."""
     factory = Factory(resources)
     app = create_app(factory)
-    return Built(app=app, described=app.inside, components=factory.components())
+    return Built(
+        app=app,
+        described=app.inside,
+        components=factory.components(),
+        http=SocketHttp,
+    )
 
 
 SERVICE = Service(

@@ -6,20 +6,74 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from agent_runtime.errors import AgentNotFoundError, RunNotFoundError, SessionNotFoundError
 from agent_runtime.ports import (
     ActiveSkill,
+    AgentProfile,
     Assignment,
     Choice,
     Defaults,
     Estimate,
     Frame,
+    Message,
     Outcome,
     Provider,
     Recollection,
     Spent,
     TimedTurn,
+    Traffic,
+    TurnRequest,
+    TurnResult,
 )
 from shoal.database import Transaction
+
+
+class NoAgents:
+    """Has none."""
+
+    async def get(self, account_id: str, agent_id: str) -> AgentProfile:
+        """Find none."""
+        raise AgentNotFoundError
+
+
+class NoSessions:
+    """Has none."""
+
+    async def recent(self, account_id: str, session_key: str, limit: int) -> Sequence[Message]:
+        """Find none."""
+        raise SessionNotFoundError
+
+
+class NoTurns:
+    """Answers nothing."""
+
+    async def start(self, request: TurnRequest) -> str:
+        """Find no session."""
+        raise SessionNotFoundError
+
+    async def ask(self, request: TurnRequest, *, timeout_s: float) -> TurnResult:
+        """Find no session."""
+        raise SessionNotFoundError
+
+    async def wait(self, account_id: str, run_id: str, *, timeout_s: float) -> TurnResult:
+        """Find no run."""
+        raise RunNotFoundError
+
+    async def cancel(self, account_id: str, run_id: str) -> None:
+        """Find no run."""
+        raise RunNotFoundError
+
+    async def cancel_session(self, account_id: str, session_key: str) -> None:
+        """Find no session."""
+        raise SessionNotFoundError
+
+
+class NoTraffics:
+    """Saw none."""
+
+    async def traffic(self, account_id: str, origins: Sequence[str]) -> Traffic:
+        """Count none."""
+        return Traffic()
 
 
 class NoFrames:

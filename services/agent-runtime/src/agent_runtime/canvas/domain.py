@@ -6,6 +6,7 @@ are kept.
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -40,6 +41,15 @@ ELEMENT_TYPES: Final = tuple(_REQUIRED)
 COMMANDS: Final = ("render", "update", "remove", "reset", "batch")
 
 Elements = Mapping[str, dict[str, Any]]
+
+
+class CanvasSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """A canvas, without what stands on it."""
+
+    id: str
+    version: int
+    element_count: int
+    updated_at: datetime
 
 
 class Step(msgspec.Struct, frozen=True, omit_defaults=True):

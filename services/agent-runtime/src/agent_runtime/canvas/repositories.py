@@ -1,22 +1,11 @@
 """SQL of canvases, and nothing else."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
-from msgspec import Struct
-
+from agent_runtime.canvas.domain import CanvasSummary
 from agent_runtime.ports import DrawnElement
 from shoal.database import Transaction
-
-
-class CanvasRow(Struct, frozen=True, kw_only=True):
-    """A canvas, without what stands on it."""
-
-    id: str
-    version: int
-    element_count: int
-    updated_at: datetime
 
 
 class CanvasRepository:
@@ -55,10 +44,10 @@ class CanvasRepository:
         )
         return found
 
-    async def list(self, account_id: str, *, limit: int) -> Sequence[CanvasRow]:
+    async def list(self, account_id: str, *, limit: int) -> Sequence[CanvasSummary]:
         """List an account's canvases, drawn last first."""
         return await self._tx.all(
-            CanvasRow,
+            CanvasSummary,
             """
             select drawn.id, drawn.version, drawn.updated_at,
                    (select count(*)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from agent_runtime.canvas.repositories import CanvasRow
+from agent_runtime.canvas.domain import CanvasSummary
 from agent_runtime.ports import Drawing, DrawnElement
 
 
@@ -28,7 +28,7 @@ class CanvasView(Struct, frozen=True, kw_only=True):
     updated_at: datetime
 
     @classmethod
-    def from_domain(cls, row: CanvasRow) -> "CanvasView":
+    def from_domain(cls, row: CanvasSummary) -> "CanvasView":
         """Show a canvas."""
         return cls(canvas_id=row.id, element_count=row.element_count, version=row.version, updated_at=row.updated_at)
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agent_runtime.canvas.domain import Step, in_order, steps_of, told
-from agent_runtime.canvas.repositories import CanvasRepository, CanvasRow
+from agent_runtime.canvas.domain import CanvasSummary, Step, in_order, steps_of, told
+from agent_runtime.canvas.repositories import CanvasRepository
 from agent_runtime.ports import Drawing, Frame, Frames
 from shoal.clock import Clock
 from shoal.database import Database, Transaction
@@ -65,7 +65,7 @@ class Canvases:
         async with self._database.reading() as database:
             return await CanvasRepository(database).canvas_of(account_id, element_id)
 
-    async def list_for(self, account_id: str, *, limit: int) -> Sequence[CanvasRow]:
+    async def list_for(self, account_id: str, *, limit: int) -> Sequence[CanvasSummary]:
         """List an account's canvases, drawn last first."""
         async with self._database.reading() as database:
             return await CanvasRepository(database).list(account_id, limit=limit)

@@ -77,9 +77,24 @@ class SlotRepository:
             process,
         )
 
-    async def forget_silent(self, silent_for: timedelta) -> int:
-        """Give back every slot of processes that are lost; returns how many those are."""
-        return await self._tx.execute("delete from socket_process where beat_at < now() - $1::interval", silent_for)
+    async def forget_silent(self, silent_for: timedelta) -> list[str]:
+        """Give back every slot of processes that are lost; returns the accounts that had some."""
+        accounts = await self._tx.all(
+            str,
+            """
+            with lost as (
+                delete from socket as held
+                 using socket_process as silent
+                 where silent.id = held.process
+                   and silent.beat_at < now() - $1::interval
+                returning held.account_id
+            )
+            select distinct account_id from lost
+            """,
+            silent_for,
+        )
+        await self._tx.execute("delete from socket_process where beat_at < now() - $1::interval", silent_for)
+        return accounts
 
     async def end(self, process: str) -> None:
         """Give back every slot of a process that stops."""

@@ -9,8 +9,6 @@ import contextlib
 from collections.abc import Callable
 from datetime import timedelta
 
-import structlog
-
 from agent_runtime.sockets.repositories import SlotRepository
 from agent_runtime.sockets.usecases.sockets import Sockets
 from shoal.database import Database
@@ -113,7 +111,5 @@ class Slots:
             lost = await slots.forget_silent(self._silent_for)
         for socket_id in due:
             self._due.pop(socket_id, None)
-        if lost:
-            structlog.get_logger().info("socket_processes_lost", processes=lost)
-        for account_id in set(due.values()):
+        for account_id in {*due.values(), *lost}:
             self._on_change(account_id)

@@ -1,0 +1,104 @@
+"""What tokens cost. Pure, in `Decimal` USD.
+
+The published prices come from genai-prices, whose data are part of the package and know since when a price holds. An
+account may say otherwise, from a day on. What runs here costs nothing. Of a model that nobody knows the price of,
+tokens are counted and nothing is charged.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import date, datetime
+from decimal import Decimal
+from importlib.metadata import version
+from typing import Final
+
+import genai_prices
+from msgspec import Struct
+
+MILLION = Decimal(1_000_000)
+FREE: Final = frozenset({"offline", "agent-booster"})
+"""Providers that are part of this service."""
+_CLAUDE = re.compile(r"claude-(opus|sonnet|haiku)-(\d+)(?:[.-](\d))?\Z")
+
+
+class Tokens(Struct, frozen=True, kw_only=True):
+    """How many tokens; the cached ones are part of `input`."""
+
+    input: int
+    output: int
+    cache_read: int = 0
+    cache_write: int = 0
+
+    @property
+    def total(self) -> int:
+        """What a budget in tokens counts."""
+        return self.input + self.output
+
+
+class Cost(Struct, frozen=True):
+    """What tokens cost in USD, and where the price came from; None: nobody knows it, and nothing is charged."""
+
+    input: Decimal
+    output: Decimal
+    price: str | None
+
+    @property
+    def total(self) -> Decimal:
+        """The sum."""
+        return self.input + self.output
+
+
+class PriceOverride(Struct, frozen=True, kw_only=True):
+    """An account's own price of a model, in USD per million tokens, from a day on."""
+
+    id: str
+    account_id: str
+    provider: str
+    model: str
+    valid_from: date
+    input: Decimal
+    output: Decimal
+    cache_read: Decimal
+    cache_write: Decimal
+
+    def cost(self, tokens: Tokens) -> Cost:
+        """Price tokens."""
+        fresh = max(0, tokens.input - tokens.cache_read - tokens.cache_write)
+        paid = fresh * self.input + tokens.cache_read * self.cache_read + tokens.cache_write * self.cache_write
+        price = f"account, from {self.valid_from.isoformat()}"
+        return Cost(paid / MILLION, tokens.output * self.output / MILLION, price)
+
+
+def split(model: str) -> tuple[str, str]:
+    """Part `provider/model`; a name without a slash is its own provider."""
+    provider, slash, name = model.partition("/")
+    return (provider, name) if slash else (model, model)
+
+
+def cost_of(tokens: Tokens, *, provider: str, model: str, at: datetime, override: PriceOverride | None) -> Cost:
+    """Tell what tokens of a model cost at a moment."""
+    if override is not None:
+        return override.cost(tokens)
+    if provider in FREE:
+        return Cost(Decimal(0), Decimal(0), "free")
+    usage = genai_prices.Usage(
+        input_tokens=tokens.input,
+        output_tokens=tokens.output,
+        cache_read_tokens=tokens.cache_read,
+        cache_write_tokens=tokens.cache_write,
+    )
+    for name in _spellings(model):
+        try:
+            price = genai_prices.calc_price(usage, name, provider_id=provider, genai_request_timestamp=at)
+        except LookupError:
+            continue
+        return Cost(price.input_price, price.output_price, f"genai-prices {version('genai-prices')}")
+    return Cost(Decimal(0), Decimal(0), None)
+
+
+def _spellings(model: str) -> Iterator[str]:
+    """Try a name as it is; people also write `claude-haiku-3.5` for what its maker calls `claude-3-5-haiku`."""
+    yield model
+    if found := _CLAUDE.match(model):
+        family, *numbers = found.groups()
+        yield "-".join(("claude", *(number for number in numbers if number), family))

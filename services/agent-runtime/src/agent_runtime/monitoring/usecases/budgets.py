@@ -1,0 +1,88 @@
+"""Budgets and prices, as admins set them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from msgspec import Struct, structs
+
+from agent_runtime.monitoring.domain.budgets import Budget, Scope, Standing
+from agent_runtime.monitoring.domain.prices import PriceOverride
+from agent_runtime.monitoring.errors import BudgetNotFoundError, LimitMissingError, PriceNotFoundError
+from agent_runtime.monitoring.repositories.budgets import BudgetRepository
+from agent_runtime.monitoring.repositories.usage import UsageRepository
+from shoal.clock import Clock
+from shoal.database import Database
+
+
+class Watched(Struct, frozen=True):
+    """A budget, what was spent of it, and when it begins anew (None: never)."""
+
+    budget: Budget
+    standing: Standing
+    resets_at: datetime | None
+
+
+class Budgets:
+    """Sets limits and prices."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def list_for(self, account_id: str) -> Sequence[Watched]:
+        """List an account's budgets and where they stand."""
+        async with self._database.transaction(read_only=True) as tx:
+            budgets = BudgetRepository(tx)
+            return [await self._watched(budgets, budget) for budget in await budgets.list(account_id)]
+
+    async def put(self, budget: Budget) -> Watched:
+        """Set a limit, or another one in its place; what was spent in the present period counts.
+
+        Raises:
+            LimitMissingError: It limits nothing.
+        """
+        if budget.limit_usd is None and budget.limit_tokens is None:
+            raise LimitMissingError
+        if budget.scope is Scope.ACCOUNT:
+            budget = structs.replace(budget, subject=budget.account_id)
+        async with self._database.transaction() as tx:
+            budgets = BudgetRepository(tx)
+            await budgets.hold_account(budget.account_id, is_alone=True)
+            kept = await budgets.put(budget) or budget
+            await budgets.begin(kept, kept.period.begins(self._clock.now()))
+            return await self._watched(budgets, kept)
+
+    async def remove(self, account_id: str, budget_id: str) -> None:
+        """Take a limit away.
+
+        Raises:
+            BudgetNotFoundError: The account has no such budget.
+        """
+        async with self._database.transaction() as tx:
+            if not await BudgetRepository(tx).delete(account_id, budget_id):
+                raise BudgetNotFoundError
+
+    async def prices(self, account_id: str) -> Sequence[PriceOverride]:
+        """List the account's own prices."""
+        async with self._database.reading() as database:
+            return await UsageRepository(database).list_overrides(account_id)
+
+    async def put_price(self, price: PriceOverride) -> PriceOverride:
+        """Set the account's own price of a model, from a day on; what was recorded before keeps its price."""
+        async with self._database.transaction() as tx:
+            return await UsageRepository(tx).put_override(price) or price
+
+    async def remove_price(self, account_id: str, price_id: str) -> None:
+        """Forget an own price.
+
+        Raises:
+            PriceNotFoundError: The account has no such price.
+        """
+        async with self._database.transaction() as tx:
+            if not await UsageRepository(tx).delete_override(account_id, price_id):
+                raise PriceNotFoundError
+
+    async def _watched(self, budgets: BudgetRepository, budget: Budget) -> Watched:
+        now = self._clock.now()
+        standing = await budgets.standing(budget.id, budget.period.begins(now))
+        return Watched(budget, standing, budget.period.ends(now))

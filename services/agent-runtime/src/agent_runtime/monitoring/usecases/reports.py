@@ -1,0 +1,82 @@
+"""Reports: tokens, costs and turns, from what was recorded."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from msgspec import Struct
+
+from agent_runtime.monitoring.domain.usage import ByModel, BySession, ByTier, Span
+from agent_runtime.monitoring.repositories.budgets import BudgetRepository
+from agent_runtime.monitoring.repositories.turns import TurnRepository
+from agent_runtime.monitoring.repositories.usage import UsageRepository
+from agent_runtime.ports import TimedTurn
+from shoal.clock import Clock
+from shoal.database import Database, Transaction
+
+MOST_SESSIONS = 500
+TURNS_KEPT = timedelta(days=90)
+
+
+class Taken(Struct, frozen=True):
+    """What an account's calls took, in tokens."""
+
+    by_model: Sequence[ByModel]
+    by_session: Sequence[BySession]
+
+
+class Paid(Struct, frozen=True):
+    """What an account's calls cost."""
+
+    by_model: Sequence[ByModel]
+    by_tier: Sequence[ByTier]
+
+    @property
+    def total(self) -> Decimal:
+        """All of it."""
+        return sum((row.input_cost + row.output_cost for row in self.by_model), Decimal(0))
+
+
+class Reports:
+    """Answers from recorded rows, and records turns. It is the port `PipelineLog`."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def tokens(self, account_id: str, span: Span) -> Taken:
+        """Tell what calls took; of sessions, those that took most."""
+        async with self._database.transaction(read_only=True) as tx:
+            usage = UsageRepository(tx)
+            return Taken(
+                await usage.by_model(account_id, span), await usage.by_session(account_id, span, limit=MOST_SESSIONS)
+            )
+
+    async def costs(self, account_id: str, span: Span) -> Paid:
+        """Tell what calls cost."""
+        async with self._database.transaction(read_only=True) as tx:
+            usage = UsageRepository(tx)
+            return Paid(await usage.by_model(account_id, span), await usage.by_tier(account_id, span))
+
+    async def turns(
+        self, account_id: str, *, session_key: str | None, before: datetime | None, limit: int
+    ) -> Sequence[TimedTurn]:
+        """List timed turns, newest first."""
+        async with self._database.reading() as database:
+            turns = TurnRepository(database)
+            return await turns.newest(account_id, session_key=session_key, before=before, limit=limit)
+
+    async def record(self, tx: Transaction, turn: TimedTurn) -> None:
+        """Keep a turn; one that is recorded again changes nothing."""
+        await TurnRepository(tx).insert(turn)
+
+    async def forget_old(self) -> None:
+        """Forget turns of more than 90 days ago; what they took stays."""
+        async with self._database.transaction() as tx:
+            await TurnRepository(tx).forget_old(self._clock.now() - TURNS_KEPT)
+
+    async def erase(self, tx: Transaction, account_id: str) -> None:
+        """Forget an account that is no more."""
+        await TurnRepository(tx).erase(account_id)
+        await UsageRepository(tx).erase(account_id)
+        await BudgetRepository(tx).erase(account_id)

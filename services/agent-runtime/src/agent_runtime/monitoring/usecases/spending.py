@@ -1,0 +1,94 @@
+"""Spending: what calls of models took, what that cost, and how much there may be."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+from agent_runtime.monitoring.domain.budgets import Scope, set_aside
+from agent_runtime.monitoring.domain.prices import Cost, Tokens, cost_of, split
+from agent_runtime.monitoring.repositories.budgets import BudgetRepository
+from agent_runtime.monitoring.repositories.usage import UsageRepository
+from agent_runtime.ports import Estimate, Spent
+from shoal.clock import Clock
+from shoal.database import Database, Transaction
+from shoal.ids import new_id
+
+LAPSES_AFTER = timedelta(hours=1)
+
+
+class Spending:
+    """Sets aside before a call, and records after it. It is the port `Usage`.
+
+    Callers that set aside against the same budget follow each other, by the budget's row; what one set aside, the next
+    sees. Settling puts what was really taken in its place, in the transaction that tells of the call's outcome; what
+    nobody settles, since its process died, lapses within the hour.
+    """
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def reserve(self, estimate: Estimate) -> str:
+        """Set something aside for a call; returns the reservation, empty when no budget counts it.
+
+        Raises:
+            BudgetExhaustedError: The money is used up.
+            TokenBudgetExhaustedError: The tokens are used up for now.
+        """
+        async with self._database.reading() as database:
+            against = await BudgetRepository(database).list_against(estimate.account_id, _subjects(estimate))
+        if not against:
+            return ""
+        now = self._clock.now()
+        reservation = new_id("res")
+        tokens = Tokens(input=estimate.input_tokens, output=estimate.output_tokens)
+        async with self._database.transaction() as tx:
+            cost = await self._cost(tx, estimate, tokens)
+            budgets = BudgetRepository(tx)
+            await budgets.lock([budget.id for budget in against])
+            for budget in against:
+                standing = await budgets.standing(budget.id, budget.period.begins(now))
+                hold = set_aside(budget, standing, usd=cost.total, tokens=tokens.total, now=now)
+                await budgets.set_aside(reservation, budget.id, hold, lapses_after=LAPSES_AFTER)
+        return reservation
+
+    async def settle(self, tx: Transaction, reservation: str, spent: Spent | None) -> Decimal:
+        """Record what a call took in place of what was set aside, None for nothing; returns its cost in USD."""
+        budgets = BudgetRepository(tx)
+        if reservation:
+            await budgets.release(reservation)
+        if spent is None:
+            return Decimal(0)
+        tokens = Tokens(
+            input=spent.input_tokens,
+            output=spent.output_tokens,
+            cache_read=spent.cache_read_tokens,
+            cache_write=spent.cache_write_tokens,
+        )
+        cost = await self._cost(tx, spent, tokens)
+        provider, model = split(spent.model)
+        await budgets.hold_account(spent.account_id, is_alone=False)
+        await UsageRepository(tx).insert(spent, cost, provider=provider, model=model)
+        for budget in await budgets.list_against(spent.account_id, _subjects(spent)):
+            await budgets.add(budget.id, budget.period.begins(spent.at), usd=cost.total, tokens=tokens.total)
+        return cost.total
+
+    async def forget_lapsed(self) -> None:
+        """Forget what nobody settled."""
+        async with self._database.transaction() as tx:
+            await BudgetRepository(tx).forget_lapsed()
+
+    async def _cost(self, tx: Transaction, call: Estimate | Spent, tokens: Tokens) -> Cost:
+        provider, model = split(call.model)
+        at = call.at if isinstance(call, Spent) else self._clock.now()
+        override = await UsageRepository(tx).override_of(call.account_id, provider=provider, model=model, at=at)
+        return cost_of(tokens, provider=provider, model=model, at=at, override=override)
+
+
+def _subjects(call: Estimate | Spent) -> list[tuple[Scope, str]]:
+    """List whose budgets a call counts against."""
+    return [
+        (Scope.TOKEN, call.credential_id),
+        (Scope.AGENT, call.agent_id),
+        (Scope.SESSION, call.session_key),
+        (Scope.ACCOUNT, call.account_id),
+    ]
