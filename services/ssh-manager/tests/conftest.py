@@ -1,1 +1,67 @@
 """Fixtures come from shoal.testing; here is a place for the ways into instances."""
+
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest_asyncio
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from ssh_door import Door, Open, Place
+
+from shoal.service import installed
+from shoal.testing.servers import TestDatabases
+from shoal.testing.sshd import Sshd
+from shoal.testing.suite import Suite
+
+QUICK = {
+    "SSH_MANAGER_LEASE_TTL": "2s",
+    "SSH_MANAGER_MOST_PAUSE": "500ms",
+    "SSH_MANAGER_CONNECT_TIMEOUT": "3s",
+}
+
+
+@pytest_asyncio.fixture
+async def database_url(databases: TestDatabases) -> AsyncIterator[str]:
+    """A database with the schemas of the services that these tests start."""
+    url = await databases.make([installed()[name] for name in ("gateway", "instance-orchestrator", "ssh-manager")])
+    yield url
+    await databases.drop(url)
+
+
+@pytest_asyncio.fixture
+async def open_door(suite: Suite, tmp_path: Path) -> Open:
+    """Start the service, whose copy of the fleet counts as complete; the test tells it of instances."""
+
+    async def make(**settings: str) -> Door:
+        door = Door(suite, {"SHOAL_STATE": str(tmp_path / "state")} | QUICK | settings)
+        await door.fill_copy()
+        await door.start()
+        return door
+
+    return make
+
+
+@pytest_asyncio.fixture
+async def door(open_door: Open) -> Door:
+    """The service with the usual settings."""
+    return await open_door()
+
+
+@pytest_asyncio.fixture
+async def sshd(tmp_path: Path) -> AsyncIterator[Sshd]:
+    """A real SSH server."""
+    server = Sshd(tmp_path / "sshd")
+    await server.start()
+    yield server
+    await server.kill()
+
+
+@pytest_asyncio.fixture
+async def place(door: Door, sshd: Sshd) -> Place:
+    """An instance behind that server, connected."""
+    place = Place(door, sshd)
+    await place.appear()
+    await place.until_state("connected")
+    return place

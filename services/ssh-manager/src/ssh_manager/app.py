@@ -2,13 +2,41 @@
 
 from shoal.http.app import create_app as create_http_app
 from shoal.http.door import Door
+from ssh_manager.audit.controllers import AddressController, AuditController
 from ssh_manager.factory import Factory
+from ssh_manager.keys.controllers import KeyController
+from ssh_manager.links.controllers import LinkController, OverviewController
+from ssh_manager.pages.controllers import pages_handler
+from ssh_manager.terminals.controllers import TerminalController, terminal_socket
+from ssh_manager.tunnels.controllers import TunnelController
 
 
 def create_app(factory: Factory) -> Door:
     """Make the application."""
     return create_http_app(
         factory.resources,
-        controllers=[],
-        dependencies={"access": factory.access},
+        controllers=[
+            LinkController,
+            OverviewController,
+            KeyController,
+            AuditController,
+            AddressController,
+            TunnelController,
+            TerminalController,
+            terminal_socket(factory.passages.viewing),
+            pages_handler(factory.passages.pages),
+        ],
+        dependencies={
+            "access": factory.access,
+            "keys": factory.give_keys,
+            "rotation_requests": factory.rotation_requests,
+            "link_reports": factory.link_reports,
+            "link_requests": factory.link_requests,
+            "history": factory.give_history,
+            "audit_log": factory.audit_log,
+            "allowed_addresses": factory.allowed_addresses,
+            "retention_days": factory.retention_days,
+            "tunnels": factory.passages.tunnels,
+            "sessions": factory.passages.sessions,
+        },
     )

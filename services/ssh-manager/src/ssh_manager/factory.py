@@ -1,7 +1,11 @@
 """How everything here is made, top to bottom."""
 
+import asyncio
+from datetime import timedelta
+
 from shoal.copies import Copy
-from shoal.jobs import housekeeping
+from shoal.jobs import Job, housekeeping
+from shoal.leases import Leases
 from shoal.resources import Component, Resources
 from shoal.subscriptions import Handlers, Subscription
 from shoal_events import (
@@ -10,21 +14,75 @@ from shoal_events import (
     InstanceDeleted,
     InstanceRenamed,
     InstanceRunning,
+    InstanceSshKeyApplied,
     InstanceStopped,
 )
+from ssh_manager import ports
+from ssh_manager.audit.jobs import KeyOpener, keep_audit
+from ssh_manager.audit.usecases.addresses import AllowedAddresses
+from ssh_manager.audit.usecases.log import AuditLog
 from ssh_manager.config import Config
+from ssh_manager.dialing import Dialing
 from ssh_manager.fleet.subscribers import FleetSubscribers
 from ssh_manager.fleet.usecases import Access, Fleet
+from ssh_manager.keys.jobs import RotationWorker, rotate_old, seal_anew
+from ssh_manager.keys.subscribers import KeySubscribers
+from ssh_manager.keys.usecases.keys import Keys
+from ssh_manager.keys.usecases.requests import RotationRequests
+from ssh_manager.keys.usecases.rotations import Rotations
+from ssh_manager.links.jobs import forget_history
+from ssh_manager.links.usecases.history import History
+from ssh_manager.links.usecases.link import LinkSettings, Tools
+from ssh_manager.links.usecases.links import Links
+from ssh_manager.links.usecases.reports import LinkReports
+from ssh_manager.links.usecases.requests import LinkRequests
+from ssh_manager.passages import Passages
 from ssh_manager.vault import open_vault
+
+CONNECTING_AT_ONCE = 16
+DAILY = timedelta(days=1)
 
 
 class Factory:
     """Makes the use cases of a request and the components of the process."""
 
     def __init__(self, resources: Resources[Config]) -> None:
+        config, database = resources.config, resources.database
         self.resources = resources
-        self.envelope = open_vault(resources.config)
-        self.fleet = Fleet(database=resources.database)
+        self.envelope = open_vault(config)
+        self.dialing = Dialing(config.connect_timeout, config.keepalive_interval)
+        self.fleet = Fleet(database=database)
+        self.history = History(database=database, clock=resources.clock)
+        self.audit = AuditLog(database=database, envelope=self.envelope)
+        self.keys = Keys(
+            database=database,
+            outbox=resources.outbox,
+            envelope=self.envelope,
+            audit=self.audit,
+            events=self.history,
+        )
+        self.links = self._links()
+        self.rotations = Rotations(
+            database=database,
+            outbox=resources.outbox,
+            envelope=self.envelope,
+            dialing=self.dialing,
+            keys=self.keys,
+            fleet=self.fleet,
+            links=self.links,
+            audit=self.audit,
+            events=self.history,
+        )
+        self.passages = Passages(
+            resources,
+            access=self.access(),
+            fleet=self.fleet,
+            links=self.links,
+            audit=self.audit,
+            allowed=self.allowed_addresses(),
+        )
+        self.tunnels: ports.Tunnels = self.passages.tunnels()
+        self._acquaint()
 
     # use cases
 
@@ -32,18 +90,124 @@ class Factory:
         """Who may use which instance."""
         return Access(database=self.resources.database)
 
+    def give_keys(self) -> Keys:
+        """The keys by which we sign in."""
+        return self.keys
+
+    def rotation_requests(self) -> RotationRequests:
+        """Rotations that people ask for."""
+        return RotationRequests(rotations=self.rotations, addresses=self.allowed_addresses())
+
+    def link_reports(self) -> LinkReports:
+        """What is shown of connections."""
+        return LinkReports(links=self.links, tunnels=self.tunnels, clock=self.resources.clock)
+
+    def link_requests(self) -> LinkRequests:
+        """Tests and reconnections that people ask for."""
+        return LinkRequests(
+            links=self.links,
+            dialing=self.dialing,
+            keys=self.keys,
+            tunnels=self.tunnels,
+            addresses=self.allowed_addresses(),
+            audit=self.audit,
+            history=self.history,
+            clock=self.resources.clock,
+        )
+
+    def give_history(self) -> History:
+        """What happened to connections."""
+        return self.history
+
+    def audit_log(self) -> AuditLog:
+        """The audit log."""
+        return self.audit
+
+    def allowed_addresses(self) -> AllowedAddresses:
+        """From where callers may reach instances."""
+        return AllowedAddresses(database=self.resources.database, audit=self.audit, events=self.history)
+
+    def retention_days(self) -> int:
+        """How long the audit log is kept."""
+        return self.resources.config.audit_retention_days
+
     # what works beside requests
 
     def components(self) -> list[Component]:
         """List the components in the order of starting."""
         resources = self.resources
-        fleet = self._fleet_told()
+        fleet, keys = self._fleet_told(), self._keys_told()
         return [
+            KeyOpener(self.audit),
+            self.audit.backlog,
+            self.history.backlog,
             resources.relay(),
             resources.subscriber(Subscription("fleet", fleet)),
+            resources.subscriber(Subscription("keys", keys)),
             resources.copier(Copy("instances", owner="instance-orchestrator", handlers=fleet)),
-            resources.job(housekeeping(resources.database)),
+            self.links,
+            RotationWorker(self.rotations),
+            *self.passages.components(),
+            *(resources.job(job) for job in self._jobs()),
         ]
+
+    def _jobs(self) -> list[Job]:
+        config = self.resources.config
+        jobs = [
+            housekeeping(self.resources.database),
+            Job("audit", DAILY, keep_audit(self.audit, days=config.audit_retention_days)),
+            Job("history", DAILY, forget_history(self.history, age=timedelta(days=config.history_days))),
+            Job("seal keys anew", DAILY, seal_anew(self.keys)),
+        ]
+        if config.rotation_days:
+            act = rotate_old(self.rotations, age=timedelta(days=config.rotation_days))
+            jobs.append(Job("rotate old keys", config.rotation_interval, act))
+        return jobs
+
+    def _links(self) -> Links:
+        resources, config = self.resources, self.resources.config
+        on_connected: list[ports.OnConnected] = []
+        on_lost: list[ports.OnLost] = []
+        tools = Tools(
+            dialing=self.dialing,
+            keys=self.keys,
+            history=self.history,
+            audit=self.audit,
+            clock=resources.clock,
+            settings=LinkSettings(
+                most_pause=config.most_pause,
+                give_up_after=config.give_up_after,
+                health_interval=config.health_interval,
+                health_timeout=config.health_timeout,
+            ),
+            turns=asyncio.Semaphore(CONNECTING_AT_ONCE),
+            on_connected=on_connected,
+            on_lost=on_lost,
+        )
+        # A lease of its own length: what the process before us held is away for as long.
+        leases = Leases(resources.database, owner=resources.process, ttl=config.lease_ttl)
+        return Links(leases=leases, fleet=self.fleet, tools=tools, on_connected=on_connected, on_lost=on_lost)
+
+    def _acquaint(self) -> None:
+        """Tell subjects of each other what each has to know."""
+        addresses = self.allowed_addresses()
+        self.fleet.on_created(self.keys.make)
+        self.fleet.on_change(self.links.look)
+        for forget in (self.keys.forget, self.history.forget, addresses.forget):
+            self.fleet.on_deleted(forget)
+
+        async def go_on(_: ports.Instance, __: object) -> None:
+            self.rotations.wanted.set()
+
+        self.links.on_connected(go_on)
+
+    def _keys_told(self) -> Handlers:
+        def act(instance_id: int) -> None:
+            self.links.retry(instance_id)
+            self.rotations.wanted.set()
+
+        subscribers = KeySubscribers(self.keys, on_applied=act)
+        return {InstanceSshKeyApplied: subscribers.on_key_applied}
 
     def _fleet_told(self) -> Handlers:
         subscribers = FleetSubscribers(self.fleet)

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import asyncssh
 from msgspec import Struct
@@ -67,6 +67,9 @@ class AuditType(StrEnum):
     IP_RESTRICTED = "ip_restricted"
     HEALTH_CHECK = "health_check"
     TUNNEL_STATUS = "tunnel_status"
+    # beside the contract's
+    TERMINAL_SESSION_START = "terminal_session_start"
+    TERMINAL_SESSION_END = "terminal_session_end"
 
 
 class Actor(Struct, frozen=True):
@@ -86,6 +89,7 @@ SYSTEM: Final = Actor("system", "")
 """Acts without being asked."""
 
 
+@runtime_checkable
 class Access(Protocol):
     """Who may use which instance."""
 
@@ -131,12 +135,14 @@ class Identity(Struct, frozen=True):
 class KeyRing(Protocol):
     """The private keys by which this service signs in."""
 
-    async def identities(self, instance_id: int) -> list[Identity]:
+    async def identities(self, instance: Instance, *, by: Actor = SYSTEM) -> list[Identity]:
         """Read the keys that may sign in to an instance, the likeliest first: while one is replaced there are two.
 
         Raises:
             NoSshKeyError: There is none.
-            KeyTamperedError: The current one's halves or its fingerprint do not belong together.
+            KeyTamperedError: The current one's halves or its fingerprint do not belong together; that is an event and
+                an audit entry too.
+            AuditUnavailableError: It could not be written down.
         """
         ...
 

@@ -1,0 +1,1 @@
+"""The audit log, and the addresses from which callers may come."""

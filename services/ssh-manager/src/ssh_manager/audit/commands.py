@@ -1,0 +1,103 @@
+"""`shoal audit`: what an operator does with the audit log itself, with nobody signed in.
+
+The database is `SSH_MANAGER_DATABASE_URL`, else `SHOAL_DATABASE_URL`, else that of the suite whose state is in
+`--state`; the key is `SSH_MANAGER_ENCRYPTION_KEY`, else the one kept there.
+"""
+
+import asyncio
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from shoal.config import ConfigError, load
+from shoal.crypto import EnvelopeError
+from shoal.database import Database
+from shoal.errors import AppError
+from shoal.identity import new_key_pair
+from ssh_manager.audit.usecases.log import AuditLog
+from ssh_manager.audit.usecases.verification import Verdict, verify
+from ssh_manager.config import Config
+from ssh_manager.vault import open_vault
+
+audit = typer.Typer(name="audit", help="The audit log of ways into instances.", no_args_is_help=True)
+
+
+@audit.callback()
+def _audit() -> None:
+    """Have subcommands even where there is one."""
+
+
+@audit.command("verify")
+def verify_audit(
+    account: Annotated[str | None, typer.Option(help="Check this account's log only.")] = None,
+    anchor: Annotated[
+        list[str] | None, typer.Option(help="`<id>:<hash>` that the service's log told as `audit_anchor`.")
+    ] = None,
+    state: Annotated[Path, typer.Option(help="Where `shoal up` keeps the suite's state.")] = Path(".shoal"),
+) -> None:
+    """Prove that nobody changed, removed, added or reordered entries; ends with 1 if somebody did."""
+    anchors = _anchors(anchor or [])
+    if anchors and account is None:
+        _fail("an anchor belongs to one account", "name it with --account")
+    try:
+        verdicts = asyncio.run(_verify(_environment(state), account, anchors))
+    except ConfigError as error:
+        _fail("the configuration does not hold", "; ".join(error.problems))
+    except EnvelopeError:
+        _fail("the key does not open the audit log's own", "give SSH_MANAGER_ENCRYPTION_KEY, or the suite's --state")
+    except AppError as error:
+        _fail(error.message, "nothing was checked")
+    table = Table("account", "entries", "last hash", "verdict")
+    for one in verdicts:
+        verdict = f"entry {one.bad_id}: {one.problem}" if one.problem else "unchanged"
+        table.add_row(one.account_id, f"{one.first_id} to {one.last_id}", one.last_hash[:16], verdict)
+    Console().print(table)
+    if any(one.problem for one in verdicts):
+        raise typer.Exit(1)
+
+
+async def _verify(environment: Mapping[str, str], account: str | None, anchors: dict[int, str]) -> list[Verdict]:
+    private_key, _ = new_key_pair()
+    unused = {
+        "SSH_MANAGER_NATS_URL": "nats://127.0.0.1:1",
+        "SSH_MANAGER_IDENTITY_KEY": private_key,
+        "SSH_MANAGER_IDENTITY_KEYS": "{}",
+    }
+    config = load(Config, "SSH_MANAGER", unused | dict(environment))
+    database = Database(config.database_url.reveal(), schema="ssh_manager", pool_size=2)
+    try:
+        log = AuditLog(database=database, envelope=open_vault(config))
+        await log.open()
+        return await verify(database, log.seal, account_id=account, anchors=anchors)
+    finally:
+        await database.close()
+
+
+def _environment(state: Path) -> dict[str, str]:
+    """Read this process's variables, and beneath them those of the suite whose state is here."""
+    file = state / "environment.json"
+    of_suite = msgspec.json.decode(file.read_bytes(), type=dict[str, str]) if file.exists() else {}
+    given = dict(os.environ)
+    if "SHOAL_DATABASE_URL" in given:
+        of_suite.pop("SSH_MANAGER_DATABASE_URL", None)
+    return of_suite | given
+
+
+def _anchors(texts: list[str]) -> dict[int, str]:
+    parted = [text.partition(":") for text in texts]
+    if not all(number.isdigit() for number, _, _ in parted):
+        _fail("an anchor cannot be read", "write it as <id>:<hash>")
+    return {int(number): told for number, _, told in parted}
+
+
+def _fail(what: str, cure: str) -> NoReturn:
+    console = Console(stderr=True)
+    console.print(f"[bold red]shoal:[/] {what}", highlight=False)
+    console.print(f"  → {cure}", highlight=False)
+    raise typer.Exit(1)

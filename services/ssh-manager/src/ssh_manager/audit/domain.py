@@ -1,0 +1,182 @@
+"""Entries of the audit log and the chain that they form; addresses and ranges of addresses."""
+
+import hashlib
+import hmac
+import ipaddress
+import re
+from datetime import datetime
+
+import msgspec
+from msgspec import Struct
+
+from ssh_manager.audit.errors import InvalidAddressError, InvalidQueryError
+from ssh_manager.ports import Actor, AuditType, Instance
+
+MOST_DETAILS = 1000
+MOST_ENTRIES = 200
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]+")
+_LOST_PLUS = re.compile(r" (?=\d\d:?\d\d$)")
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Draft(Struct, frozen=True, kw_only=True):
+    """What is to be written down."""
+
+    account_id: str
+    instance_id: int
+    instance_name: str
+    event_type: AuditType
+    username: str
+    source_ip: str
+    details: str
+    duration_ms: int = 0
+    is_intent: bool = False
+    intent_id: int | None = None
+    """The entry that said beforehand what this is the outcome of."""
+
+    @classmethod
+    def of(cls, kind: AuditType, instance: Instance, *, by: Actor, details: str, duration_ms: int = 0) -> "Draft":
+        """Write what happened to an instance, as one line that can be stored and read anywhere."""
+        return cls(
+            account_id=instance.account_id,
+            instance_id=instance.id,
+            instance_name=instance.name,
+            event_type=kind,
+            username=by.username,
+            source_ip=by.source,
+            details=_UNPRINTABLE.sub(" ", details)[:MOST_DETAILS],
+            duration_ms=duration_ms,
+        )
+
+
+class Entry(Draft, frozen=True, kw_only=True):
+    """A row."""
+
+    id: int
+    created_at: datetime
+    hash: bytes = b""
+
+
+class Head(Struct, frozen=True, kw_only=True):
+    """Where an account's chain ends, and where it begins since the last purge."""
+
+    account_id: str
+    last_id: int = 0
+    last_hash: bytes = b""
+    purged_id: int = 0
+    purged_hash: bytes = b""
+    mac: bytes = b""
+
+
+class Seal:
+    """Makes the hashes of a chain under one key."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def of_entry(self, entry: Entry, previous: bytes) -> bytes:
+        """Hash an entry together with the hash of the one before it."""
+        fields = [getattr(entry, name) for name in Entry.__struct_fields__ if name != "hash"]
+        return self._digest(previous + msgspec.json.encode(fields))
+
+    def of_head(self, head: Head) -> bytes:
+        """Hash a head."""
+        return self._digest(
+            msgspec.json.encode(
+                [head.account_id, head.last_id, head.last_hash.hex(), head.purged_id, head.purged_hash.hex()]
+            )
+        )
+
+    def is_genuine(self, head: Head) -> bool:
+        """Tell whether a head is one that we wrote, or one that nothing was written under yet."""
+        is_new = head == Head(account_id=head.account_id)
+        return is_new or hmac.compare_digest(head.mac, self.of_head(head))
+
+    def signed(self, head: Head) -> Head:
+        """Return a head with its hash."""
+        return msgspec.structs.replace(head, mac=self.of_head(head))
+
+    def _digest(self, content: bytes) -> bytes:
+        return hmac.new(self._key, content, hashlib.sha256).digest()
+
+
+class Query(Struct, frozen=True, kw_only=True):
+    """Which entries are asked for."""
+
+    instance_id: int | None = None
+    instance_name: str | None = None
+    event_type: str | None = None
+    username: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    limit: int = 50
+    offset: int = 0
+
+
+def moment_of(text: str | None, field: str) -> datetime | None:
+    """Read a moment as RFC 3339; a `+` that a query string made a blank is a `+`.
+
+    Raises:
+        InvalidQueryError: It is none.
+    """
+    if text is None or not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(_LOST_PLUS.sub("+", text))
+    except ValueError as error:
+        raise InvalidQueryError(f"{field}: write a moment as 2026-02-21T10:30:00Z") from error
+    if moment.tzinfo is None:
+        raise InvalidQueryError(f"{field}: name the time zone, as in 2026-02-21T10:30:00Z")
+    return moment
+
+
+def networks_of(text: str) -> list[Network]:
+    """Read addresses and ranges, parted by commas; bits behind the prefix do not count.
+
+    Raises:
+        InvalidAddressError: An entry is neither, or there are too many.
+    """
+    entries = [entry.strip() for entry in text.split(",") if entry.strip()]
+    if len(entries) > MOST_ENTRIES:
+        raise InvalidAddressError(f"{entries[MOST_ENTRIES]} and more: {MOST_ENTRIES} entries are the most")
+    return [_network(entry) for entry in entries]
+
+
+def normalized(text: str) -> str:
+    """Write addresses and ranges in one form: `10.0.0.5/8` is `10.0.0.0/8`, a single address has no prefix.
+
+    Raises:
+        InvalidAddressError: As for `networks_of`.
+    """
+    return ",".join(
+        str(network.network_address) if network.prefixlen == network.max_prefixlen else str(network)
+        for network in networks_of(text)
+    )
+
+
+def is_allowed(source: str, networks: list[Network]) -> bool:
+    """Tell whether an address is among those allowed; none named allows all, and what is no address never is."""
+    if not networks:
+        return True
+    try:
+        address = ipaddress.ip_address(source.strip("[]"))
+    except ValueError:
+        return False
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return any(address.version == network.version and address in network for network in networks)
+
+
+def _network(entry: str) -> Network:
+    try:
+        network = ipaddress.ip_network(entry, strict=False)
+    except ValueError as error:
+        raise InvalidAddressError(entry) from error
+    if isinstance(network, ipaddress.IPv6Network):
+        if network.network_address.scope_id is not None:
+            raise InvalidAddressError(entry)
+        mapped = network.network_address.ipv4_mapped
+        if mapped is not None and network.prefixlen >= 96:  # noqa: PLR2004 - ::ffff:0:0/96
+            return ipaddress.ip_network((mapped, network.prefixlen - 96))
+    return network

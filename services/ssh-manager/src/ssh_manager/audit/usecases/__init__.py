@@ -1,0 +1,1 @@
+"""Decisions about the audit log and allowed addresses."""
