@@ -7,6 +7,7 @@ from instance_orchestrator.clients.local.backend import LocalBackend, LocalSetti
 from instance_orchestrator.clients.pairings import PairingClient
 from instance_orchestrator.config import Config
 from instance_orchestrator.domain.ports import PortRange
+from instance_orchestrator.instruments import Instruments
 from instance_orchestrator.jobs.key_check import KeyCheck
 from instance_orchestrator.jobs.reconciler import Reconciler
 from instance_orchestrator.subscribers import Subscribers
@@ -15,6 +16,7 @@ from instance_orchestrator.usecases.configurations import Configurations
 from instance_orchestrator.usecases.convergence import Convergence, Site
 from instance_orchestrator.usecases.exports import Exports
 from instance_orchestrator.usecases.instances import Instances
+from instance_orchestrator.usecases.key_proof import KeyProof
 from instance_orchestrator.usecases.logs import Logs
 from instance_orchestrator.usecases.seats import Seats
 from instance_orchestrator.usecases.settings import Settings
@@ -110,7 +112,7 @@ class Factory:
         accounts: Handlers = {AccountDeleted: subscribers.on_account_deleted}
         resources = self.resources
         return [
-            KeyCheck(database=resources.database, envelope=self.envelope),
+            KeyCheck(KeyProof(database=resources.database, envelope=self.envelope)),
             resources.relay(),
             resources.subscriber(Subscription("users", users)),
             resources.subscriber(Subscription("ssh-keys", keys)),
@@ -145,6 +147,7 @@ class Factory:
             convergence=convergence,
             concurrency=config.concurrency,
             resync=config.resync,
+            instruments=Instruments(resources.metrics.registry),
         )
 
     def _kubernetes(self) -> str:

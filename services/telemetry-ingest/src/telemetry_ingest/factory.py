@@ -19,6 +19,7 @@ from telemetry_ingest.usecases.audiences import Audiences
 from telemetry_ingest.usecases.conversations import Conversation, Receive, Send
 from telemetry_ingest.usecases.credentials import Credentials
 from telemetry_ingest.usecases.hearing import Means
+from telemetry_ingest.usecases.pairings import Pairings
 from telemetry_ingest.usecases.posts import Posts
 from telemetry_ingest.usecases.presences import Presences
 from telemetry_ingest.usecases.publisher import Publisher
@@ -91,7 +92,8 @@ class Factory:
     def components(self) -> list[Component]:
         """List the components in the order of starting."""
         resources = self.resources
-        subscribers = PairingSubscribers()
+        pairings = Pairings(resources.database)
+        subscribers = PairingSubscribers(pairings)
         told: dict[type[Event], Handler] = {
             PairingConfirmed: subscribers.on_confirmed,
             PairingTokenReissued: subscribers.on_token_reissued,
@@ -105,7 +107,7 @@ class Factory:
             self._relay(),
             resources.subscriber(Subscription("pairings", told)),
             resources.copier(Copy("pairings", owner="pairing", handlers=told)),
-            resources.job(Job("forget ended", timedelta(hours=1), forget_ended(resources.database))),
+            resources.job(Job("forget ended", timedelta(hours=1), forget_ended(self._presences, pairings))),
             resources.job(housekeeping(resources.database)),
         ]
 

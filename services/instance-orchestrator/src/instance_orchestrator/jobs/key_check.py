@@ -1,24 +1,23 @@
-"""Proof that the key which seals secrets is the one that sealed those which are there."""
+"""Keeping the service from being ready while its key is the wrong one."""
 
 import asyncio
 
 import structlog
 
-from instance_orchestrator.repositories.keys import KeyRepository
-from shoal.crypto import Envelope, EnvelopeError
-from shoal.database import Database, DatabaseUnavailableError
+from instance_orchestrator.usecases.key_proof import KeyProof
+from shoal.crypto import EnvelopeError
+from shoal.database import DatabaseUnavailableError
 
 AGAIN_S = 1.0
 
 
 class KeyCheck:
-    """Keeps the service from being ready while its key is the wrong one."""
+    """Asks for the proof until it is given."""
 
     name = "encryption key"
 
-    def __init__(self, *, database: Database, envelope: Envelope) -> None:
-        self._database = database
-        self._envelope = envelope
+    def __init__(self, proof: KeyProof) -> None:
+        self._proof = proof
         self._problem: str | None = "the key has not been checked yet"
 
     def problem(self) -> str | None:
@@ -29,8 +28,7 @@ class KeyCheck:
         """Check until it was checked, then stand by."""
         while self._problem is not None:
             try:
-                async with self._database.transaction() as tx:
-                    await KeyRepository(tx, self._envelope).is_right()
+                await self._proof.give()
                 self._problem = None
             except EnvelopeError:
                 self._problem = "INSTANCE_ORCHESTRATOR_ENCRYPTION_KEY is not the key that sealed what is stored"

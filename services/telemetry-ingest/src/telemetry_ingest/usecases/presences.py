@@ -31,6 +31,8 @@ from telemetry_ingest.repositories.slots import SlotRepository
 GATHER_S = 0.01
 MOST_AT_ONCE = 100
 LAST_PASS_S = 2
+KEEP_DAYS = 14
+"""Twice the time that facts are kept: nobody's copy can lack an end that is older."""
 
 
 class Presences:
@@ -123,6 +125,11 @@ class Presences:
         async with self._database.reading() as database:
             rows = await PresenceRepository(database).export((account_id, agent_id, epoch), limit)
         return Page([_exported(row) for row in rows], next=rows[-1].cursor if len(rows) == limit else None)
+
+    async def forget_ended(self) -> None:
+        """Forget presences that ended long ago."""
+        async with self._database.transaction() as tx:
+            await PresenceRepository(tx).forget_ended(KEEP_DAYS)
 
     async def _pass(self) -> None:
         async with self._database.reading() as database:  # seen at once, however long the rest takes
