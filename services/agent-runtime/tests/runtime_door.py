@@ -2,11 +2,13 @@
 
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 
 from shoal.identity import Role
-from shoal.testing.suite import ServiceUnderTest, Suite, user
+from shoal.testing.suite import ServiceUnderTest, Suite, eventually, user
+from shoal_events import AccountCreated
 
 ADMIN = user("acct_1", "user_admin", role=Role.ADMIN)
 ALICE = user("acct_1", "user_alice")
@@ -24,6 +26,18 @@ class Door:
         self.alice = service.client(ALICE)
         self.stranger = service.client(STRANGER)
         self.nobody = service.client()
+
+    async def meet(self, *account_ids: str) -> None:
+        """Tell of accounts, as the gateway does, and wait until each has its first agent."""
+        for account_id in account_ids:
+            told = AccountCreated(account_id=account_id, name=account_id, version=1)
+            await self.suite.publish(told, event_id=str(uuid4()))
+
+        async def are_known() -> bool:
+            rows = await self.sql("select account_id from agent where account_id = any($1)", list(account_ids))
+            return len(rows) == len(account_ids)
+
+        await eventually(are_known)
 
     async def sql(self, statement: str, *arguments: Any) -> list[asyncpg.Record]:
         """Look at the service's own tables."""

@@ -1,11 +1,16 @@
 """The list of doors, and what those who come in may ask for."""
 
+from agent_runtime.agents.controllers import AgentController, ExportController
 from agent_runtime.canvas.controllers import CanvasController
 from agent_runtime.channels.controllers import ChannelController
 from agent_runtime.configuration.controllers import ConfigurationController
 from agent_runtime.factory import Factory
 from agent_runtime.memory.controllers import MemoryController
 from agent_runtime.monitoring.controllers import MonitoringController
+from agent_runtime.runs.controllers.messages import MessageController
+from agent_runtime.runs.controllers.runs import ApprovalController, RunController
+from agent_runtime.runs.controllers.tools import ToolController
+from agent_runtime.sessions.controllers import SessionController
 from agent_runtime.skills.controllers import SkillController
 from agent_runtime.sockets.controllers import socket_doors
 from agent_runtime.voice.controllers import VoiceController
@@ -18,6 +23,13 @@ def create_app(factory: Factory) -> Door:
     return create_http_app(
         factory.resources,
         controllers=[
+            AgentController,
+            ExportController,
+            SessionController,
+            MessageController,
+            RunController,
+            ApprovalController,
+            ToolController,
             MemoryController,
             SkillController,
             ConfigurationController,
@@ -28,6 +40,14 @@ def create_app(factory: Factory) -> Door:
             *socket_doors(factory.page_socket, factory.canvas_socket, factory.chat_socket),
         ],
         dependencies={
+            "agents": factory.agents,
+            "sessions": factory.sessions,
+            "conversations": factory.conversations,
+            "turns": factory.turns,
+            "following": factory.following,
+            "approvals": factory.approvals,
+            "toolbox": lambda: factory.toolbox,
+            "answer_timeout": factory.answer_timeout,
             "memories": factory.memories,
             "skills": factory.skills,
             "configurations": factory.configurations,

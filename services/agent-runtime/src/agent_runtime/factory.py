@@ -3,15 +3,17 @@
 A section per subject: its use cases, and beneath them what other subjects may ask of it.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import cached_property
-from typing import cast
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from agent_runtime import ports, stand_ins
+from agent_runtime.agents.subscribers import AccountSubscribers
+from agent_runtime.agents.usecases import Agents
 from agent_runtime.canvas.usecases import Canvases
 from agent_runtime.channels.usecases import Channels, ChannelWatch, NotedFrames, WebAdapter
 from agent_runtime.config import Config
@@ -21,6 +23,25 @@ from agent_runtime.memory.usecases import Memories
 from agent_runtime.monitoring.usecases.budgets import Budgets
 from agent_runtime.monitoring.usecases.reports import Reports
 from agent_runtime.monitoring.usecases.spending import Spending
+from agent_runtime.runs.clients.live import Live
+from agent_runtime.runs.clients.models.shelf import Shelf
+from agent_runtime.runs.clients.toolbox import Toolbox
+from agent_runtime.runs.clients.tools.asking import Asking
+from agent_runtime.runs.clients.tools.files import file_tools
+from agent_runtime.runs.domain.models import Model
+from agent_runtime.runs.errors import ModelUnknownError
+from agent_runtime.runs.usecases.acting import Acting
+from agent_runtime.runs.usecases.approvals import Approvals
+from agent_runtime.runs.usecases.assembly import Assembly
+from agent_runtime.runs.usecases.endings import Endings
+from agent_runtime.runs.usecases.engine import Engine
+from agent_runtime.runs.usecases.following import Following
+from agent_runtime.runs.usecases.sweeping import Sweeping
+from agent_runtime.runs.usecases.traffics import Traffics
+from agent_runtime.runs.usecases.transport import Transport
+from agent_runtime.runs.usecases.turns import Turns
+from agent_runtime.runs.usecases.worker import Worker
+from agent_runtime.sessions.usecases import Conversations, Sessions
 from agent_runtime.skills.clients.registry import Registry
 from agent_runtime.skills.clients.shipped import ShippedPackages
 from agent_runtime.skills.usecases import Skills
@@ -35,11 +56,15 @@ from agent_runtime.sockets.usecases.sockets import Sockets
 from agent_runtime.voice.clients import SpeechClient
 from agent_runtime.voice.usecases import SpokenFrames, Voices
 from shoal.config import ConfigError
+from shoal.copies import Copy
 from shoal.identity import Principal
 from shoal.jobs import Job, housekeeping
+from shoal.leases import Leases
 from shoal.outgoing import Outgoing
 from shoal.resources import Component, Resources
+from shoal.subscriptions import Handlers, Subscription
 from shoal.vault import envelope_of
+from shoal_events import AccountCreated, AccountDeleted
 
 
 class Factory:
@@ -54,19 +79,139 @@ class Factory:
             kept_in=resources.config.state / "agent-runtime.key",
         )
 
-    # agents, sessions, turns
+    # agents
 
-    def agents(self) -> ports.Agents:
+    def agents(self) -> Agents:
         """Who there is."""
-        return stand_ins.NoAgents()
+        resources = self.resources
+        return Agents(
+            database=resources.database,
+            outbox=resources.outbox,
+            frames=self.frames,
+            configuration=self.configuration(),
+            sessions=self.sessions(),
+        )
 
-    def sessions(self) -> ports.Sessions:
+    # sessions
+
+    def sessions(self) -> Sessions:
         """What was said."""
-        return cast("ports.Sessions", stand_ins.NoSessions())
+        return Sessions(database=self.resources.database, outbox=self.resources.outbox)
 
-    def turns(self) -> ports.Turns:
-        """The way to an agent's answer."""
-        return stand_ins.NoTurns()
+    def conversations(self) -> Conversations:
+        """Beginning and ending sessions."""
+        return Conversations(sessions=self.sessions(), agents=self.agents(), turns=self.turns())
+
+    # runs
+
+    def turns(self) -> Turns:
+        """Asking for answers."""
+        resources = self.resources
+        return Turns(
+            database=resources.database,
+            agents=self.agents(),
+            sessions=self.sessions(),
+            endings=self.endings(),
+            worker=self.worker,
+            live=self.live,
+            tracing=resources.tracing,
+        )
+
+    def following(self) -> Following:
+        """Streams of runs."""
+        return Following(database=self.resources.database, live=self.live, clock=self.resources.clock)
+
+    def approvals(self) -> Approvals:
+        """Deciding about tool calls."""
+        return Approvals(database=self.resources.database, endings=self.endings(), worker=self.worker)
+
+    @cached_property
+    def toolbox(self) -> Toolbox:
+        """What agents can do."""
+        asking = Asking(memories=self.memories(), delegations=self.delegations(), canvases=self.canvases())
+        return Toolbox([*file_tools(), *asking.tools()])
+
+    @cached_property
+    def live(self) -> Live:
+        """What happens in runs, live."""
+        return Live(self.resources.bus, process=self.resources.process)
+
+    @cached_property
+    def worker(self) -> Worker:
+        """Who does runs in this process."""
+        resources = self.resources
+        return Worker(
+            process=resources.process,
+            database=resources.database,
+            leases=self.run_leases,
+            live=self.live,
+            engine=self.engine(),
+            sweep=lambda worker: self.sweeping().sweep(worker, self.approvals()),
+        )
+
+    @cached_property
+    def run_leases(self) -> Leases:
+        """How long a process that is silent keeps its runs."""
+        resources = self.resources
+        return Leases(resources.database, owner=resources.process, ttl=resources.config.run_lease)
+
+    def engine(self) -> Engine:
+        """How a turn is done."""
+        resources = self.resources
+        shelf = Shelf(self.configuration(), _no_cloud)
+        return Engine(
+            database=resources.database,
+            outbox=resources.outbox,
+            sessions=self.sessions(),
+            assembly=self.assembly(),
+            transport=Transport(
+                shelf=shelf,
+                usage=self.usage(),
+                database=resources.database,
+                clock=resources.clock,
+                tracing=resources.tracing,
+            ),
+            acting=Acting(tracing=resources.tracing),
+            endings=self.endings(),
+            clock=resources.clock,
+            tracing=resources.tracing,
+            approval=resources.config.approval_timeout,
+            most=resources.config.run_timeout,
+        )
+
+    def assembly(self) -> Assembly:
+        """What a turn needs."""
+        return Assembly(
+            agents=self.agents(),
+            configuration=self.configuration(),
+            skills=self.skills(),
+            memories=self.memories(),
+            delegations=self.delegations(),
+            toolbox=self.toolbox,
+            workspaces=self.resources.config.state / "workspaces",
+        )
+
+    def endings(self) -> Endings:
+        """How runs end."""
+        resources = self.resources
+        return Endings(
+            database=resources.database,
+            leases=self.run_leases,
+            outbox=resources.outbox,
+            live=self.live,
+            frames=self.frames,
+            sessions=self.sessions(),
+            pipeline_log=self.pipeline_log(),
+            clock=resources.clock,
+        )
+
+    def sweeping(self) -> Sweeping:
+        """What runs are looked after by."""
+        return Sweeping(database=self.resources.database, endings=self.endings())
+
+    def answer_timeout(self) -> timedelta:
+        """How long a caller waits for an answer."""
+        return self.resources.config.answer_timeout
 
     # sockets
 
@@ -222,9 +367,9 @@ class Factory:
         """Have an account's web channel looked at."""
         self.channel_watch.note(account_id)
 
-    def traffics(self) -> ports.Traffics:
+    def traffics(self) -> Traffics:
         """What went through channels."""
-        return stand_ins.NoTraffics()
+        return Traffics(database=self.resources.database)
 
     # voice
 
@@ -256,9 +401,18 @@ class Factory:
     def components(self) -> list[Component]:
         """List the components in the order of starting."""
         resources = self.resources
+        subscribers = AccountSubscribers(self.agents(), self._endings_of_accounts())
+        accounts: Handlers = {
+            AccountCreated: subscribers.on_account_created,
+            AccountDeleted: subscribers.on_account_deleted,
+        }
         return [
             KeyCheck(self.configurations()),
             resources.relay(),
+            resources.subscriber(Subscription("accounts", accounts)),
+            resources.copier(Copy("accounts", owner="gateway", handlers=accounts, is_required=False)),
+            self.worker,
+            resources.job(Job("forget runs", timedelta(hours=1), self.sweeping().forget)),
             self.sockets,
             self.slots,
             self.channel_watch,
@@ -267,6 +421,14 @@ class Factory:
             resources.job(Job("forget lapsed holds", timedelta(minutes=10), self.usage().forget_lapsed)),
             resources.job(Job("forget old turns", timedelta(hours=6), self.reports().forget_old)),
         ]
+
+    def _endings_of_accounts(self) -> Sequence[ports.AccountEnd]:
+        """List what each subject erases of an account that is no more, in this order."""
+        return [self.sessions().erase]
+
+
+def _no_cloud(provider: ports.Provider) -> Model:
+    raise ModelUnknownError(f"The provider {provider.name!r} cannot be used yet.")
 
 
 def _outgoing(config: Config) -> Outgoing:

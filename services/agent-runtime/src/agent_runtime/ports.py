@@ -273,6 +273,7 @@ class TurnResult(Struct, frozen=True, kw_only=True):
         status: Where it stands.
         message: What the agent said; None unless it completed.
         error: Why it failed, for people; empty unless it did.
+        error_code: Why it failed, such as `model_unavailable` or `budget_exhausted`; empty unless it did.
     """
 
     run_id: str
@@ -280,6 +281,7 @@ class TurnResult(Struct, frozen=True, kw_only=True):
     status: RunStatus
     message: Message | None = None
     error: str = ""
+    error_code: str = ""
 
 
 class Turns(Protocol):

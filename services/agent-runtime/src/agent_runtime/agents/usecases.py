@@ -1,0 +1,204 @@
+"""Having agents."""
+
+from collections.abc import Sequence
+
+from msgspec import structs
+
+from agent_runtime.agents.domain import Agent, AgentChange, AgentDraft, AgentStatus, first_agent
+from agent_runtime.agents.repositories import AgentRepository
+from agent_runtime.ports import AgentProfile, Configuration, Frame, Frames, Sessions, ToolPolicy
+from shoal.copies import ExportedFact, exported
+from shoal.database import Database, Transaction
+from shoal.http.pagination import Page
+from shoal.outbox import Outbox
+from shoal_events import RuntimeAgentCreated, RuntimeAgentDeleted, RuntimeAgentUpdated
+
+OFFLINE = "offline/rules"
+
+
+class Agents:
+    """The agents of accounts."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        outbox: Outbox,
+        frames: Frames,
+        configuration: Configuration,
+        sessions: Sessions,
+    ) -> None:
+        self._database = database
+        self._sessions = sessions
+        self._outbox = outbox
+        self._frames = frames
+        self._configuration = configuration
+
+    async def get(self, account_id: str, agent_id: str) -> AgentProfile:
+        """Find an agent as a turn needs it; the account's oldest for an empty id.
+
+        Raises:
+            AgentNotFoundError: There is none.
+        """
+        async with self._database.reading() as database:
+            repository = AgentRepository(database)
+            agent = await (repository.get(account_id, agent_id) if agent_id else repository.first(account_id))
+        return _profile(agent)
+
+    async def show(self, account_id: str, agent_id: str) -> tuple[Agent, int]:
+        """Find an agent as people wrote it, and how many sessions it has.
+
+        Raises:
+            AgentNotFoundError: There is none.
+        """
+        async with self._database.reading() as database:
+            agent = await AgentRepository(database).get(account_id, agent_id)
+        return agent, await self._sessions.count(account_id, agent_id)
+
+    async def list(self, account_id: str) -> Sequence[Agent]:
+        """List an account's agents, oldest first."""
+        async with self._database.reading() as database:
+            return await AgentRepository(database).list(account_id)
+
+    async def create(self, account_id: str, draft: AgentDraft) -> Agent:
+        """Have one more agent, which answers at once; without a model of its own it takes the account's default.
+
+        Raises:
+            AgentTakenError: There is, or was, one of this id.
+        """
+        if not draft.model:
+            defaults = await self._configuration.defaults(account_id)
+            draft = structs.replace(draft, model=defaults.model)
+        async with self._database.transaction() as tx:
+            agent = await self._create(tx, account_id, draft)
+        await self._show_status(agent)
+        return agent
+
+    async def change(self, account_id: str, agent_id: str, change: AgentChange) -> tuple[Agent, int]:
+        """Change an agent; turns under way end as they began. Returns it as `show` does.
+
+        Raises:
+            AgentNotFoundError: There is none.
+        """
+        async with self._database.transaction() as tx:
+            agent = await AgentRepository(tx).update(account_id, agent_id, change)
+            await self._outbox.append(tx, _updated(agent))
+        return agent, await self._sessions.count(account_id, agent_id)
+
+    async def start(self, account_id: str, agent_id: str) -> None:
+        """Let an agent answer.
+
+        Raises:
+            AgentNotFoundError: There is none.
+        """
+        await self._turn(account_id, agent_id, AgentStatus.RUNNING)
+
+    async def stop(self, account_id: str, agent_id: str) -> None:
+        """Let an agent answer no more; what it is saying it says to the end.
+
+        Raises:
+            AgentNotFoundError: There is none.
+        """
+        await self._turn(account_id, agent_id, AgentStatus.STOPPED)
+
+    async def remove(self, account_id: str, agent_id: str) -> None:
+        """Have an agent no more; what was said with it can still be read.
+
+        Raises:
+            AgentNotFoundError: There is none.
+        """
+        async with self._database.transaction() as tx:
+            version = await AgentRepository(tx).delete(account_id, agent_id)
+            await self._outbox.append(
+                tx, RuntimeAgentDeleted(agent_id=agent_id, account_id=account_id, version=version)
+            )
+        await self._frames.publish(_status_frame(account_id, agent_id, AgentStatus.STOPPED))
+
+    async def export(self, after: str, limit: int) -> Page[ExportedFact]:
+        """Tell every agent as a fact, for copies elsewhere."""
+        async with self._database.reading() as database:
+            agents = await AgentRepository(database).export(after, limit)
+        facts = [exported(_deleted(agent) if agent.deleted_at else _created(agent)) for agent in agents]
+        last = agents[-1] if len(agents) == limit else None
+        return Page(facts, next=f"{last.account_id}/{last.id}" if last else None)
+
+    async def count(self) -> int:
+        """Count the agents of all accounts."""
+        async with self._database.reading() as database:
+            return await AgentRepository(database).count()
+
+    # accounts
+
+    async def meet_account(self, tx: Transaction, account_id: str, version: int) -> None:
+        """Give an account that is told of for the first time an agent that needs no provider."""
+        if await AgentRepository(tx).meet(account_id, version):
+            await self._create(tx, account_id, first_agent(OFFLINE))
+
+    async def part_from_account(self, tx: Transaction, account_id: str, version: int) -> None:
+        """Erase the agents of an account that is no more."""
+        repository = AgentRepository(tx)
+        for agent in await repository.list(account_id):
+            await self._outbox.append(tx, _deleted(agent))
+        await repository.part(account_id, version)
+
+    async def _create(self, tx: Transaction, account_id: str, draft: AgentDraft) -> Agent:
+        agent = await AgentRepository(tx).insert(account_id, draft)
+        await self._outbox.append(tx, _created(agent))
+        return agent
+
+    async def _turn(self, account_id: str, agent_id: str, status: AgentStatus) -> None:
+        async with self._database.transaction() as tx:
+            repository = AgentRepository(tx)
+            is_new = await repository.set_status(account_id, agent_id, status)
+            agent = await repository.get(account_id, agent_id)
+            if is_new:
+                await self._outbox.append(tx, _updated(agent))
+        await self._show_status(agent)
+
+    async def _show_status(self, agent: Agent) -> None:
+        await self._frames.publish(_status_frame(agent.account_id, agent.id, agent.status))
+
+
+def _profile(agent: Agent) -> AgentProfile:
+    return AgentProfile(
+        id=agent.id,
+        account_id=agent.account_id,
+        name=agent.name,
+        is_running=agent.status is AgentStatus.RUNNING,
+        model=agent.model,
+        instructions=agent.instructions,
+        skills=agent.skills,
+        tools={name: ToolPolicy(policy) for name, policy in agent.tools.items()},
+        config=agent.config,
+    )
+
+
+def _status_frame(account_id: str, agent_id: str, status: AgentStatus) -> Frame:
+    told = {"agentId": agent_id, "status": str(status)}
+    return Frame(account_id=account_id, topic="agent:status", type="agent:status", data=told)
+
+
+def _created(agent: Agent) -> RuntimeAgentCreated:
+    return RuntimeAgentCreated(
+        agent_id=agent.id,
+        account_id=agent.account_id,
+        name=agent.name,
+        status=agent.status,
+        model=agent.model,
+        version=agent.version,
+    )
+
+
+def _updated(agent: Agent) -> RuntimeAgentUpdated:
+    return RuntimeAgentUpdated(
+        agent_id=agent.id,
+        account_id=agent.account_id,
+        name=agent.name,
+        status=agent.status,
+        model=agent.model,
+        version=agent.version,
+    )
+
+
+def _deleted(agent: Agent) -> RuntimeAgentDeleted:
+    return RuntimeAgentDeleted(agent_id=agent.id, account_id=agent.account_id, version=agent.version)

@@ -1,0 +1,204 @@
+"""Schedules: which moments a line of cron names, in a time zone whose clock is put forward and back.
+
+Five fields (minute hour day month weekday), or six with seconds before them, or seven with the year behind; or a name
+such as `@daily`. A field is `*`, a number, a range `a-b`, either with a step `/n`, or a list of these; months and
+weekdays have names too, and 0 and 7 are both Sunday. Where both day and weekday name less than every day, either one
+will do.
+
+A schedule names times of the wall clock. When the clock is put back, a schedule for certain hours fires at the first
+of the two moments, one for every hour at both. When it is put forward, a schedule for certain hours that would have
+fired in the missing time fires once at its end, one for every hour does not.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from croniter import croniter
+from croniter.croniter import CroniterBadDateError
+from msgspec import Struct
+
+from agent_runtime.cron.errors import InvalidScheduleError
+
+MOST_TEXT = 256
+_ALIASES = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_PART = re.compile(r"(\*|[0-9a-z]+)(?:-([0-9a-z]+))?(?:/([0-9]{1,4}))?")
+
+
+class Field(Struct, frozen=True, eq=False):
+    """What one field may hold."""
+
+    name: str
+    first: int
+    last: int
+    names: Mapping[str, int] = {}
+
+
+_SECOND, _MINUTE, _HOUR = Field("second", 0, 59), Field("minute", 0, 59), Field("hour", 0, 23)
+_DAY = Field("day", 1, 31)
+_MONTH = Field("month", 1, 12, {name: number for number, name in enumerate(_MONTHS, 1)})
+_WEEKDAY = Field("weekday", 0, 7, {name: number for number, name in enumerate(_WEEKDAYS)})
+_YEAR = Field("year", 1970, 2099)
+_FIELDS = (_SECOND, _MINUTE, _HOUR, _DAY, _MONTH, _WEEKDAY, _YEAR)
+
+
+class Schedule(Struct, frozen=True):
+    """Moments named by a line of cron, in a time zone.
+
+    Args:
+        line: The seven fields in croniter's spelling, each value written out.
+        zone: The time zone's name.
+        is_hourly: Whether every hour is named, so that the schedule follows time rather than the wall clock.
+    """
+
+    line: str
+    zone: str
+    is_hourly: bool
+
+    @classmethod
+    def parse(cls, text: str, zone: str = "UTC") -> "Schedule":
+        """Read a schedule.
+
+        Raises:
+            InvalidScheduleError: It is none, there is no such time zone, or it names no moment at all.
+        """
+        _zone(zone)
+        if len(text) > MOST_TEXT:
+            raise InvalidScheduleError(f"schedule: at most {MOST_TEXT} characters")
+        lowered = text.strip().lower()
+        parts = _ALIASES.get(lowered, lowered).split()
+        if len(parts) not in {5, 6, 7}:
+            raise InvalidScheduleError("schedule: write 5 fields, or 6 with seconds before, or 7 with the year behind")
+        seconds, years = (parts[0] if len(parts) > 5 else "0"), (parts[6] if len(parts) > 6 else "*")  # noqa: PLR2004
+        middle = parts if len(parts) == 5 else parts[1:6]  # noqa: PLR2004
+        values = [_values(part, field) for part, field in zip([seconds, *middle, years], _FIELDS, strict=True)]
+        line = " ".join(_spell(value, field) for value, field in zip(values, _FIELDS, strict=True))
+        return cls(line, zone, is_hourly=len(values[2]) == len(range(_HOUR.first, _HOUR.last + 1)))
+
+    def next_after(self, moment: datetime) -> datetime | None:
+        """Find the first moment after one, as UTC; None when there is none within fifty years."""
+        zone = _zone(self.zone)
+        again: datetime | None = None
+        for wall in self._walls(_earliest_wall(moment, zone)):
+            instants = _instants(wall, zone, is_hourly=self.is_hourly)
+            if instants and instants[0] > moment:  # first instants never go back, so nothing earlier can follow
+                return instants[0] if again is None else min(again, instants[0])
+            if again is None and len(instants) > 1 and instants[1] > moment:
+                again = instants[1]
+        return again
+
+    def _walls(self, start: datetime) -> "_Walls":
+        return _Walls(self.line, start)
+
+
+class _Walls:
+    """The wall-clock times that a line names after one, in order."""
+
+    def __init__(self, line: str, start: datetime) -> None:
+        self._times = croniter(line, start, ret_type=datetime, second_at_beginning=True)
+
+    def __iter__(self) -> "_Walls":
+        return self
+
+    def __next__(self) -> datetime:
+        try:
+            found: datetime = self._times.get_next()
+        except (CroniterBadDateError, OverflowError, ValueError):
+            raise StopIteration from None
+        return found
+
+
+def _earliest_wall(moment: datetime, zone: ZoneInfo) -> datetime:
+    """Give a wall-clock time after which every later moment of a schedule is found."""
+    local = moment.astimezone(zone)
+    wall = local.replace(tzinfo=None, fold=0)
+    first, second = _utc(wall, zone, fold=0), _utc(wall, zone, fold=1)
+    return wall - max(second - first, timedelta(0))  # in the doubled time what was passed comes again
+
+
+def _instants(wall: datetime, zone: ZoneInfo, *, is_hourly: bool) -> list[datetime]:
+    """List the moments at which the wall clock shows a time, as far as a schedule counts them."""
+    first, second = _utc(wall, zone, fold=0), _utc(wall, zone, fold=1)
+    if first < second:
+        return [first, second] if is_hourly else [first]
+    if first > second:  # the clock never shows it
+        return [] if is_hourly else [_jump(second, first, zone)]
+    return [first]
+
+
+def _jump(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
+    """Find the moment between two at which the clock is put forward."""
+    offset = before.astimezone(zone).utcoffset()
+    while after - before > timedelta(seconds=1):
+        middle = before + (after - before) / 2
+        if middle.astimezone(zone).utcoffset() == offset:
+            before = middle
+        else:
+            after = middle
+    return after.replace(microsecond=0)
+
+
+def _utc(wall: datetime, zone: ZoneInfo, *, fold: int) -> datetime:
+    return wall.replace(tzinfo=zone, fold=fold).astimezone(UTC)
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise InvalidScheduleError(f"timezone: there is no {name[:64]!r}") from None
+
+
+def _values(text: str, field: Field) -> list[int]:
+    """Read every value that a field names, in order."""
+    found: set[int] = set()
+    for part in text.split(","):
+        match = _PART.fullmatch(part.replace("?", "*") if field in {_DAY, _WEEKDAY} else part)
+        if match is None:
+            raise InvalidScheduleError(f"{field.name}: {part[:32]!r} is neither *, a number nor a range")
+        first, last = _bounds(match[1], match[2], field, has_step=match[3] is not None)
+        step = int(match[3]) if match[3] else 1
+        if step < 1:
+            raise InvalidScheduleError(f"{field.name}: a step is at least 1")
+        found.update(range(first, last + 1, step))
+    return sorted({0 if field is _WEEKDAY and value == 7 else value for value in found})  # noqa: PLR2004 - Sunday
+
+
+def _bounds(first: str, last: str | None, field: Field, *, has_step: bool) -> tuple[int, int]:
+    if first == "*":
+        if last is not None:
+            raise InvalidScheduleError(f"{field.name}: * begins no range")
+        return field.first, 6 if field is _WEEKDAY else field.last
+    low = _number(first, field)
+    high = low if last is None else _number(last, field)
+    if has_step and last is None:
+        high = field.last
+    if high < low:
+        raise InvalidScheduleError(f"{field.name}: the range {first}-{last} goes backwards")
+    return low, high
+
+
+def _number(text: str, field: Field) -> int:
+    value = field.names.get(text)
+    if value is None:
+        value = int(text) if text.isdecimal() and text.isascii() and len(text) <= 4 else -1  # noqa: PLR2004
+    if not field.first <= value <= field.last:
+        raise InvalidScheduleError(f"{field.name}: {text[:32]!r} is not {field.first} to {field.last}")
+    return value
+
+
+def _spell(values: list[int], field: Field) -> str:
+    """Write a field's values out; all of them as a star, by which a day or a weekday restricts nothing."""
+    count = 7 if field is _WEEKDAY else field.last - field.first + 1
+    return "*" if len(values) == count else ",".join(map(str, values))

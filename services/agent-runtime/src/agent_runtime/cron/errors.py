@@ -1,0 +1,27 @@
+"""What can be refused here."""
+
+from shoal.errors import ConflictError, NotFoundError, ValidationError
+
+
+class JobNotFoundError(NotFoundError):
+    """The account has no such job."""
+
+    code = "cron_job_not_found"
+
+
+class InvalidScheduleError(ValidationError):
+    """This is no schedule."""
+
+    code = "invalid_schedule"
+
+
+class TooManyJobsError(ConflictError):
+    """The account has as many jobs as it may; delete one first."""
+
+    code = "too_many_cron_jobs"
+
+
+class JobBusyError(ConflictError):
+    """Too many firings of this job have not ended yet."""
+
+    code = "cron_job_busy"

@@ -1,0 +1,1 @@
+"""Ways out of a run: models, tools, other processes."""

@@ -1,0 +1,71 @@
+"""`offline/rules`: a model that needs no provider.
+
+It names itself in every answer. A line that reads `/tool <name> <JSON arguments>` has it call that tool, several lines
+several tools; `/slowly <text>` has it say the text, ten words a second; anything else it answers in words.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, Sequence
+
+from agent_runtime.runs.domain.models import (
+    CallPiece,
+    Piece,
+    Prompt,
+    Said,
+    TextPiece,
+    ToolSaid,
+    UsagePiece,
+    UserSaid,
+    tokens_of,
+)
+
+NAME = "offline/rules"
+_TOOL = re.compile(r"^/tool[ \t]+(?P<name>[A-Za-z0-9_-]{1,64})(?:[ \t]+(?P<arguments>\S.*))?$", re.MULTILINE)
+_SLOWLY = re.compile(r"\s*/slowly\s+(?P<text>.+)", re.DOTALL)
+_WORDS = re.compile(r"\s*\S+|\s+$")
+_SLOW_S = 0.1
+
+
+class OfflineModel:
+    """Answers by rules."""
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Piece, None]:
+        """Answer, word by word."""
+        read = sum(tokens_of(said.text) for said in prompt.conversation) + tokens_of(prompt.instructions)
+        asked, results = _latest(prompt.conversation)
+        wanted = [] if results else list(_TOOL.finditer(asked))
+        if wanted:
+            for found in wanted:
+                yield CallPiece(found["name"], found["arguments"] or "{}")
+            yield UsagePiece(read, sum(tokens_of(found[0]) for found in wanted))
+            return
+        slow = None if results else _SLOWLY.match(asked)
+        text = f"{NAME}: {slow['text']}" if slow else _words(asked, results, len(prompt.tools))
+        for word in _WORDS.findall(text):
+            yield TextPiece(word)
+            await asyncio.sleep(_SLOW_S if slow else 0)
+        yield UsagePiece(read, tokens_of(text))
+
+
+def _latest(conversation: Sequence[Said]) -> tuple[str, list[ToolSaid]]:
+    """Find what was asked last, and what tools have answered since."""
+    results: list[ToolSaid] = []
+    for said in reversed(conversation):
+        if isinstance(said, UserSaid):
+            return said.text, results[::-1]
+        if isinstance(said, ToolSaid):
+            results.append(said)
+        elif not said.calls:
+            break
+    return "", results[::-1]
+
+
+def _words(asked: str, results: Sequence[ToolSaid], tools: int) -> str:
+    if results:
+        told = [f"`{said.name}` {'failed' if said.is_error else 'answered'}:\n{said.text}" for said in results]
+        return f"I am {NAME}. " + "\n\n".join(told)
+    return (
+        f"I am {NAME}, a model that follows rules and needs no provider. You said: {asked.strip()}\n\n"
+        f"I can call {tools} tools: write `/tool <name> <JSON arguments>`."
+    )

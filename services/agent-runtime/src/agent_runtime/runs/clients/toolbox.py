@@ -1,0 +1,34 @@
+"""Every tool there is: our own, and those of an account's MCP servers."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from agent_runtime.runs.domain.tools import Tool
+
+
+class ToolSource(Protocol):
+    """Whoever has more tools for an account."""
+
+    async def tools(self, account_id: str) -> Sequence[Tool]:
+        """List them; a source that cannot be reached has none."""
+        ...
+
+
+class Toolbox:
+    """The tools that agents of an account can be offered."""
+
+    def __init__(self, own: Sequence[Tool], sources: Sequence[ToolSource] = ()) -> None:
+        self._own = {tool.spec.name: tool for tool in own}
+        self._sources = tuple(sources)
+
+    @property
+    def count(self) -> int:
+        """How many tools of our own there are."""
+        return len(self._own)
+
+    async def offered(self, account_id: str) -> Mapping[str, Tool]:
+        """Find an account's tools by name."""
+        found = dict(self._own)
+        for source in self._sources:
+            found |= {tool.spec.name: tool for tool in await source.tools(account_id)}
+        return found

@@ -1,0 +1,1 @@
+"""Tools: what agents act by."""

@@ -1,0 +1,156 @@
+"""An agent's folder, and nothing that leads out of it.
+
+Every path is walked one name at a time from the folder's own descriptor, and no link is ever followed, so neither `..`,
+nor an absolute path, nor a symbolic link that somebody puts there meanwhile leads outside.
+"""
+
+import contextlib
+import os
+import secrets
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from msgspec import Struct
+
+from agent_runtime.runs.errors import ToolError
+
+MOST_FILE_BYTES = 1024 * 1024
+MOST_ENTRIES = 1000
+_MOST_PARTS = 32
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Entry(Struct, frozen=True):
+    """Something in a folder; `size` in bytes, for files only."""
+
+    name: str
+    kind: str
+    size: int | None = None
+
+
+class Workspace:
+    """The folder of one agent; made when first used. Its calls block: call them in a thread."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def read(self, path: str, *, offset: int, limit: int) -> tuple[bytes, int]:
+        """Read a piece of a file; returns it with the file's size.
+
+        Raises:
+            ToolError: There is no such file here.
+        """
+        *folders, name = _parts(path, is_file=True)
+        with _told(path), self._folder(folders) as folder, _opened(name, _FILE, folder) as file:
+            about = os.fstat(file)
+            if not stat.S_ISREG(about.st_mode):
+                raise ToolError(f"{path} is no file.")
+            return os.pread(file, limit, offset), about.st_size
+
+    def write(self, path: str, content: bytes) -> None:
+        """Write a file in one step, with the folders that lead to it; what was there is replaced.
+
+        Raises:
+            ToolError: It cannot be written here.
+        """
+        if len(content) > MOST_FILE_BYTES:
+            raise ToolError(f"A file may hold {MOST_FILE_BYTES} bytes.")
+        *folders, name = _parts(path, is_file=True)
+        fresh = f".{secrets.token_hex(8)}.new"
+        with _told(path), self._folder(folders, is_made=True) as folder:
+            if _is_folder(name, folder):
+                raise ToolError(f"{path} is a folder.")
+            try:
+                with os.fdopen(os.open(fresh, _NEW, 0o600, dir_fd=folder), "wb") as file:
+                    file.write(content)
+                os.replace(fresh, name, src_dir_fd=folder, dst_dir_fd=folder)
+            except OSError:
+                with contextlib.suppress(OSError):
+                    os.unlink(fresh, dir_fd=folder)
+                raise
+
+    def list(self, path: str) -> list[Entry]:
+        """List a folder by name.
+
+        Raises:
+            ToolError: There is no such folder here.
+        """
+        with _told(path), self._folder(_parts(path, is_file=False)) as folder, os.scandir(folder) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)[:MOST_ENTRIES]
+            return [_entry(entry) for entry in found]
+
+    def make(self) -> Path:
+        """Make the folder, if it is not there; returns where it is."""
+        self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return self._root
+
+    @contextlib.contextmanager
+    def _folder(self, parts: Sequence[str], *, is_made: bool = False) -> Iterator[int]:
+        """Open a folder below the root, one name at a time."""
+        folder = os.open(self.make(), _FOLDER)
+        try:
+            for part in parts:
+                if is_made:
+                    with contextlib.suppress(FileExistsError):
+                        os.mkdir(part, 0o700, dir_fd=folder)
+                inner = os.open(part, _FOLDER, dir_fd=folder)
+                os.close(folder)
+                folder = inner
+            yield folder
+        finally:
+            os.close(folder)
+
+
+def _parts(path: str, *, is_file: bool) -> list[str]:
+    """Part a path into names.
+
+    Raises:
+        ToolError: It is absolute, leads upwards, or is no path.
+    """
+    pure = PurePosixPath(path)
+    parts = [part for part in pure.parts if part != "."]
+    is_bad = "\x00" in path or pure.is_absolute() or ".." in parts or len(parts) > _MOST_PARTS
+    if is_bad or (is_file and not parts):
+        raise ToolError(f"{path!r} is no path in the workspace: give one relative to it, without `..`.")
+    return parts
+
+
+@contextlib.contextmanager
+def _told(path: str) -> Iterator[None]:
+    """Tell the model in words what the system says."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise ToolError(f"There is no {path}.") from None
+    except (NotADirectoryError, IsADirectoryError, FileExistsError):
+        raise ToolError(f"{path} is something else.") from None
+    except (OSError, UnicodeError) as error:  # links are refused as ELOOP or ENOTDIR
+        why = error.strerror if isinstance(error, OSError) else "that name cannot be written"
+        raise ToolError(f"{path}: {why}.") from None
+
+
+@contextlib.contextmanager
+def _opened(name: str, flags: int, folder: int) -> Iterator[int]:
+    file = os.open(name, flags, dir_fd=folder)
+    try:
+        yield file
+    finally:
+        os.close(file)
+
+
+def _is_folder(name: str, folder: int) -> bool:
+    try:
+        return stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def _entry(entry: "os.DirEntry[str]") -> Entry:
+    if entry.is_symlink():
+        return Entry(entry.name, "link")
+    if entry.is_dir(follow_symlinks=False):
+        return Entry(entry.name, "folder")
+    return Entry(entry.name, "file", entry.stat(follow_symlinks=False).st_size)

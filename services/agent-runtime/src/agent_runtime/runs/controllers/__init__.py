@@ -1,0 +1,1 @@
+"""HTTP: messages, runs, approvals, tools."""

@@ -1,0 +1,1 @@
+"""Runs: what they are, as values and pure functions."""

@@ -1,0 +1,89 @@
+"""What a model is told of what was said before."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from agent_runtime.ports import ActiveSkill, Message, Step
+from agent_runtime.runs.domain.models import AgentSaid, Call, Said, ToolSaid, UserSaid, tokens_of
+from agent_runtime.runs.domain.runs import NO_RESULT, CallRecord, StepRecord
+
+
+def conversation(messages: Sequence[Message], *, most_tokens: int) -> tuple[Said, ...]:
+    """Tell as many of the latest messages as fit; the last one always does, and the first is always somebody's own."""
+    kept: list[tuple[Said, ...]] = []
+    left = most_tokens
+    for message in reversed(messages):
+        said = tuple(_said(message))
+        left -= sum(tokens_of(piece.text) for piece in said)
+        if kept and left < 0:
+            break
+        kept.append(said)
+    told = [piece for said in reversed(kept) for piece in said]
+    while told and not isinstance(told[0], UserSaid):
+        told.pop(0)
+    return tuple(told)
+
+
+def continued(steps: Sequence[StepRecord], calls: Sequence[CallRecord]) -> tuple[Said, ...]:
+    """Tell what the agent said and did in this turn already."""
+    told: list[Said] = []
+    for step in steps:
+        own = [call for call in calls if call.step == step.number]
+        told += _step(step.text, own)
+    return tuple(told)
+
+
+def instructions(*parts: str, skills: Iterable[ActiveSkill] = ()) -> str:
+    """Join what an agent is told before a turn."""
+    told = [part.strip() for part in parts if part.strip()]
+    told += [f"# Skill: {skill.name}\n\n{skill.instructions.strip()}" for skill in skills]
+    return "\n\n".join(told)
+
+
+def message_steps(steps: Sequence[StepRecord], calls: Sequence[CallRecord], rest: str = "") -> tuple[Step, ...]:
+    """Tell how text and calls of a turn followed each other, and what was said after the last whole step."""
+    told = [Step(step.text, tuple(call.id for call in calls if call.step == step.number)) for step in steps]
+    return (*told, Step(rest)) if rest else tuple(told)
+
+
+def whole_text(steps: Sequence[Step]) -> str:
+    """Join what was said at each step."""
+    return "\n\n".join(text for step in steps if (text := step.text.strip("\n")))
+
+
+def message_told(message: Message) -> dict[str, Any]:
+    """Tell a message as frames and events do."""
+    return {
+        "id": message.id,
+        "role": message.role,
+        "content": message.content,
+        "timestamp": msgspec.to_builtins(message.timestamp),
+        "tool_calls": [
+            {"id": call.id, "name": call.name, "arguments": call.arguments}
+            | ({} if call.result is None else {"result": call.result})
+            for call in message.tool_calls
+        ],
+        "run_id": message.run_id,
+        "incomplete": message.is_incomplete,
+    }
+
+
+def _said(message: Message) -> Iterator[Said]:
+    if message.role == "user":
+        yield UserSaid(message.content)
+    elif message.role == "assistant":
+        calls = {call.id: call for call in message.tool_calls}
+        for step in message.steps or (Step(message.content),):
+            own = [calls[name] for name in step.calls if name in calls]
+            yield AgentSaid(step.text, tuple(Call(call.id, call.name, call.arguments) for call in own))
+            for call in own:
+                is_lost = call.result is None
+                yield ToolSaid(call.id, call.name, call.result or NO_RESULT, is_error=call.is_error or is_lost)
+
+
+def _step(text: str, calls: Sequence[CallRecord]) -> list[Said]:
+    told: list[Said] = [AgentSaid(text, tuple(Call(call.id, call.name, call.arguments) for call in calls))]
+    told += [ToolSaid(call.id, call.name, call.result or NO_RESULT, is_error=call.is_error) for call in calls]
+    return told

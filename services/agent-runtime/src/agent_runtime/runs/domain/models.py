@@ -1,0 +1,130 @@
+"""What a model is asked, and how it answers, whoever provides it."""
+
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+OFFLINE_PROVIDER = "offline"
+_PREFIXES = {
+    "claude": "anthropic",
+    "gpt": "openai",
+    "chatgpt": "openai",
+    "o1": "openai",
+    "o3": "openai",
+    "o4": "openai",
+}
+
+
+class ModelName(Struct, frozen=True):
+    """A model as `provider/name`."""
+
+    provider: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.provider}/{self.name}"
+
+    @classmethod
+    def parse(cls, text: str) -> "ModelName":
+        """Read `provider/name`; well-known names do without a provider, others are taken for OpenAI-compatible."""
+        provider, slash, name = text.partition("/")
+        if slash:
+            return cls(provider, name)
+        word = text.partition("-")[0]
+        return cls(_PREFIXES.get(word, "openai"), text)
+
+
+class ToolSpec(Struct, frozen=True):
+    """A tool as a model is told of it; `schema` is the JSON Schema of its arguments."""
+
+    name: str
+    description: str
+    schema: Mapping[str, Any]
+
+
+class Call(Struct, frozen=True):
+    """A tool that a model wants called; `arguments` is JSON text, as the model wrote it."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+class UserSaid(Struct, frozen=True, tag="user"):
+    """What people said."""
+
+    text: str
+
+
+class AgentSaid(Struct, frozen=True, tag="agent"):
+    """What the agent said, and which tools it then called."""
+
+    text: str
+    calls: tuple[Call, ...] = ()
+
+
+class ToolSaid(Struct, frozen=True, tag="tool"):
+    """What a tool answered."""
+
+    call_id: str
+    name: str
+    text: str
+    is_error: bool = False
+
+
+Said = UserSaid | AgentSaid | ToolSaid
+
+
+class Prompt(Struct, frozen=True, kw_only=True):
+    """Everything that a model is told for one answer."""
+
+    model: ModelName
+    instructions: str
+    conversation: tuple[Said, ...]
+    tools: tuple[ToolSpec, ...]
+    max_tokens: int
+    temperature: float
+
+
+class TextPiece(Struct, frozen=True):
+    """Some more text."""
+
+    text: str
+
+
+class CallPiece(Struct, frozen=True):
+    """A tool call, complete."""
+
+    name: str
+    arguments: str
+
+
+class UsagePiece(Struct, frozen=True):
+    """What the answer took; comes last, where the provider tells it."""
+
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+
+
+Piece = TextPiece | CallPiece | UsagePiece
+
+
+class Model(Protocol):
+    """Something that answers prompts."""
+
+    def stream(self, prompt: Prompt) -> AsyncGenerator[Piece, None]:
+        """Answer, piece by piece; closing the generator closes the provider's stream.
+
+        Raises:
+            ModelUnavailableError, ModelRefusedError, ModelSilentError: Before the first piece.
+            ModelBrokeOffError, ModelSilentError: Later.
+        """
+        ...
+
+
+def tokens_of(text: str) -> int:
+    """Guess how many tokens a text takes."""
+    return len(text) // 4 + 4

@@ -1,0 +1,276 @@
+"""Rows of `run`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from agent_runtime.errors import RunNotFoundError
+from agent_runtime.ports import RunStatus, Traffic
+from agent_runtime.runs.domain.runs import Run
+from shoal.database import Transaction
+
+
+class NewRun(Struct, frozen=True, kw_only=True):
+    """A run that is to be written."""
+
+    id: str
+    account_id: str
+    session_id: str
+    session_key: str
+    agent_id: str
+    parent_id: str | None
+    content: str
+    model: str
+    origin: str
+    requested_by: str
+    credential_id: str
+    instructions: str
+    tools: list[str] | None
+    idempotency_key: str | None
+    request_sha256: bytes
+    traceparent: str | None
+
+
+class Repeated(Struct, frozen=True):
+    """A run that the same request started before."""
+
+    id: str
+    request_sha256: bytes
+
+
+class RunRepository:
+    """Runs, one by one and in the order of their session."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    async def get(self, account_id: str, run_id: str) -> Run:
+        """Read a run."""
+        found = await self._tx.find(
+            Run,
+            """
+            select id, account_id, session_id, session_key, agent_id, parent_id, status, content, model, origin,
+                   requested_by, credential_id, instructions, tools, traceparent, worker, epoch, error_code, error,
+                   last_seq, version, complexity, tier, spent_ms, created_at, started_at, ended_at
+              from run
+             where id = $2 and account_id = $1
+            """,
+            *(account_id, run_id),
+        )
+        if found is None:
+            raise RunNotFoundError
+        return found
+
+    async def lock(self, run_id: str) -> Run:
+        """Read a run and hold its row."""
+        found = await self._tx.find(
+            Run,
+            """
+            select id, account_id, session_id, session_key, agent_id, parent_id, status, content, model, origin,
+                   requested_by, credential_id, instructions, tools, traceparent, worker, epoch, error_code, error,
+                   last_seq, version, complexity, tier, spent_ms, created_at, started_at, ended_at
+              from run
+             where id = $1
+               for update
+            """,
+            run_id,
+        )
+        if found is None:
+            raise RunNotFoundError
+        return found
+
+    async def list(self, session_id: str, limit: int) -> Sequence[Run]:
+        """Read a session's runs, the latest first."""
+        return await self._tx.all(
+            Run,
+            """
+            select id, account_id, session_id, session_key, agent_id, parent_id, status, content, model, origin,
+                   requested_by, credential_id, instructions, tools, traceparent, worker, epoch, error_code, error,
+                   last_seq, version, complexity, tier, spent_ms, created_at, started_at, ended_at
+              from run
+             where session_id = $1
+             order by position desc
+             limit $2
+            """,
+            *(session_id, limit),
+        )
+
+    async def repeated(self, session_id: str, idempotency_key: str) -> Repeated | None:
+        """Find the run that a request of this key started."""
+        return await self._tx.find(
+            Repeated,
+            "select id, request_sha256 from run where session_id = $1 and idempotency_key = $2",
+            *(session_id, idempotency_key),
+        )
+
+    async def unfinished(self, session_id: str) -> Sequence[str]:
+        """List a session's runs that are not over, in their order."""
+        return await self._tx.all(
+            str,
+            """
+            select id
+              from run
+             where session_id = $1 and status in ('queued', 'running', 'pending_approval')
+             order by position
+            """,
+            session_id,
+        )
+
+    async def children(self, run_id: str) -> Sequence[str]:
+        """List the runs that run on account of this one and are not over."""
+        return await self._tx.all(
+            str,
+            "select id from run where parent_id = $1 and status in ('queued', 'running', 'pending_approval')",
+            run_id,
+        )
+
+    async def insert(self, run: NewRun) -> None:
+        """Write a run at the end of its session's queue."""
+        await self._tx.execute(
+            """
+            insert into run (id, account_id, session_id, session_key, agent_id, parent_id, status, content, model,
+                             origin, requested_by, credential_id, instructions, tools, idempotency_key,
+                             request_sha256, traceparent)
+            values ($1, $2, $3, $4, $5, $6, 'queued', $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+            """,
+            *(run.id, run.account_id, run.session_id, run.session_key, run.agent_id, run.parent_id, run.content),
+            *(run.model, run.origin, run.requested_by, run.credential_id, run.instructions, run.tools),
+            *(run.idempotency_key, run.request_sha256, run.traceparent),
+        )
+
+    async def claim(self, session_id: str, *, worker: str, epoch: int) -> Run | None:
+        """Take a session's first unfinished run, if it waits for somebody to take it."""
+        return await self._tx.find(
+            Run,
+            """
+            update run
+               set status = 'running', worker = $2, epoch = $3, started_at = coalesce(started_at, now()),
+                   version = version + 1, cancel_requested_at = null
+             where status = 'queued'
+               and id = (select id
+                           from run
+                          where session_id = $1 and status in ('queued', 'running', 'pending_approval')
+                          order by position
+                          limit 1)
+            returning id, account_id, session_id, session_key, agent_id, parent_id, status, content, model, origin,
+                      requested_by, credential_id, instructions, tools, traceparent, worker, epoch, error_code, error,
+                      last_seq, version, complexity, tier, spent_ms, created_at, started_at, ended_at
+            """,
+            *(session_id, worker, epoch),
+        )
+
+    async def waiting_sessions(self, limit: int) -> Sequence[str]:
+        """List sessions whose first unfinished run nobody has taken for a while."""
+        return await self._tx.all(
+            str,
+            """
+            select session_id
+              from run as waiting
+             where status = 'queued'
+               and created_at < now() - interval '1 second'
+               and not exists (select from run as earlier
+                                where earlier.session_id = waiting.session_id
+                                  and earlier.position < waiting.position
+                                  and earlier.status in ('queued', 'running', 'pending_approval'))
+             order by created_at
+             limit $1
+            """,
+            limit,
+        )
+
+    async def abandoned(self, limit: int) -> Sequence[str]:
+        """List runs whose worker is dead."""
+        return await self._tx.all(
+            str,
+            """
+            select id
+              from run
+             where status = 'running'
+               and not exists (select from lease
+                                where key = run.worker and epoch = run.epoch and expires_at > now())
+             limit $1
+            """,
+            limit,
+        )
+
+    async def is_abandoned(self, run_id: str) -> bool:
+        """Tell whether a run's worker is dead, and has not come back meanwhile."""
+        found: bool = await self._tx.value(
+            """
+            select not exists (select from lease
+                                where key = run.worker and epoch = run.epoch and expires_at > now())
+              from run
+             where id = $1
+            """,
+            run_id,
+        )
+        return found
+
+    async def cancelled_of(self, worker: str) -> Sequence[str]:
+        """List a worker's runs that somebody wants ended."""
+        return await self._tx.all(
+            str,
+            "select id from run where worker = $1 and status = 'running' and cancel_requested_at is not null",
+            worker,
+        )
+
+    async def request_cancel(self, run_id: str) -> None:
+        """Note that a run is wanted ended."""
+        await self._tx.execute("update run set cancel_requested_at = now() where id = $1", run_id)
+
+    async def learn(self, run_id: str, **values: Any) -> None:
+        """Write what a turn taught: by which `model`, of what `complexity`, `tier` and `score`."""
+        await self._tx.execute(
+            "update run set model = $2, complexity = $3, tier = $4, score = $5 where id = $1",
+            *(run_id, values["model"], values["complexity"], values["tier"], values["score"]),
+        )
+
+    async def move(
+        self, run_id: str, status: RunStatus, *, spent_ms: float = 0, error_code: str = "", error: str = ""
+    ) -> int:
+        """Write where a run stands now, without a worker; returns its new version."""
+        version: int = await self._tx.value(
+            """
+            update run
+               set status = $2, worker = null, epoch = null, cancel_requested_at = null,
+                   spent_ms = spent_ms + $3, error_code = $4, error = $5, version = version + 1,
+                   ended_at = case when $6 then now() end
+             where id = $1
+            returning version
+            """,
+            *(run_id, status, spent_ms, error_code, error, status.is_over),
+        )
+        return version
+
+    async def set_last_seq(self, run_id: str, last_seq: int) -> None:
+        """Write how many events a run has had."""
+        await self._tx.execute("update run set last_seq = $2 where id = $1", run_id, last_seq)
+
+    async def traffic(self, account_id: str, origins: Sequence[str]) -> Traffic:
+        """Count the messages that came from somewhere, and the answers to them."""
+        found = await self._tx.find(
+            Traffic,
+            """
+            select count(*) + count(*) filter (where status = 'completed') as messages,
+                   max(coalesce(ended_at, started_at)) as last_at
+              from run
+             where account_id = $1 and origin = any($2) and started_at is not null
+            """,
+            *(account_id, list(origins)),
+        )
+        return found or Traffic()
+
+    async def delete_ended(self, *, days: int, limit: int) -> int:
+        """Delete some events of runs that ended long ago; returns how many."""
+        return await self._tx.execute(
+            """
+            delete from run_event
+             where (run_id, seq) in (select run_id, seq
+                                       from run_event
+                                       join run on run.id = run_id
+                                      where ended_at < now() - make_interval(days => $1)
+                                      limit $2)
+            """,
+            *(days, limit),
+        )

@@ -1,0 +1,164 @@
+"""Runs over HTTP."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+from agent_runtime.ports import Message, Queueing, RunStatus
+from agent_runtime.runs.domain.runs import CallRecord, Run
+
+Content = Annotated[str, Meta(min_length=1, max_length=256 * 1024)]
+
+
+class SendMessage(Struct, frozen=True):
+    """Body of `POST /api/sessions/{key}/messages` and `…/runs`; `policy` says what to do when the session is busy."""
+
+    content: Content
+    policy: Queueing = Queueing.ENQUEUE
+
+
+class DecideCalls(Struct, frozen=True):
+    """Body of `POST /api/runs/{id}/approve` and `…/deny`; without ids all calls that wait."""
+
+    tool_call_ids: Annotated[list[str], Meta(max_length=100)] | None = None
+
+
+class ToolCallView(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A tool call; `arguments` is JSON text."""
+
+    id: str
+    name: str
+    arguments: str
+    status: str = ""
+    result: str | None = None
+    is_error: bool = False
+    expires_at: datetime | None = None
+
+    @classmethod
+    def of(cls, call: CallRecord) -> "ToolCallView":
+        """Show a tool call."""
+        return cls(
+            id=call.id,
+            name=call.name,
+            arguments=call.arguments,
+            status=call.status,
+            result=call.result,
+            is_error=call.is_error,
+            expires_at=None if call.status.is_over else call.expires_at,
+        )
+
+
+class MessageView(Struct, frozen=True, kw_only=True):
+    """What an agent said; while it has not, `content` is empty and `status` tells why."""
+
+    role: str
+    content: str
+    timestamp: datetime
+    tool_calls: list[ToolCallView]
+    run_id: str
+    status: str
+
+    @classmethod
+    def of_answer(cls, message: Message) -> "MessageView":
+        """Show what the agent said."""
+        return cls(
+            role=message.role,
+            content=message.content,
+            timestamp=message.timestamp,
+            tool_calls=[
+                ToolCallView(
+                    id=call.id, name=call.name, arguments=call.arguments, result=call.result, is_error=call.is_error
+                )
+                for call in message.tool_calls
+            ],
+            run_id=message.run_id,
+            status=RunStatus.COMPLETED,
+        )
+
+    @classmethod
+    def of_unfinished(cls, run: Run, calls: Sequence[CallRecord]) -> "MessageView":
+        """Show that the agent has not said it yet."""
+        return cls(
+            role="assistant",
+            content="",
+            timestamp=run.started_at or run.created_at,
+            tool_calls=[ToolCallView.of(call) for call in calls],
+            run_id=run.id,
+            status=run.status,
+        )
+
+
+class RunErrorView(Struct, frozen=True):
+    """Why a run failed."""
+
+    code: str
+    message: str
+
+
+class RunSummary(Struct, frozen=True, kw_only=True):
+    """A run."""
+
+    id: str
+    session_key: str
+    status: RunStatus
+    created_at: datetime
+    agent_id: str
+    content: str
+    origin: str
+    model: str
+    started_at: datetime | None
+    ended_at: datetime | None
+    error: RunErrorView | None
+    last_event_id: int
+
+    @classmethod
+    def of(cls, run: Run) -> "RunSummary":
+        """Show a run."""
+        return cls(**_summary(run))
+
+
+class RunDetail(RunSummary, frozen=True, kw_only=True):
+    """A run with the calls of its tools."""
+
+    tool_calls: list[ToolCallView]
+
+    @classmethod
+    def of_course(cls, run: Run, calls: Sequence[CallRecord]) -> "RunDetail":
+        """Show a run and the calls of its tools."""
+        return cls(**_summary(run), tool_calls=[ToolCallView.of(call) for call in calls])
+
+
+class ApprovalView(ToolCallView, frozen=True, kw_only=True):
+    """A tool call that waits for people, and where."""
+
+    run_id: str
+    session_key: str
+    agent_id: str
+
+
+class ToolView(Struct, frozen=True, kw_only=True):
+    """A tool; `policy` is what a call means to agents that do not say otherwise."""
+
+    name: str
+    description: str
+    schema: dict[str, Any]
+    policy: str
+
+
+def _summary(run: Run) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "session_key": run.session_key,
+        "status": run.status,
+        "created_at": run.created_at,
+        "agent_id": run.agent_id,
+        "content": run.content,
+        "origin": run.origin,
+        "model": run.model,
+        "started_at": run.started_at,
+        "ended_at": run.ended_at,
+        "error": RunErrorView(run.error_code, run.error) if run.error_code else None,
+        "last_event_id": run.last_seq,
+    }

@@ -1,0 +1,1 @@
+"""Starting, doing, following and ending runs."""

@@ -1,0 +1,216 @@
+"""Asking models: with retries, with stand-ins, within budgets."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from contextlib import aclosing
+
+import structlog
+from msgspec import Struct
+from opentelemetry.trace import SpanKind
+
+from agent_runtime.ports import Estimate, Spent, Usage
+from agent_runtime.runs.clients.models.shelf import Shelf
+from agent_runtime.runs.domain.models import (
+    CallPiece,
+    Model,
+    ModelName,
+    Piece,
+    Prompt,
+    Said,
+    TextPiece,
+    UsagePiece,
+    tokens_of,
+)
+from agent_runtime.runs.domain.runs import EventType, Run
+from agent_runtime.runs.errors import (
+    ModelRefusedError,
+    ModelSilentError,
+    ModelUnavailableError,
+    ModelUnknownError,
+)
+from agent_runtime.runs.usecases.assembly import Scene
+from agent_runtime.runs.usecases.recorder import Recorder
+from shoal.clock import Clock
+from shoal.database import Database, DatabaseUnavailableError, Transaction
+from shoal.errors import AppError
+from shoal.telemetry import Tracing
+
+TRIES = 3
+FIRST_PAUSE_S = 0.5
+MOST_PAUSE_S = 20.0
+_BEFORE_OUTPUT = (ModelUnavailableError, ModelRefusedError, ModelSilentError, ModelUnknownError)
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """What a model answered, and what is set aside for it."""
+
+    text: str
+    calls: tuple[CallPiece, ...]
+    model: ModelName
+    usage: UsagePiece
+    reservation: str
+
+
+class _Attempt:
+    """What came so far of one answer."""
+
+    def __init__(self) -> None:
+        self.text: list[str] = []
+        self.calls: list[CallPiece] = []
+        self.usage: UsagePiece | None = None
+
+    @property
+    def has_begun(self) -> bool:
+        return bool(self.text or self.calls)
+
+    async def take(self, piece: Piece, recorder: Recorder) -> None:
+        match piece:
+            case TextPiece(text):
+                self.text.append(text)
+                await recorder.say(text)
+            case CallPiece():
+                self.calls.append(piece)
+            case UsagePiece():
+                self.usage = piece
+
+    def spent(self, prompt: Prompt) -> UsagePiece:
+        """Tell what the answer took, or guess it where the provider did not say."""
+        if self.usage is not None:
+            return self.usage
+        written = tokens_of("".join(self.text)) + sum(tokens_of(call.arguments) for call in self.calls)
+        return UsagePiece(_size(prompt), written)
+
+
+class Transport:
+    """The fourth stage of the pipeline: one answer of one model."""
+
+    def __init__(self, *, shelf: Shelf, usage: Usage, database: Database, clock: Clock, tracing: Tracing) -> None:
+        self._shelf = shelf
+        self._usage = usage
+        self._database = database
+        self._clock = clock
+        self._tracing = tracing
+
+    async def answer(self, run: Run, scene: Scene, said: Sequence[Said], recorder: Recorder) -> Answer:
+        """Have the scene's model answer, or the first of its stand-ins that does.
+
+        Raises:
+            AppError: None did; the last one's reason.
+        """
+        refused: AppError = ModelUnknownError()
+        for name in scene.models:
+            prompt = _prompt(scene, name, said)
+            try:
+                return await self._answer_by(run, scene, prompt, recorder)
+            except _BEFORE_OUTPUT as error:
+                refused = error
+                structlog.get_logger().warning("model_failed", model=str(name), code=error.code, reason=error.message)
+                told = {"model": str(name), "code": error.code, "message": error.message}
+                recorder.note(EventType.RETRY, told)
+        raise refused
+
+    async def settle(self, tx: Transaction, run: Run, answer: Answer, *, tier: int) -> None:
+        """Record what an answer took."""
+        await self._usage.settle(tx, answer.reservation, self._spent(run, answer.model, answer.usage, tier))
+
+    async def _answer_by(self, run: Run, scene: Scene, prompt: Prompt, recorder: Recorder) -> Answer:
+        model = await self._shelf.model(run.account_id, prompt.model)
+        reservation = await self._usage.reserve(_estimate(run, scene, prompt))
+        attempt = _Attempt()
+        try:
+            await self._try(model, prompt, attempt, recorder)
+        except BaseException:
+            await asyncio.shield(self._settle_broken(run, prompt, attempt, reservation, scene.tier))
+            raise
+        return Answer(
+            text="".join(attempt.text),
+            calls=tuple(attempt.calls),
+            model=prompt.model,
+            usage=attempt.spent(prompt),
+            reservation=reservation,
+        )
+
+    async def _try(self, model: Model, prompt: Prompt, attempt: _Attempt, recorder: Recorder) -> None:
+        for tried in range(1, TRIES + 1):
+            try:
+                await self._stream(model, prompt, attempt, recorder)
+            except ModelUnavailableError as error:
+                if attempt.has_begun or tried == TRIES:
+                    raise
+                pause_s = error.retry_after_s or FIRST_PAUSE_S * 2 ** (tried - 1)
+                if pause_s > MOST_PAUSE_S:
+                    raise
+                recorder.note(EventType.RETRY, {"model": str(prompt.model), "code": error.code, "tried": tried})
+                await asyncio.sleep(pause_s * random.uniform(1, 1.25))  # noqa: S311 - spreads callers
+            else:
+                return
+
+    async def _stream(self, model: Model, prompt: Prompt, attempt: _Attempt, recorder: Recorder) -> None:
+        attributes = {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": prompt.model.provider,
+            "gen_ai.request.model": prompt.model.name,
+            "gen_ai.request.max_tokens": prompt.max_tokens,
+            "gen_ai.request.temperature": prompt.temperature,
+        }
+        with self._tracing.span(f"chat {prompt.model.name}", kind=SpanKind.CLIENT, attributes=attributes) as span:
+            async with aclosing(model.stream(prompt)) as pieces:
+                async for piece in pieces:
+                    await attempt.take(piece, recorder)
+            spent = attempt.spent(prompt)
+            span.set_attribute("gen_ai.usage.input_tokens", spent.input_tokens)
+            span.set_attribute("gen_ai.usage.output_tokens", spent.output_tokens)
+
+    async def _settle_broken(self, run: Run, prompt: Prompt, attempt: _Attempt, reservation: str, tier: int) -> None:
+        """Record what an answer took that did not come to its end; nothing when it did not begin."""
+        spent = self._spent(run, prompt.model, attempt.spent(prompt), tier) if attempt.has_begun else None
+        try:
+            async with self._database.transaction() as tx:
+                await self._usage.settle(tx, reservation, spent)
+        except DatabaseUnavailableError:
+            structlog.get_logger().warning("usage_not_settled", run_id=run.id)
+
+    def _spent(self, run: Run, model: ModelName, usage: UsagePiece, tier: int) -> Spent:
+        return Spent(
+            account_id=run.account_id,
+            agent_id=run.agent_id,
+            session_key=run.session_key,
+            credential_id=run.credential_id,
+            run_id=run.id,
+            model=str(model),
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cache_read_tokens=usage.cache_read_tokens,
+            cache_write_tokens=usage.cache_write_tokens,
+            tier=tier,
+            at=self._clock.now(),
+        )
+
+
+def _prompt(scene: Scene, model: ModelName, said: Sequence[Said]) -> Prompt:
+    return Prompt(
+        model=model,
+        instructions=scene.instructions,
+        conversation=tuple(said),
+        tools=tuple(tool.spec for tool in scene.tools.values()),
+        max_tokens=scene.max_tokens,
+        temperature=scene.temperature,
+    )
+
+
+def _estimate(run: Run, scene: Scene, prompt: Prompt) -> Estimate:
+    return Estimate(
+        account_id=run.account_id,
+        agent_id=run.agent_id,
+        session_key=run.session_key,
+        credential_id=run.credential_id,
+        run_id=run.id,
+        model=str(prompt.model),
+        input_tokens=_size(prompt),
+        output_tokens=scene.max_tokens,
+    )
+
+
+def _size(prompt: Prompt) -> int:
+    return tokens_of(prompt.instructions) + sum(tokens_of(said.text) for said in prompt.conversation)

@@ -1,0 +1,171 @@
+"""Doing runs in this process, for as long as it is known to live.
+
+The worker holds one lease; every run that it takes carries the lease's epoch. While it lives it takes runs that wait,
+ends those that somebody wants ended, and those of workers that have died. When it stops, or is taken for dead, its own
+runs end as `interrupted`, by itself if it can and else by the next worker that looks.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from agent_runtime.ports import RunStatus
+from agent_runtime.runs.clients.live import Live
+from agent_runtime.runs.repositories.runs import RunRepository
+from agent_runtime.runs.usecases.engine import Engine, Taken
+from shoal.database import Database, DatabaseUnavailableError
+from shoal.leases import Lease, LeaseLostError, Leases
+
+POLL_S = 0.5
+_BATCH = 50
+_PARTING_S = 4.0
+
+
+class Worker:
+    """The component that does runs.
+
+    Args:
+        process: Names this process among the workers.
+        database: Where runs are.
+        leases: Who lives; their term is how long a dead process keeps its runs.
+        live: Hears that runs are wanted ended.
+        engine: Does one run.
+        sweep: What else is to be looked after from time to time.
+    """
+
+    name = "worker"
+
+    def __init__(
+        self,
+        *,
+        process: str,
+        database: Database,
+        leases: Leases,
+        live: Live,
+        engine: Engine,
+        sweep: Callable[["Worker"], Awaitable[None]],
+    ) -> None:
+        self._key = f"worker:{process}"
+        self._database = database
+        self._leases = leases
+        self._live = live
+        self._engine = engine
+        self._sweep = sweep
+        self._lease: Lease | None = None
+        self._sessions: dict[str, asyncio.Task[None]] = {}
+        self._again: set[str] = set()
+        self._runs: dict[str, asyncio.Task[None]] = {}
+        self._wanted_ended: set[str] = set()
+
+    def problem(self) -> str | None:
+        """Runs wait while there is no lease; questions are answered all the same."""
+        return None
+
+    @property
+    def run_count(self) -> int:
+        """How many runs are being done here."""
+        return len(self._runs)
+
+    async def run(self) -> None:
+        """Work for ever."""
+        await self._leases.act_alone(self._key, self._work)
+
+    def poke(self, session_id: str) -> None:
+        """Look at once whether a session has a run to be taken."""
+        if self._lease is None:
+            return
+        if session_id in self._sessions:
+            self._again.add(session_id)
+            return
+        self._sessions[session_id] = asyncio.create_task(self._serve(session_id))
+
+    def cancel(self, run_id: str) -> bool:
+        """End a run, if it is done here; False when it is not."""
+        task = self._runs.get(run_id)
+        if task is None:
+            return False
+        self._wanted_ended.add(run_id)
+        task.cancel()
+        return True
+
+    async def _work(self, lease: Lease) -> None:
+        self._lease = lease
+        hearing = None
+        try:
+            while True:
+                hearing = hearing or await self._live.hear_cancels(self.cancel)
+                with contextlib.suppress(DatabaseUnavailableError):
+                    await self._look_around()
+                await asyncio.sleep(POLL_S)
+        finally:
+            self._lease = None
+            if hearing is not None:
+                with contextlib.suppress(Exception):
+                    await asyncio.shield(hearing.unsubscribe())
+            await self._part()
+
+    async def _look_around(self) -> None:
+        async with self._database.reading() as database:
+            runs = RunRepository(database)
+            waiting = await runs.waiting_sessions(_BATCH)
+            cancelled = await runs.cancelled_of(self._key)
+        for session_id in waiting:
+            self.poke(session_id)
+        for run_id in cancelled:
+            self.cancel(run_id)
+        await self._sweep(self)
+
+    async def _part(self) -> None:
+        """End what is being done; waits for it, however often this is cancelled meanwhile."""
+        for task in self._runs.values():
+            task.cancel()
+        deadline = asyncio.get_running_loop().time() + _PARTING_S
+        while self._sessions and asyncio.get_running_loop().time() < deadline:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait(self._sessions.values(), timeout=0.1)
+
+    async def _serve(self, session_id: str) -> None:
+        """Do a session's runs, one after the other, until none waits."""
+        try:
+            while (lease := self._lease) is not None:
+                self._again.discard(session_id)
+                taken = await self._engine.take(session_id, lease)
+                if taken is not None:
+                    await self._do(taken)
+                elif session_id not in self._again:
+                    break
+        except DatabaseUnavailableError:
+            pass  # the next look around finds the session
+        finally:
+            del self._sessions[session_id]
+            self._again.discard(session_id)
+
+    async def _do(self, taken: Taken) -> None:
+        """Do one run, whatever comes of it."""
+        run_id = taken.run.id
+        task = self._runs[run_id] = asyncio.create_task(self._engine.perform(taken))
+        try:
+            await asyncio.wait({task})
+            if task.cancelled():
+                is_wanted = run_id in self._wanted_ended
+                await self._break_off(taken, RunStatus.CANCELLED if is_wanted else RunStatus.INTERRUPTED)
+            elif (error := task.exception()) is not None:
+                await self._failed(taken, error)
+        except (DatabaseUnavailableError, LeaseLostError) as error:
+            structlog.get_logger().warning("run_left", run_id=run_id, error=repr(error))
+        finally:
+            del self._runs[run_id]
+            self._wanted_ended.discard(run_id)
+            await taken.recorder.close()
+        structlog.get_logger().info("run_done", run_id=run_id)
+
+    async def _failed(self, taken: Taken, error: BaseException) -> None:
+        if isinstance(error, DatabaseUnavailableError | LeaseLostError):
+            raise error
+        structlog.get_logger().error("run_broke", run_id=taken.run.id, error=repr(error), exc_info=error)
+        await self._break_off(taken, RunStatus.FAILED, code="internal_error", error="Something went wrong on our side.")
+
+    async def _break_off(self, taken: Taken, status: RunStatus, *, code: str = "", error: str = "") -> None:
+        await self._engine.break_off(taken, status, code=code, error=error)

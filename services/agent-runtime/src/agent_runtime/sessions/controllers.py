@@ -1,0 +1,61 @@
+"""HTTP: sessions."""
+
+from typing import Annotated
+
+from litestar import Controller, delete, get, post
+from litestar.params import Parameter
+
+from agent_runtime.sessions.schemas import (
+    CreateSession,
+    Done,
+    ExportView,
+    MessageView,
+    SessionDetail,
+    SessionSummary,
+)
+from agent_runtime.sessions.usecases import MOST_LISTED, Conversations, Sessions
+from shoal.http.auth import require_user
+from shoal.identity import Principal
+
+
+class SessionController(Controller):
+    """The contract's calls."""
+
+    path = "/api/sessions"
+    tags = ("sessions",)
+    guards = (require_user,)
+
+    @get("/", operation_id="listSessions", summary="List sessions")
+    async def list(
+        self,
+        principal: Principal,
+        sessions: Sessions,
+        agent_id: Annotated[str, Parameter(max_length=64)] = "",
+        limit: Annotated[int, Parameter(ge=1, le=MOST_LISTED)] = MOST_LISTED,
+    ) -> list[SessionSummary]:
+        """List the account's sessions, the latest first."""
+        found = await sessions.list(principal.account_id, agent_id=agent_id, limit=limit)
+        return [SessionSummary.of(session) for session in found]
+
+    @post("/", operation_id="createSession", summary="Begin a session")
+    async def create(self, data: CreateSession, principal: Principal, conversations: Conversations) -> SessionSummary:
+        """Begin a session with an agent, or with the account's first one."""
+        session = await conversations.begin(principal.account_id, agent_id=data.agent_id, key=data.key or "")
+        return SessionSummary.of(session)
+
+    @get("/{key:str}", operation_id="getSession", summary="Show a session")
+    async def show(self, key: str, principal: Principal, sessions: Sessions) -> SessionDetail:
+        """Show a session with all of its messages."""
+        return SessionDetail.of_transcript(await sessions.show(principal.account_id, key))
+
+    @get("/{key:str}/export", operation_id="exportSession", summary="Give out what was said")
+    async def export(self, key: str, principal: Principal, sessions: Sessions) -> ExportView:
+        """Give out every message."""
+        transcript = await sessions.show(principal.account_id, key)
+        return ExportView([MessageView.of(message) for message in transcript.messages])
+
+    @delete("/{key:str}", operation_id="deleteSession", summary="Delete a session", status_code=200)
+    async def remove(self, key: str, principal: Principal, conversations: Conversations) -> Done:
+        """Cancel what runs in a session, and delete it with all that was said."""
+        await conversations.end(principal.account_id, key)
+        return Done()

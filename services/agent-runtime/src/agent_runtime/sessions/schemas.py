@@ -1,0 +1,108 @@
+"""Sessions over HTTP."""
+
+from datetime import datetime
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from agent_runtime.ports import Message, ToolCall
+from agent_runtime.sessions.domain import KEY_PATTERN, Session, Transcript
+
+
+class CreateSession(Struct, frozen=True):
+    """Body of `POST /api/sessions`; without `key` one is made up."""
+
+    agent_id: Annotated[str, Meta(max_length=64)] = ""
+    key: Annotated[str, Meta(pattern=KEY_PATTERN)] | None = None
+
+
+class SessionSummary(Struct, frozen=True, kw_only=True):
+    """A session in a list."""
+
+    key: str
+    agent_id: str
+    message_count: int
+    updated_at: datetime
+    created_at: datetime
+
+    @classmethod
+    def of(cls, session: Session) -> "SessionSummary":
+        """Show a session."""
+        return cls(
+            key=session.key,
+            agent_id=session.agent_id,
+            message_count=session.message_count,
+            updated_at=session.updated_at,
+            created_at=session.created_at,
+        )
+
+
+class ToolCallView(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A tool call; `arguments` is JSON text."""
+
+    id: str
+    name: str
+    arguments: str
+    result: str | None = None
+    is_error: bool = False
+
+    @classmethod
+    def of(cls, call: ToolCall) -> "ToolCallView":
+        """Show a tool call."""
+        return cls(id=call.id, name=call.name, arguments=call.arguments, result=call.result, is_error=call.is_error)
+
+
+class MessageView(Struct, frozen=True, kw_only=True):
+    """A message; `incomplete` when the turn ended before the agent did."""
+
+    role: str
+    content: str
+    timestamp: datetime
+    tool_calls: list[ToolCallView]
+    id: str
+    run_id: str
+    incomplete: bool
+
+    @classmethod
+    def of(cls, message: Message) -> "MessageView":
+        """Show a message."""
+        return cls(
+            role=message.role,
+            content=message.content,
+            timestamp=message.timestamp,
+            tool_calls=[ToolCallView.of(call) for call in message.tool_calls],
+            id=message.id,
+            run_id=message.run_id,
+            incomplete=message.is_incomplete,
+        )
+
+
+class SessionDetail(SessionSummary, frozen=True, kw_only=True):
+    """A session with all of its messages."""
+
+    messages: list[MessageView]
+
+    @classmethod
+    def of_transcript(cls, transcript: Transcript) -> "SessionDetail":
+        """Show a session and what was said."""
+        session = transcript.session
+        return cls(
+            key=session.key,
+            agent_id=session.agent_id,
+            message_count=session.message_count,
+            updated_at=session.updated_at,
+            created_at=session.created_at,
+            messages=[MessageView.of(message) for message in transcript.messages],
+        )
+
+
+class ExportView(Struct, frozen=True):
+    """Everything that was said."""
+
+    messages: list[MessageView]
+
+
+class Done(Struct, frozen=True):
+    """It is done."""
+
+    ok: bool = True
