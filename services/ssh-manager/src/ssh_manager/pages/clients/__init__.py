@@ -1,0 +1,1 @@
+"""Carrying requests and sockets through an instance's tunnels."""

@@ -1,0 +1,104 @@
+"""How what goes through connections is made: tunnels, pages and terminals, in this order."""
+
+from datetime import timedelta
+
+from shoal.jobs import Job
+from shoal.resources import Component, Resources
+from shoal.subscriptions import Subscription
+from shoal_events import AccountDeleted, ApiKeyRevoked, InstanceDeleted, LoginEnded, UserDeleted, UserUpdated
+from ssh_manager.config import Config
+from ssh_manager.pages.clients.http import HttpPages
+from ssh_manager.pages.clients.sockets import SocketPages
+from ssh_manager.pages.jobs import StayChecks
+from ssh_manager.pages.subscribers import TicketSubscribers
+from ssh_manager.pages.usecases.pages import Pages
+from ssh_manager.pages.usecases.stays import Stays
+from ssh_manager.pages.usecases.tickets import Tickets
+from ssh_manager.ports import Access, AllowedAddresses, Audit, Fleet, Links
+from ssh_manager.terminals.jobs import SessionChecks
+from ssh_manager.terminals.subscribers import TerminalSubscribers
+from ssh_manager.terminals.usecases.sessions import Sessions
+from ssh_manager.terminals.usecases.viewing import Viewing
+from ssh_manager.tunnels.jobs import TunnelChecks
+from ssh_manager.tunnels.usecases import Tunnels
+
+TICKETS_EVERY = timedelta(minutes=5)
+
+
+class Passages:
+    """Makes the use cases and components of the three subjects; one of each per process, for connections are too."""
+
+    def __init__(
+        self,
+        resources: Resources[Config],
+        *,
+        access: Access,
+        fleet: Fleet,
+        links: Links,
+        audit: Audit,
+        allowed: AllowedAddresses,
+    ) -> None:
+        config, clock = resources.config, resources.clock
+        self._resources = resources
+        self._tunnels = Tunnels(access=access, fleet=fleet, links=links, audit=audit, clock=clock)
+        self._tickets = Tickets(database=resources.database, access=access, allowed=allowed, lasts=config.ticket_ttl)
+        self._stays = Stays(self._tickets)
+        self._http = HttpPages()
+        self._pages = Pages(
+            access=access,
+            allowed=allowed,
+            tunnels=self._tunnels,
+            tickets=self._tickets,
+            stays=self._stays,
+            http=self._http,
+            sockets=SocketPages(),
+        )
+        self._sessions = Sessions(
+            access=access,
+            allowed=allowed,
+            links=links,
+            audit=audit,
+            clock=clock,
+            idle=config.terminal_idle,
+            most_age=config.terminal_age,
+        )
+
+    def tunnels(self) -> Tunnels:
+        """Tunnels."""
+        return self._tunnels
+
+    def pages(self) -> Pages:
+        """Pages."""
+        return self._pages
+
+    def sessions(self) -> Sessions:
+        """Terminals."""
+        return self._sessions
+
+    def viewing(self) -> Viewing:
+        """Terminals' sockets."""
+        return Viewing(sessions=self._sessions, clock=self._resources.clock)
+
+    def components(self) -> list[Component]:
+        """List what works beside requests, in the order of starting."""
+        tickets, terminals = TicketSubscribers(self._tickets), TerminalSubscribers(self._sessions)
+        return [
+            self._resources.subscriber(
+                Subscription(
+                    "tickets",
+                    {
+                        LoginEnded: tickets.on_login_ended,
+                        ApiKeyRevoked: tickets.on_api_key_revoked,
+                        UserUpdated: tickets.on_user_updated,
+                        UserDeleted: tickets.on_user_deleted,
+                        AccountDeleted: tickets.on_account_deleted,
+                        InstanceDeleted: tickets.on_instance_deleted,
+                    },
+                )
+            ),
+            self._resources.subscriber(Subscription("terminals", {UserDeleted: terminals.on_user_deleted})),
+            self._resources.job(Job("forget expired tickets", TICKETS_EVERY, self._tickets.forget_expired)),
+            TunnelChecks(self._tunnels, self._resources.config.tunnel_interval.total_seconds()),
+            StayChecks(self._stays, self._http),
+            SessionChecks(self._sessions),
+        ]

@@ -1,0 +1,119 @@
+"""HTTP and WebSocket: terminals of instances."""
+
+import re
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Annotated, Final
+from urllib.parse import parse_qs
+
+from litestar import Controller, asgi, delete, get
+from litestar.enums import ScopeType
+from litestar.handlers import ASGIRouteHandler
+from litestar.params import Parameter
+from litestar.types import Receive, Scope, Send
+
+from shoal.errors import AppError, ForbiddenError, UnauthorizedError, UnavailableError
+from shoal.http.auth import PRINCIPAL, require_user
+from shoal.http.errors import to_app_error
+from shoal.identity import Principal
+from ssh_manager.errors import InstanceNotFoundError, InvalidInstanceIdError, NotConnectedError
+from ssh_manager.terminals.domain import Close, Size
+from ssh_manager.terminals.errors import (
+    SessionClosedError,
+    SessionNotFoundError,
+    ShellFailedError,
+    TooManySessionsError,
+    UnknownShellError,
+    UpgradeRequiredError,
+)
+from ssh_manager.terminals.schemas import SessionClosed, SessionList, SessionView
+from ssh_manager.terminals.usecases.sessions import Sessions
+from ssh_manager.terminals.usecases.viewing import Asked, Viewing, close
+
+PATH = "/api/v1/instances/{instance_id:str}/terminal"
+CODES: Final[Mapping[type[AppError], int]] = MappingProxyType(
+    {
+        NotConnectedError: 4003,
+        InvalidInstanceIdError: 4004,
+        InstanceNotFoundError: 4004,
+        UnknownShellError: 4400,
+        UnauthorizedError: 4401,
+        SessionNotFoundError: 4404,
+        SessionClosedError: 4410,
+        TooManySessionsError: 4429,
+        ShellFailedError: 4502,
+        ForbiddenError: 4403,
+        UnavailableError: 1013,
+    }
+)
+"""The first that fits says how a socket is closed; anything else is 4500."""
+_NUMBER = re.compile(r"[0-9]{1,5}")
+
+
+def terminal_socket(viewing: Callable[[], Viewing]) -> ASGIRouteHandler:
+    """Make the handler of terminals' sockets: refusals are close codes, which pages can read, as they can no status."""
+
+    @asgi(PATH)
+    async def terminal(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["path_template"] = PATH
+        if scope["type"] != ScopeType.WEBSOCKET:
+            raise UpgradeRequiredError
+        await receive()
+        await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
+        principal: Principal = scope[PRINCIPAL]  # type: ignore[literal-required]
+        try:
+            if not principal.is_user:
+                raise UnauthorizedError  # noqa: TRY301 - told as every other refusal
+            await viewing().hold(_asked(scope), receive, send, by=principal)  # type: ignore[arg-type]
+        except Exception as error:
+            await close(send, _said(to_app_error(error)))  # type: ignore[arg-type]
+            if not isinstance(error, AppError):
+                raise
+
+    return terminal
+
+
+class TerminalController(Controller):
+    """Terminals of the instances that the caller may use."""
+
+    path = f"{PATH}/sessions"
+    tags = ("ssh",)
+    guards = (require_user,)
+
+    @get("/", operation_id="listTerminals", summary="List an instance's terminals")
+    async def show(
+        self,
+        instance_id: str,
+        sessions: Sessions,
+        principal: Principal,
+        active: Annotated[str, Parameter(description="`true` leaves out those that are closed.")] = "false",
+    ) -> SessionList:
+        """List the caller's own, or all for admins; closed ones for a while."""
+        found = await sessions.list_for(instance_id, is_active=active == "true", by=principal)
+        return SessionList([SessionView.from_domain(one) for one in found])
+
+    @delete("/{session_id:str}", operation_id="closeTerminal", summary="Close a terminal", status_code=200)
+    async def close(self, instance_id: str, session_id: str, sessions: Sessions, principal: Principal) -> SessionClosed:
+        """End its shell."""
+        await sessions.close(instance_id, session_id, by=principal)
+        return SessionClosed()
+
+
+def _asked(scope: Scope) -> Asked:
+    query = {name: values[-1] for name, values in parse_qs(scope["query_string"].decode("latin-1")).items()}
+    columns, rows = query.get("cols", ""), query.get("rows", "")
+    usual = Size()
+    return Asked(
+        instance_id=str(scope["path_params"]["instance_id"]),
+        session_id=query.get("session_id", ""),
+        shell=query.get("shell", ""),
+        size=Size.of(
+            int(columns) if _NUMBER.fullmatch(columns) else usual.columns,
+            int(rows) if _NUMBER.fullmatch(rows) else usual.rows,
+        ),
+    )
+
+
+def _said(error: AppError) -> Close:
+    code = next((code for kind, code in CODES.items() if isinstance(error, kind)), 4500)
+    return Close(code, error.message.encode()[:120].decode(errors="ignore"))
