@@ -29,6 +29,8 @@ EVENTS: tuple[type[Event], ...] = (
     v1.ConnectionRevoked,
     v1.ConnectionBlocked,
     v1.ConnectionUnblocked,
+    v1.CronFired,
+    v1.CronFinished,
     v1.InstanceCreated,
     v1.InstanceRenamed,
     v1.InstanceRunning,

@@ -28,6 +28,7 @@ from shoal_events.v1.connection import (
     ConnectionRevoked,
     ConnectionUnblocked,
 )
+from shoal_events.v1.cron import CronFinished, CronFired
 from shoal_events.v1.instance import (
     InstanceCreated,
     InstanceDeleted,
@@ -74,6 +75,8 @@ __all__ = [
     "ConnectionRejected",
     "ConnectionRevoked",
     "ConnectionUnblocked",
+    "CronFinished",
+    "CronFired",
     "InstanceCreated",
     "InstanceDeleted",
     "InstanceRenamed",
