@@ -13,6 +13,7 @@ import asyncpg
 import structlog
 
 from instance_orchestrator.clients.backend import Backend, BackendUnavailableError
+from instance_orchestrator.instruments import Instruments
 from instance_orchestrator.jobs.queue import WorkQueue
 from instance_orchestrator.usecases.convergence import Convergence
 from instance_orchestrator.usecases.instances import WORK
@@ -37,6 +38,7 @@ class Reconciler:
         convergence: Convergence,
         concurrency: int,
         resync: timedelta,
+        instruments: Instruments,
     ) -> None:
         self._database = database
         self._leases = leases
@@ -44,6 +46,7 @@ class Reconciler:
         self._convergence = convergence
         self._concurrency = concurrency
         self._resync_s = resync.total_seconds()
+        self._instruments = instruments
 
     def problem(self) -> str | None:
         """Requests are answered whether or not the backend can be reached."""
@@ -68,6 +71,7 @@ class Reconciler:
                     tasks.create_task(self._work(queue, lease))
         finally:
             queue.close()
+            self._instruments.note_unfinished(())  # whoever reconciles next knows
             with contextlib.suppress(OSError, asyncpg.InterfaceError, TimeoutError):
                 await connection.close(timeout=1)
 
@@ -107,6 +111,7 @@ class Reconciler:
             woken.clear()
             with contextlib.suppress(DatabaseUnavailableError):
                 unfinished = await self._convergence.unfinished()
+                self._instruments.note_unfinished(unfinished)
                 queue.add(*(one for one in unfinished if not queue.is_trying_again(one)))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(woken.wait(), POLL_S)
