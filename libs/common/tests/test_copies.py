@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from shoal.copies import PAGE, Copier, Copy, ExportedFact, exported
+from shoal.copies import PAGE, Copier, Copy, ExportedFact, Sweep, exported
 from shoal.database import Database, Transaction
 from shoal.http.pagination import Page
 from shoal.peers import PeerUnavailableError
-from shoal_events import PairingDeleted, PairingRenamed
+from shoal_events import Event, PairingDeleted, PairingRenamed
 
 from .toy import Note, at_work, renamed, until
 
@@ -47,7 +47,7 @@ NAMES = Copy("names", owner="pairing", handlers=HANDLERS)
 class Owner:
     """Answers exports; stands where the owner's door would."""
 
-    def __init__(self, *facts: PairingRenamed) -> None:
+    def __init__(self, *facts: Event) -> None:
         self.facts = list(facts)
         self.asked: list[str] = []
         self.is_away = False
@@ -129,6 +129,65 @@ async def test_unknown_facts_in_an_export_are_passed_over(database: Database) ->
     async with at_work(made.run()):
         await until(lambda: made.problem() is None)
     assert await notes(database) == {}
+
+
+async def known(database: Transaction) -> list[str]:
+    return await database.all(str, "select id from note where body <> '(deleted)'")
+
+
+async def forget(tx: Transaction, pairing_id: str) -> None:
+    await tx.execute("delete from note where id = $1", pairing_id)
+
+
+SWEPT = Copy("names", owner="pairing", handlers=HANDLERS, sweep=Sweep(known, lambda fact: fact.pairing_id, forget))
+
+
+async def outdated(database: Database, owner: Owner) -> Copier:
+    """Make a copier that must read its export again."""
+    async with database.transaction() as tx:
+        await tx.execute("delete from copy_state")
+    return copier(database, owner, SWEPT)
+
+
+async def read(database: Database, owner: Owner) -> None:
+    made = await outdated(database, owner)
+    async with at_work(made.run()):
+        await until(lambda: made.problem() is None)
+
+
+async def test_rows_that_the_owner_has_no_longer_are_swept(database: Database) -> None:
+    await read(database, Owner(*(renamed(f"pair_{number}", "x", 1) for number in range(5))))
+    assert len(await notes(database)) == 5
+    await read(database, Owner(renamed("pair_1", "x", 2), deleted("pair_4", 2)))
+    assert await notes(database) == {"pair_1": ("x", 2), "pair_4": ("(deleted)", 2)}
+
+
+async def test_row_that_came_while_the_export_was_read_is_not_swept(database: Database) -> None:
+    class Busy(Owner):
+        async def get(self, *place: Any, **query: Any) -> Page[ExportedFact]:
+            page = await super().get(*place, **query)
+            async with database.transaction() as tx:
+                await take(tx, renamed("pair_new", "new", 1))
+            return page
+
+    await read(database, Busy(renamed("pair_1"), renamed("pair_2"), renamed("pair_3")))
+    assert "pair_new" in await notes(database)
+
+
+async def test_owner_without_anything_sweeps_nothing(database: Database) -> None:
+    await read(database, Owner(renamed("pair_1", "x", 1)))
+    await read(database, Owner())
+    assert await notes(database) == {"pair_1": ("x", 1)}
+
+
+async def test_export_that_breaks_off_sweeps_nothing(database: Database) -> None:
+    await read(database, Owner(renamed("pair_1", "x", 1), renamed("pair_2"), renamed("pair_3")))
+    owner = Owner(renamed("pair_1"), renamed("pair_2"), renamed("pair_9"))
+    owner.facts[2] = "no fact"  # type: ignore[call-overload]
+    made = await outdated(database, owner)
+    with pytest.raises(AttributeError):
+        await asyncio.wait_for(made.run(), 5)
+    assert len(await notes(database)) == 3
 
 
 def deleted(pairing_id: str, version: int) -> PairingDeleted:

@@ -41,6 +41,7 @@ PERMITTED_CALLS: frozenset[tuple[str, str, str]] = frozenset(
         ("agent-runtime", "gateway", "/internal/export"),
         ("metrics-query", "agent-runtime", "/internal/export"),
         ("metrics-query", "pairing", "/internal/export"),
+        ("metrics-query", "gateway", "/internal/export"),
         ("pairing", "telemetry-ingest", "/internal/export"),
         ("pairing", "gateway", "/internal/export"),
         ("instance-orchestrator", "pairing", "/internal/pairings"),

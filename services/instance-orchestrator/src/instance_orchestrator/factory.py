@@ -23,7 +23,7 @@ from instance_orchestrator.usecases.settings import Settings
 from instance_orchestrator.usecases.ssh_keys import SshKeys
 from instance_orchestrator.vault import envelope_of, kept_key
 from shoal.config import ConfigError
-from shoal.copies import Copy
+from shoal.copies import Copy, Sweep
 from shoal.jobs import housekeeping
 from shoal.resources import Component, Resources
 from shoal.subscriptions import Handlers, Subscription
@@ -93,8 +93,9 @@ class Factory:
 
     def components(self) -> list[Component]:
         """List the components in the order of starting."""
+        assignments = self.assignments()
         subscribers = Subscribers(
-            instances=self.instances(), assignments=self.assignments(), ssh_keys=SshKeys(), seats=Seats()
+            instances=self.instances(), assignments=assignments, ssh_keys=SshKeys(), seats=Seats()
         )
         users: Handlers = {
             UserCreated: subscribers.on_user_created,
@@ -110,6 +111,7 @@ class Factory:
             PairingDeleted: subscribers.on_pairing_deleted,
         }
         accounts: Handlers = {AccountDeleted: subscribers.on_account_deleted}
+        sweep = Sweep(assignments.known_users, lambda fact: fact.user_id, assignments.vanished_user)
         resources = self.resources
         return [
             KeyCheck(KeyProof(database=resources.database, envelope=self.envelope)),
@@ -118,7 +120,8 @@ class Factory:
             resources.subscriber(Subscription("ssh-keys", keys)),
             resources.subscriber(Subscription("pairings", pairings)),
             resources.subscriber(Subscription("accounts", accounts)),
-            resources.copier(Copy("users", owner="gateway", handlers=users, is_required=False)),
+            resources.copier(Copy("users", owner="gateway", handlers=users, is_required=False, sweep=sweep)),
+            resources.copier(Copy("accounts", owner="gateway", handlers=accounts, is_required=False)),
             self._reconciler(),
             resources.job(housekeeping(resources.database)),
         ]

@@ -11,7 +11,7 @@ from metrics_query.usecases.retention import Retention
 from metrics_query.usecases.rollups import Rollups
 from metrics_query.usecases.samples import Samples
 from metrics_query.usecases.skills import SkillHistory
-from shoal.copies import Copy
+from shoal.copies import Copy, Sweep
 from shoal.jobs import Job, housekeeping
 from shoal.resources import Component, Resources
 from shoal.subscriptions import Handlers, Subscription
@@ -66,17 +66,21 @@ class Factory:
     def components(self) -> list[Component]:
         """List the components in the order of starting."""
         resources, config = self.resources, self.resources.config
-        subscribers = AgentSubscribers(self.agents())
+        agents = self.agents()
+        subscribers = AgentSubscribers(agents)
         told: Handlers = {
             PairingConfirmed: subscribers.on_pairing_confirmed,
             PairingRenamed: subscribers.on_pairing_renamed,
             PairingDeleted: subscribers.on_pairing_deleted,
         }
+        sweep = Sweep(known=agents.known, key=lambda fact: fact.pairing_id, end=agents.vanished)
+        accounts: Handlers = {AccountDeleted: subscribers.on_account_deleted}
         roll = roll_up(self.rollups(), at_least=config.rollup_after)
         return [
             resources.subscriber(Subscription("agents", told)),
-            resources.subscriber(Subscription("accounts", {AccountDeleted: subscribers.on_account_deleted})),
-            resources.copier(Copy("pairings", owner="pairing", handlers=told)),
+            resources.subscriber(Subscription("accounts", accounts)),
+            resources.copier(Copy("pairings", owner="pairing", handlers=told, sweep=sweep)),
+            resources.copier(Copy("accounts", owner="gateway", handlers=accounts, is_required=False)),
             SampleSubscriber(
                 self.samples(),
                 database=resources.database,
@@ -86,6 +90,6 @@ class Factory:
                 at_once=config.batches_at_once,
             ),
             resources.job(Job("roll up", config.rollup_every, roll)),
-            resources.job(Job("retention", config.retention_interval, keep(self.retention(), self.agents()))),
+            resources.job(Job("retention", config.retention_interval, keep(self.retention(), agents))),
             resources.job(housekeeping(resources.database)),
         ]

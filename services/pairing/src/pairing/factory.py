@@ -1,5 +1,7 @@
 """How everything here is made, top to bottom."""
 
+from datetime import timedelta
+
 from pairing.config import Config
 from pairing.connections.domain.plans import Plans
 from pairing.connections.subscribers import PeopleSubscribers
@@ -7,14 +9,14 @@ from pairing.connections.usecases.agents import Agents
 from pairing.connections.usecases.connections import Connections
 from pairing.connections.usecases.keys import AgentKeys
 from pairing.connections.usecases.pairings import AgentPairings
-from pairing.connections.usecases.people import People
+from pairing.connections.usecases.people import People, key_of
 from pairing.connections.usecases.profiles import Profiles
 from pairing.credentials import Credentials
 from pairing.dashboard.jobs import expire_pairings
-from pairing.dashboard.subscribers import DashboardSubscribers
-from pairing.dashboard.usecases import Pairings, Presence
+from pairing.dashboard.subscribers import PairingSubscribers, PresenceSubscribers
+from pairing.dashboard.usecases import Pairings, Presence, presence_of
 from shoal.config import ConfigError
-from shoal.copies import Copy
+from shoal.copies import Copy, Sweep
 from shoal.jobs import Job, housekeeping
 from shoal.resources import Component, Resources
 from shoal.subscriptions import Handlers, Subscription
@@ -50,7 +52,7 @@ class Factory:
 
     def presence(self) -> Presence:
         """Which agents are online, as telemetry-ingest tells."""
-        return Presence()
+        return Presence(database=self.resources.database)
 
     # use cases: agents and agents
 
@@ -107,37 +109,47 @@ class Factory:
 
     def components(self) -> list[Component]:
         """List the components in the order of starting."""
-        subscribers = DashboardSubscribers(pairings=self.pairings(), presence=self.presence())
-        told: Handlers = {
-            AgentOnline: subscribers.on_agent_online,
-            AgentOffline: subscribers.on_agent_offline,
-        }
-        presence = Subscription("presence", told)
-        accounts = Subscription("accounts", {AccountDeleted: subscribers.on_account_deleted})
-        instances = Subscription("instances", {InstanceDeleted: subscribers.on_instance_deleted})
-        people = self._people_told()
         resources = self.resources
         return [
             resources.relay(),
-            resources.subscriber(presence),
-            resources.subscriber(accounts),
-            resources.subscriber(instances),
-            resources.subscriber(Subscription("people", people)),
-            resources.copier(Copy("presence", owner="telemetry-ingest", handlers=told, is_required=False)),
-            resources.copier(Copy("people", owner="gateway", handlers=people, is_required=False)),
+            *self._presence_told(),
+            *self._ends_told(),
+            *self._people_told(),
             resources.job(Job("expire pairings", resources.config.expiry_interval, expire_pairings(self.pairings))),
+            resources.job(Job("forget connections", timedelta(hours=1), self.presence().forget_ended)),
             resources.job(housekeeping(resources.database)),
         ]
 
-    def _people_told(self) -> Handlers:
-        subscribers = PeopleSubscribers(self.people())
-        return {
+    def _presence_told(self) -> list[Component]:
+        resources, presence = self.resources, self.presence()
+        subscribers = PresenceSubscribers(presence)
+        told: Handlers = {AgentOnline: subscribers.on_agent_online, AgentOffline: subscribers.on_agent_offline}
+        sweep = Sweep(known=presence.known, key=presence_of, end=presence.vanished)
+        copy = Copy("presence", owner="telemetry-ingest", handlers=told, is_required=False, sweep=sweep)
+        return [resources.subscriber(Subscription("presence", told)), resources.copier(copy)]
+
+    def _ends_told(self) -> list[Component]:
+        resources, subscribers = self.resources, PairingSubscribers(self.pairings())
+        accounts: Handlers = {AccountDeleted: subscribers.on_account_deleted}
+        return [
+            resources.subscriber(Subscription("accounts", accounts)),
+            resources.copier(Copy("accounts", owner="gateway", handlers=accounts, is_required=False)),
+            resources.subscriber(Subscription("instances", {InstanceDeleted: subscribers.on_instance_deleted})),
+        ]
+
+    def _people_told(self) -> list[Component]:
+        resources, people = self.resources, self.people()
+        subscribers = PeopleSubscribers(people)
+        told: Handlers = {
             AccountCreated: subscribers.on_account_created,
             AccountDeleted: subscribers.on_account_deleted,
             UserCreated: subscribers.on_user_told,
             UserUpdated: subscribers.on_user_told,
             UserDeleted: subscribers.on_user_deleted,
         }
+        sweep = Sweep(known=people.known, key=key_of, end=people.vanished)
+        copy = Copy("people", owner="gateway", handlers=told, is_required=False, sweep=sweep)
+        return [resources.subscriber(Subscription("people", told)), resources.copier(copy)]
 
 
 def _plans(config: Config) -> Plans:

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from shoal.copies import Copy
+from shoal.copies import Copy, Sweep
 from shoal.identity import Principal
 from shoal.jobs import Job, housekeeping
 from shoal.leases import Leases
@@ -99,6 +99,7 @@ class Factory:
             PairingTokenReissued: subscribers.on_token_reissued,
             PairingDeleted: subscribers.on_deleted,
         }
+        sweep = Sweep(known=pairings.known, key=lambda fact: fact.pairing_id, end=pairings.vanished)
         return [
             self.publisher,
             self._presences,
@@ -106,7 +107,7 @@ class Factory:
             Revocations(resources.bus, resources.clock, self.sockets, self.rosters),
             self._relay(),
             resources.subscriber(Subscription("pairings", told)),
-            resources.copier(Copy("pairings", owner="pairing", handlers=told)),
+            resources.copier(Copy("pairings", owner="pairing", handlers=told, sweep=sweep)),
             resources.job(Job("forget ended", timedelta(hours=1), forget_ended(self._presences, pairings))),
             resources.job(housekeeping(resources.database)),
         ]

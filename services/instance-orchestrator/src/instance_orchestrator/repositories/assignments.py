@@ -16,6 +16,14 @@ class Assignment(Struct, frozen=True):
     version: int
 
 
+class User(Struct, frozen=True):
+    """A user as the gateway told of them."""
+
+    user_id: str
+    account_id: str
+    version: int
+
+
 class AssignmentRepository:
     """Users as the gateway tells of them, and what each may use."""
 
@@ -35,6 +43,16 @@ class AssignmentRepository:
                 """,
                 *(user_id, account_id, version, is_deleted),
             )
+        )
+
+    async def list_users(self) -> list[str]:
+        """List the users who are not deleted."""
+        return await self._tx.all(str, "select user_id from account_user where not is_deleted")
+
+    async def find_user(self, user_id: str) -> User | None:
+        """Read a user, deleted or not."""
+        return await self._tx.find(
+            User, "select user_id, account_id, version from account_user where user_id = $1", user_id
         )
 
     async def lock(self, user_id: str, *, account_id: str) -> bool:

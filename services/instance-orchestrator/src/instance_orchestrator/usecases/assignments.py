@@ -60,3 +60,13 @@ class Assignments:
         if found is not None and found.instance_ids:
             gone = Assignment(user_id, account_id, [], await repository.replace(user_id, []))
             await self._outbox.append(tx, facts.assigned(gone))
+
+    async def known_users(self, tx: Transaction) -> list[str]:
+        """List the users who can be assigned instances."""
+        return await AssignmentRepository(tx).list_users()
+
+    async def vanished_user(self, tx: Transaction, user_id: str) -> None:
+        """Withdraw everything from a user whom the gateway does not know."""
+        user = await AssignmentRepository(tx).find_user(user_id)
+        if user is not None:
+            await self.forget_user(tx, user_id, user.account_id, user.version + 1)

@@ -1,5 +1,6 @@
 """Tables `pairing` and `closed_account`: a copy of who is paired, and the agents that follow from it."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct
@@ -107,6 +108,16 @@ class AgentRepository:
             account_id,
             version,
         )
+
+    async def list_known(self) -> Sequence[str]:
+        """List the pairings that were confirmed and have not ended."""
+        return await self._tx.all(
+            str, "select pairing_id from pairing where agent_id is not null and deleted_at is null"
+        )
+
+    async def delete(self, pairing_id: str) -> None:
+        """Forget a pairing altogether."""
+        await self._tx.execute("delete from pairing where pairing_id = $1", pairing_id)
 
     async def close_account(self, account_id: str) -> None:
         """Note that an account is gone, with its pairings."""

@@ -1,5 +1,6 @@
 """Knowing which agents there are, as pairing tells."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from metrics_query.repositories.agents import AgentRepository
@@ -33,6 +34,14 @@ class Agents:
     async def deleted(self, tx: Transaction, event: PairingDeleted) -> None:
         """Answer for this pairing's agent no longer; its history waits for it to be paired again."""
         await AgentRepository(tx).end(event.pairing_id, account_id=event.account_id, version=event.version)
+
+    async def known(self, tx: Transaction) -> Sequence[str]:
+        """List the pairings whose agents are answered for."""
+        return await AgentRepository(tx).list_known()
+
+    async def vanished(self, tx: Transaction, pairing_id: str) -> None:
+        """Answer no longer for the agent of a pairing that its owner does not know."""
+        await AgentRepository(tx).delete(pairing_id)
 
     async def account_deleted(self, tx: Transaction, event: AccountDeleted) -> None:
         """Answer for an account no longer; `erase` does the rest."""

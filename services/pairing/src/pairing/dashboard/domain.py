@@ -76,6 +76,14 @@ class ConfirmedPairing(Struct, frozen=True):
     websocket_url: str
 
 
+class PresenceKey(Struct, frozen=True, kw_only=True):
+    """Which life of which agent's connection."""
+
+    account_id: str
+    agent_id: str
+    epoch: str
+
+
 class HistoryEntry(Struct, frozen=True):
     """Something that was done to a pairing."""
 

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from pairing.dashboard.domain import EndReason, HistoryEntry, Pairing
+from pairing.dashboard.domain import EndReason, HistoryEntry, Pairing, PresenceKey
 from pairing.dashboard.errors import PairingNotFoundError
 from shoal.database import Transaction
 
@@ -330,6 +330,25 @@ class PresenceRepository:
             epoch,
             pairing_id,
             at,
+        )
+
+    async def list_online(self) -> list[PresenceKey]:
+        """List the connections that have not ended."""
+        return await self._tx.all(PresenceKey, "select account_id, agent_id, epoch from presence where is_online")
+
+    async def forget(self, key: PresenceKey) -> None:
+        """Delete a connection."""
+        await self._tx.execute(
+            "delete from presence where account_id = $1 and agent_id = $2 and epoch = $3",
+            key.account_id,
+            key.agent_id,
+            key.epoch,
+        )
+
+    async def forget_ended(self, days: int) -> int:
+        """Delete connections that ended so long ago that no late fact can bring one back."""
+        return await self._tx.execute(
+            "delete from presence where not is_online and at < now() - make_interval(days => $1)", days
         )
 
     async def mark_last_seen(self, account_id: str, agent_id: str, *, pairing_id: str | None, at: datetime) -> None:

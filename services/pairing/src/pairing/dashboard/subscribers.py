@@ -5,11 +5,10 @@ from shoal.database import Transaction
 from shoal_events import AccountDeleted, AgentOffline, AgentOnline, InstanceDeleted
 
 
-class DashboardSubscribers:
-    """What dashboard pairing does when something happens elsewhere."""
+class PresenceSubscribers:
+    """What is kept of agents' connections."""
 
-    def __init__(self, *, pairings: Pairings, presence: Presence) -> None:
-        self._pairings = pairings
+    def __init__(self, presence: Presence) -> None:
         self._presence = presence
 
     async def on_agent_online(self, tx: Transaction, event: AgentOnline) -> None:
@@ -19,6 +18,13 @@ class DashboardSubscribers:
     async def on_agent_offline(self, tx: Transaction, event: AgentOffline) -> None:
         """Show the agent as disconnected, if this was its last connection."""
         await self._presence.went_offline(tx, event)
+
+
+class PairingSubscribers:
+    """What ends pairings elsewhere."""
+
+    def __init__(self, pairings: Pairings) -> None:
+        self._pairings = pairings
 
     async def on_instance_deleted(self, tx: Transaction, event: InstanceDeleted) -> None:
         """End the pairing of the instance's agent."""

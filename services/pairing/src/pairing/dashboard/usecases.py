@@ -12,6 +12,7 @@ from pairing.dashboard.domain import (
     HistoryEntry,
     OpenedPairing,
     Pairing,
+    PresenceKey,
     Status,
     handle_of,
     websocket_url,
@@ -39,6 +40,9 @@ from shoal_events import (
     PairingRenamed,
     PairingTokenReissued,
 )
+
+KEEP_DAYS = 14
+"""Twice the time that facts are kept."""
 
 
 class Pairings:
@@ -271,6 +275,9 @@ class Pairings:
 class Presence:
     """Which agents are online, as telemetry-ingest tells; a connection's end applies to that connection only."""
 
+    def __init__(self, *, database: Database) -> None:
+        self._database = database
+
     async def came_online(self, tx: Transaction, event: AgentOnline) -> None:
         """Note a connection, unless its end was heard of before."""
         await PresenceRepository(tx).insert(
@@ -282,6 +289,24 @@ class Presence:
         repository = PresenceRepository(tx)
         await repository.end(event.account_id, event.agent_id, event.epoch, pairing_id=event.pairing_id, at=event.at)
         await repository.mark_last_seen(event.account_id, event.agent_id, pairing_id=event.pairing_id, at=event.at)
+
+    async def known(self, tx: Transaction) -> list[PresenceKey]:
+        """List the connections that have not ended."""
+        return await PresenceRepository(tx).list_online()
+
+    async def vanished(self, tx: Transaction, key: PresenceKey) -> None:
+        """Note the end of a connection that its owner does not remember; when that was, nobody knows."""
+        await PresenceRepository(tx).forget(key)
+
+    async def forget_ended(self) -> None:
+        """Forget connections that ended long ago."""
+        async with self._database.transaction() as tx:
+            await PresenceRepository(tx).forget_ended(KEEP_DAYS)
+
+
+def presence_of(event: AgentOnline | AgentOffline) -> PresenceKey:
+    """Tell of which connection a fact speaks."""
+    return PresenceKey(account_id=event.account_id, agent_id=event.agent_id, epoch=event.epoch)
 
 
 def confirmed_fact(pairing: Pairing) -> PairingConfirmed:

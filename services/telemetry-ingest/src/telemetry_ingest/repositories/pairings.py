@@ -64,6 +64,14 @@ class PairingRepository:
             version,
         )
 
+    async def list_known(self) -> list[str]:
+        """List the pairings that have not ended."""
+        return await self._tx.all(str, "select id from pairing where ended_at is null")
+
+    async def delete(self, pairing_id: str) -> None:
+        """Forget a pairing altogether."""
+        await self._tx.execute("delete from pairing where id = $1", pairing_id)
+
     async def find_by_token(self, token_hash: bytes) -> Pairing | None:
         """Find the pairing with this telemetry token, ended or not."""
         return await self._tx.find(

@@ -40,6 +40,14 @@ class Pairings:
             version=event.version,
         )
 
+    async def known(self, tx: Transaction) -> list[str]:
+        """List the pairings by which somebody may come in."""
+        return await PairingRepository(tx).list_known()
+
+    async def vanished(self, tx: Transaction, pairing_id: str) -> None:
+        """Let nobody in by a pairing that its owner does not know."""
+        await PairingRepository(tx).delete(pairing_id)
+
     async def forget_ended(self) -> None:
         """Forget pairings that ended long ago."""
         async with self._database.transaction() as tx:

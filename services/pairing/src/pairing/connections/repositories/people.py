@@ -91,6 +91,22 @@ class PeopleRepository:
             version,
         )
 
+    async def list_known(self) -> list[tuple[str, str]]:
+        """List what is not deleted: `account` or `user`, and an id."""
+        accounts = await self._tx.all(str, "select id from account where not is_deleted")
+        people = await self._tx.all(str, "select id from person where not is_deleted")
+        return [*(("account", account_id) for account_id in accounts), *(("user", user_id) for user_id in people)]
+
+    async def find_version(self, account_id: str) -> int:
+        """Tell which version of an account is here."""
+        return await self._tx.value("select version from account where id = $1", account_id) or 0
+
+    async def find_person(self, person_id: str) -> Person | None:
+        """Read a user, deleted or not."""
+        return await self._tx.find(
+            Person, "select id, account_id, username, email, role, version from person where id = $1", person_id
+        )
+
     async def find_account_of(self, email: str) -> str | None:
         """Find the account of the user who has an address."""
         account_id: str | None = await self._tx.value(

@@ -47,3 +47,24 @@ class People:
     async def forget_user(self, tx: Transaction, event: UserDeleted) -> None:
         """Forget a user's name and address."""
         await PeopleRepository(tx).delete_person(event.user_id, account_id=event.account_id, version=event.version)
+
+    async def known(self, tx: Transaction) -> list[tuple[str, str]]:
+        """List the accounts and users that are here, as `key_of` names them."""
+        return await PeopleRepository(tx).list_known()
+
+    async def vanished(self, tx: Transaction, key: tuple[str, str]) -> None:
+        """Forget an account or a user whom the gateway does not know."""
+        people, (kind, name) = PeopleRepository(tx), key
+        if kind == "account":
+            version = await people.find_version(name) + 1
+            await self.forget_account(tx, AccountDeleted(account_id=name, version=version))
+        elif (person := await people.find_person(name)) is not None:
+            version = person.version + 1
+            await self.forget_user(tx, UserDeleted(user_id=name, account_id=person.account_id, version=version))
+
+
+def key_of(event: AccountCreated | AccountDeleted | UserCreated | UserUpdated | UserDeleted) -> tuple[str, str]:
+    """Tell of whom a fact speaks."""
+    if isinstance(event, AccountCreated | AccountDeleted):
+        return "account", event.account_id
+    return "user", event.user_id
