@@ -280,3 +280,21 @@ async def test_a_closed_account_is_answered_no_longer(metrics: ServiceUnderTest,
     await until_named(metrics, {"agent_1": "Production"})
     await suite.publish(AccountDeleted(account_id="acct_1", version=2), event_id=str(uuid4()))
     await until_named(metrics, {})
+
+
+async def test_how_late_samples_are_counted_is_measured(suite: Suite, database: Database) -> None:
+    service = await suite.start("metrics-query", until_ready=False)
+    await eventually(lambda: service.running.resources.bus.problem() is None)
+    await suite.stop(service)
+    for seq in range(1, 11):
+        await publish(suite, batch([sample(seq)]).to_json())
+    await asyncio.sleep(0.3)  # what is measured
+    service = await suite.start("metrics-query", until_ready=False)
+
+    async def counted() -> bool:
+        return await frames(database) == 10
+
+    await eventually(counted)
+    registry = service.running.resources.metrics.registry
+    assert (registry.get_sample_value("shoal_samples_lag_seconds") or 0) >= 0.3
+    assert registry.get_sample_value("shoal_sample_batches_waiting") == 0
