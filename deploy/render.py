@@ -5,7 +5,9 @@ Usage: python deploy/render.py [--check]. Writes, inside deploy/helm/shoal:
 - files/services.json: each service's port, variables, secrets and peers, for the templates;
 - files/nats-accounts.json: who may say what on NATS, with `@user@` where a password goes (and for shoal_operations);
 - values.yaml: the blocks `shared` and `<service>.config`, in the order and the words of each config.py;
-- values.schema.json: strict, from values.yaml and the types of the configs.
+- values.schema.json: strict, from values.yaml and the types of the configs;
+
+and the table of metrics in docs/telemetry.md.
 """
 
 import ast
@@ -21,6 +23,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any
 
+import metrics
 import msgspec
 import yaml
 from msgspec import Meta, Struct
@@ -32,7 +35,9 @@ from shoal_embedded.nats import render_accounts
 from shoal_embedded.nats_users import USERS, service_users
 
 CHART = Path(__file__).parent / "helm" / "shoal"
-OPERATIONS = Path(__file__).parent.parent / "libs" / "operations" / "src" / "shoal_operations"
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+OPERATIONS = ROOT / "libs" / "operations" / "src" / "shoal_operations"
 PORTS = {
     "gateway": 8080, "pairing": 8101, "telemetry-ingest": 8102, "metrics-query": 8103, "agent-runtime": 8104,
     "instance-orchestrator": 8105, "ssh-manager": 8106,
@@ -89,6 +94,7 @@ WHOLE_SECONDS = {"type": "string", "pattern": "^[0-9]+[smh]$"}
 
 _BLOCK = r"(?m)(?<=^NAME:\n)((?:(?:  .*)?\n)*?)  config:.*\n(?:    .*\n)*"
 """The settings of a service in values.yaml, and what stands before them."""
+_TABLE = r"(?s)(?<=<!-- metrics -->\n).*(?=<!-- end -->)"
 
 
 class Field(Struct):
@@ -126,6 +132,11 @@ def render() -> Iterator[tuple[str, str]]:
     accounts = _json(render_accounts(service_users({user: f"@{user}@" for user in USERS})))
     yield "files/nats-accounts.json", accounts
     yield str(OPERATIONS / "nats-accounts.json"), accounts
+    about = DOCS / "telemetry.md"
+    yield (
+        str(about),
+        _replaced(about.read_text(), r"(?s)(?<=<!-- metrics -->\n).*(?=<!-- end -->)", _raw(metrics.table())),
+    )
     values = values_yaml((CHART / "values.yaml").read_text())
     yield "values.yaml", values
     yield "values.schema.json", _json(schema(yaml.safe_load(values)))

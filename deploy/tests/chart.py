@@ -1,0 +1,90 @@
+"""Rendering the chart, and looking into what came of it."""
+
+import functools
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import helm_python as helm
+import yaml
+
+CHART = Path(__file__).parent.parent / "helm" / "shoal"
+NAMESPACE, RELEASE, BOTS = "prod", "shoal", "prod-bots"
+Object = dict[str, Any]
+
+MATRIX: Mapping[str, Object] = {
+    "as it comes": {},
+    "everything on": {
+        "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+        "ingress": {"enabled": True, "host": "shoal.example", "tlsSecret": "tls", "className": "nginx"},
+        "gateway": {"autoscaling": {"enabled": True}},
+        "telemetry-ingest": {"autoscaling": {"enabled": True}},
+        "metrics-query": {"autoscaling": {"enabled": True}},
+        "tracing": {"endpoint": "http://collector.monitoring:4318"},
+        "instances": {"screensFrom": ["192.0.2.0/24"]},
+        "networkPolicies": {"metricsFrom": [{"podSelector": {"matchLabels": {"app": "prometheus"}}}]},
+        "image": {"registry": "registry.example/team", "pullSecrets": [{"name": "pull"}]},
+    },
+    "servers of one's own": {
+        "postgres": {"bundled": False, "existing": {"host": "db.example", "secret": "superuser", "secretKey": "uri"}},
+        "nats": {"bundled": False, "existing": {"host": "nats.example"}},
+        "shared": {"streamReplicas": 3, "publicUrl": "https://shoal.example"},
+    },
+    "secrets of one's own": {"credentials": {"existing": "mine"}, "fullnameOverride": "fleet"},
+    "little": {
+        "agent-runtime": {"enabled": False},
+        "instance-orchestrator": {"enabled": False},
+        "ssh-manager": {"enabled": False},
+        "networkPolicies": {"enabled": False},
+        "dashboards": {"enabled": False},
+        "alerts": {"enabled": False},
+        "nats": {"readers": {"enabled": False}},
+    },
+}
+"""Values that between them take every branch of the templates."""
+
+
+def render(values: Object | None = None) -> list[Object]:
+    """Render with these values over the chart's own."""
+    return [
+        made
+        for name, text in sorted(rendered_files(json.dumps(values or {})).items())
+        if name.endswith(".yaml")
+        for made in yaml.safe_load_all(text)
+        if made
+    ]
+
+
+@functools.lru_cache
+def rendered_files(values: str) -> dict[str, str]:
+    """Render every template to text; the same values give the same text."""
+    with helm.Chart.load(CHART) as chart:
+        made: dict[str, str] = chart.render(json.loads(values), name=RELEASE, namespace=NAMESPACE)
+        return made
+
+
+def of_kind(objects: list[Object], *kinds: str) -> list[Object]:
+    """Choose objects by kind."""
+    return [one for one in objects if one["kind"] in kinds]
+
+
+def named(objects: list[Object], kind: str, name: str) -> Object:
+    """Choose one object."""
+    return next(one for one in of_kind(objects, kind) if one["metadata"]["name"] == name)
+
+
+def pods(objects: list[Object]) -> Iterator[tuple[str, Object]]:
+    """Yield the pod template of everything that makes pods, by the name of what makes it."""
+    for one in of_kind(objects, "Deployment", "StatefulSet", "Job"):
+        yield one["metadata"]["name"], one["spec"]["template"]
+
+
+def containers(pod: Object) -> list[Object]:
+    """List all containers of a pod template."""
+    return [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]
+
+
+def part_of(pod: Object) -> str:
+    """Tell which part of the suite a pod is."""
+    return str(pod["metadata"]["labels"]["app.kubernetes.io/component"])

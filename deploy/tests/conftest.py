@@ -1,0 +1,7 @@
+"""The chart, rendered as Helm renders it, without a cluster."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent.parent))

@@ -1,0 +1,271 @@
+"""The chart: valid for every Kubernetes we name, strict about values, and no wider than it has to be."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import helm_python as helm
+import pytest
+import render as rendering
+import yaml
+from chart import CHART, MATRIX, NAMESPACE, Object, containers, named, of_kind, part_of, pods, render
+from schemas import problems
+
+from instance_orchestrator.clients.kubernetes.kinds import POD, SECRET, WATCHED
+from shoal.config import load
+from shoal.identity import new_key_pair
+from shoal.service import installed
+
+OPERATORS = {"monitoring.coreos.com/v1"}
+"""Kinds that Kubernetes itself does not know."""
+VERSIONS = [f"1.{minor}" for minor in range(30, 38)]
+OURS = ("gateway", "pairing", "telemetry-ingest", "metrics-query", "agent-runtime", "instance-orchestrator",
+        "ssh-manager")  # fmt: skip
+
+
+def test_rendered_files_are_what_the_code_says() -> None:
+    stale = [name for name, text in rendering.render() if rendering._path(name).read_text() != text]
+    assert not stale, "run: python deploy/render.py"
+
+
+def test_helm_finds_nothing_to_complain_about() -> None:
+    found = helm.lint(str(CHART))
+    assert not found["errors"], found
+    assert not [one for one in found["messages"] if "WARNING" in str(one) or "ERROR" in str(one)], found
+
+
+def distinct() -> Iterator[tuple[str, Object]]:
+    """Yield every object that differs from all others but for what is drawn by lot."""
+    seen = set()
+    for label, values in MATRIX.items():
+        for one in render(values):
+            content = {**one, "data": sorted(one.get("data", {}))} if one["kind"] == "Secret" else one
+            written = json.dumps(content, sort_keys=True)
+            if written not in seen:
+                seen.add(written)
+                yield label, one
+
+
+def test_every_object_is_valid_for_every_version() -> None:
+    objects = [one for _, one in distinct() if one["apiVersion"] not in OPERATORS]
+    assert len(objects) > 100
+    assert not [problem for version in VERSIONS for one in objects for problem in problems(one, version)]
+
+
+def test_an_object_that_is_wrong_is_found() -> None:
+    wrong = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "x"}, "spec": {"prots": []}}
+    assert list(problems(wrong, "1.37"))
+
+
+@pytest.mark.parametrize("label", MATRIX)
+def test_no_name_is_used_twice(label: str) -> None:
+    keys = [
+        (one["kind"], one["metadata"].get("namespace", NAMESPACE), one["metadata"]["name"])
+        for one in render(MATRIX[label])
+    ]
+    assert len(keys) == len(set(keys))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"gatway": {}},
+        {"gateway": {"config": {"sessionTTL": "1h"}}},
+        {"gateway": {"config": {"sessionTtl": 3600}}},
+        {"gateway": {"config": {"rateLimit": "many"}}},
+        {"gateway": {"replicas": 0}},
+        {"shared": {"publicUrl": "shoal.example"}},
+        {"shared": {"drainTimeout": "1h30m"}},
+        {"image": {"pullPolicy": "Sometimes"}},
+        {"ingress": {"enabled": True}},
+        {"pairing": {"extraEnv": {"lower": "x"}}},
+    ],
+)
+def test_unknown_and_wrong_values_are_refused(values: Object) -> None:
+    with pytest.raises(helm.HelmError):
+        render(values)
+
+
+def test_values_stand_in_the_order_of_each_config_and_hold_its_defaults() -> None:
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    for name in OURS:
+        own = [field for field in rendering.fields(name) if not field.is_shared and field.hint is not rendering.Secret]
+        assert list(values[name]["config"] or {}) == [field.key for field in own]
+
+
+@pytest.mark.parametrize("name", sorted(installed()))
+def test_services_take_the_environment_that_they_are_given(name: str, tmp_path: Path) -> None:
+    service, pod = installed()[name], dict(pods(render()))[f"shoal-{name}"]
+    secrets = {
+        "database-url": "postgresql://role:secret@db:5432/shoal",
+        "nats-url": "nats://user:secret@nats:4222",
+        "identity-key": new_key_pair()[0],
+        "identity-keys": "{}",
+        "encryption-key": "k1:" + "A" * 43 + "=",
+    }
+    for file, text in secrets.items():
+        (tmp_path / file).write_text(text)
+    container = pod["spec"]["containers"][0]
+    given = {one["name"]: str(one["value"]).replace("/etc/shoal/secrets", str(tmp_path)) for one in container["env"]}
+    config = load(service.config, service.prefix, given)
+    assert config.host == "0.0.0.0"
+    assert json.loads(config.services)[name] == f"shoal-{name}:{service.port}"
+    assert container["ports"][0]["containerPort"] == service.port
+    mounted = {item["path"] for source in pod["spec"]["volumes"][0]["projected"]["sources"]
+               for item in source["secret"]["items"]}  # fmt: skip
+    asked = {Path(value).name for key, value in given.items() if key.endswith("_FILE")}
+    assert asked == mounted
+
+
+# what pods may do
+
+
+@pytest.mark.parametrize("label", MATRIX)
+def test_every_pod_meets_pod_security_restricted(label: str) -> None:
+    for name, pod in pods(render(MATRIX[label])):
+        spec = pod["spec"]
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec), name
+        assert spec["securityContext"]["runAsNonRoot"] is True, name
+        assert spec["securityContext"]["runAsUser"] > 0, name
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        permitted = {"configMap", "emptyDir", "projected", "secret", "persistentVolumeClaim"}
+        assert all(set(volume) - {"name"} <= permitted for volume in spec.get("volumes", [])), name
+        for container in containers(pod):
+            security = container["securityContext"]
+            assert security["allowPrivilegeEscalation"] is False, name
+            assert security["readOnlyRootFilesystem"] is True, name
+            assert security["capabilities"] == {"drop": ["ALL"]}, name
+            assert "privileged" not in security
+            assert not any("hostPort" in port for port in container.get("ports", [])), name
+
+
+def test_only_the_orchestrator_may_ask_the_cluster_for_anything() -> None:
+    objects = render()
+    assert not of_kind(objects, "ClusterRole", "ClusterRoleBinding")
+    (role,), (binding,) = of_kind(objects, "Role"), of_kind(objects, "RoleBinding")
+    table = {
+        (group, resource): set(rule["verbs"])
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+    everything = {"get", "list", "watch", "create", "patch", "delete"}
+    assert table == {
+        ("apps", "deployments"): everything,
+        ("", "services"): everything,
+        ("", "configmaps"): everything,
+        ("", "persistentvolumeclaims"): everything,
+        ("", "secrets"): {"get", "create", "patch", "delete"},
+        ("", "pods"): {"list", "watch"},
+        ("", "pods/log"): {"get"},
+    }
+    assert {role["metadata"]["namespace"], binding["metadata"]["namespace"]} == {"prod-bots"}
+    assert binding["subjects"] == [
+        {"kind": "ServiceAccount", "name": "shoal-instance-orchestrator", "namespace": NAMESPACE}
+    ]
+    tokens = {name for name, pod in pods(objects) if pod["spec"]["automountServiceAccountToken"]}
+    assert tokens == {"shoal-instance-orchestrator"}
+
+
+def test_the_role_covers_every_kind_that_the_orchestrator_works_with() -> None:
+    (role,) = of_kind(render(), "Role")
+    for kind in (*WATCHED, SECRET):
+        verbs = {
+            verb for rule in role["rules"] if kind.plural in rule["resources"] and kind.group in rule["apiGroups"]
+            for verb in rule["verbs"]
+        }  # fmt: skip
+        needed = {"list", "watch"} if kind in WATCHED else {"get"}
+        assert needed | ({"get", "create", "patch", "delete"} if kind is not POD else set()) <= verbs, kind
+
+
+# how pods come and go
+
+
+def seconds(text: str) -> int:
+    return int(text[:-1]) * {"s": 1, "m": 60, "h": 3600}[text[-1]]
+
+
+@pytest.mark.parametrize("shared", [{}, {"drainDelay": "20s", "drainTimeout": "2m"}])
+def test_pods_have_longer_to_end_than_their_drain_takes(shared: Object) -> None:
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    told = values["shared"] | shared
+    for _, pod in pods(render({"shared": shared})):
+        if part_of(pod) in OURS:
+            pause = pod["spec"]["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+            drain = seconds(told["drainDelay"]) + seconds(told["drainTimeout"])
+            assert pod["spec"]["terminationGracePeriodSeconds"] >= pause + drain + 12, "NATS and traces take a while"
+
+
+def test_services_are_probed_and_bounded() -> None:
+    for _, pod in pods(render()):
+        for container in pod["spec"]["containers"]:
+            assert container["resources"]["requests"].keys() == {"cpu", "memory"}
+            assert "memory" in container["resources"]["limits"]
+        if part_of(pod) in OURS:
+            main = pod["spec"]["containers"][0]
+            assert main["startupProbe"]["httpGet"]["path"] == main["livenessProbe"]["httpGet"]["path"] == "/healthz"
+            assert main["readinessProbe"]["httpGet"]["path"] == "/readyz"
+            assert [one["topologyKey"] for one in pod["spec"]["topologySpreadConstraints"]] == [
+                "topology.kubernetes.io/zone", "kubernetes.io/hostname",
+            ]  # fmt: skip
+
+
+def test_every_service_migrates_first_and_only_that_step_sees_the_administrator() -> None:
+    for _, pod in pods(render()):
+        if part_of(pod) not in OURS:
+            continue
+        (migrate,), (main,) = pod["spec"]["initContainers"], pod["spec"]["containers"]
+        assert migrate["args"][:2] == ["migrate", part_of(pod)]
+        assert migrate["image"] == main["image"]
+        assert "admin" in {mount["name"] for mount in migrate["volumeMounts"]}
+        assert "admin" not in {mount["name"] for mount in main["volumeMounts"]}
+        assert not any("SHOAL_DATABASE_URL" in one["name"] for one in main["env"])
+
+
+def test_images_have_a_version_and_never_the_latest() -> None:
+    for values in MATRIX.values():
+        for _, pod in pods(render(values)):
+            for container in containers(pod):
+                assert re.fullmatch(r"[a-z0-9./:-]+:[0-9][\w.-]*", container["image"]), container["image"]
+                assert not container["image"].endswith(":latest")
+
+
+def test_ssh_manager_is_never_there_twice() -> None:
+    objects = render({"ssh-manager": {"replicas": 3}})
+    spec = named(objects, "Deployment", "shoal-ssh-manager")["spec"]
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+    assert "shoal-ssh-manager" not in {one["metadata"]["name"] for one in of_kind(objects, "PodDisruptionBudget")}
+
+
+def test_autoscaled_services_leave_their_number_to_the_autoscaler() -> None:
+    objects = render(MATRIX["everything on"])
+    scaled = {one["spec"]["scaleTargetRef"]["name"] for one in of_kind(objects, "HorizontalPodAutoscaler")}
+    assert scaled == {"shoal-gateway", "shoal-telemetry-ingest", "shoal-metrics-query"}
+    for name in scaled:
+        assert "replicas" not in named(objects, "Deployment", name)["spec"]
+        assert named(objects, "PodDisruptionBudget", name)["spec"]["maxUnavailable"] == 1
+
+
+def test_streams_of_hours_pass_the_ingress() -> None:
+    (ingress,) = of_kind(render(MATRIX["everything on"]), "Ingress")
+    notes = ingress["metadata"]["annotations"]
+    assert notes["nginx.ingress.kubernetes.io/proxy-read-timeout"] == "3600"
+    assert notes["nginx.ingress.kubernetes.io/proxy-buffering"] == "off"
+    assert ingress["spec"]["tls"] == [{"hosts": ["shoal.example"], "secretName": "tls"}]
+
+
+def test_the_namespace_of_instances_is_as_strict_as_they_allow() -> None:
+    def level(config: dict[str, Any]) -> str:
+        (made,) = of_kind(render({"instance-orchestrator": {"config": config}}), "Namespace")
+        return str(made["metadata"]["labels"]["pod-security.kubernetes.io/enforce"])
+
+    assert level({}) == "restricted"
+    assert level({"runAsUser": 0}) == "baseline"
+    assert level({"isPrivileged": True}) == "privileged"
+
+
+def test_bundled_nats_keeps_what_it_acknowledged() -> None:
+    text = named(render(), "ConfigMap", "shoal-nats")["data"]["nats.conf"]
+    assert "sync_interval: always" in text

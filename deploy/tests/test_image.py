@@ -1,0 +1,189 @@
+"""Dockerfile and compose file: what can be told without an engine, and a build where one answers."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from shoal.config import load
+from shoal.identity import new_key_pair
+from shoal.service import installed
+
+ROOT = Path(__file__).parent.parent.parent
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES = ("gateway", "pairing", "telemetry-ingest", "metrics-query", "agent-runtime", "instance-orchestrator",
+            "ssh-manager")  # fmt: skip
+
+
+def instructions() -> list[tuple[str, str]]:
+    text = re.sub(r"(?m)^\s*#.*\n", "", DOCKERFILE).replace("\\\n", " ")
+    return [(word, rest.strip()) for word, _, rest in (line.partition(" ") for line in text.splitlines() if line)]
+
+
+def stage(name: str) -> list[tuple[str, str]]:
+    found, inside = [], False
+    for word, rest in instructions():
+        if word == "FROM":
+            inside = rest.endswith(f" AS {name}")
+        elif inside:
+            found.append((word, rest))
+    return found
+
+
+# the image
+
+
+def test_results_take_over_one_folder_and_nothing_that_installs() -> None:
+    for name in ("service", "instance"):
+        (copied,) = [rest for word, rest in stage(name) if word == "COPY"]
+        assert copied == f"--from=build-{name} /opt/shoal /opt/shoal"
+        assert not any("pip" in rest or "apt" in rest for word, rest in stage(name) if word == "RUN")
+
+
+def test_results_run_as_nobody_in_particular() -> None:
+    for name in ("service", "instance"):
+        assert ("USER", "10001:10001") in stage(name)
+        words = [word for word, _ in stage(name)]
+        assert words.index("USER") > words.index("COPY"), "what is there belongs to root and cannot be changed"
+
+
+def test_versions_are_pinned_by_constraints() -> None:
+    assert any("PIP_CONSTRAINT=/src/constraints.txt" in rest for word, rest in stage("build") if word == "ENV")
+    assert not re.search(r":latest\b|\bcurl\b|\bwget\b|apt-get", DOCKERFILE)
+
+
+def test_health_is_asked_without_curl() -> None:
+    (health,) = [rest for word, rest in stage("service") if word == "HEALTHCHECK"]
+    assert health.endswith('CMD ["/opt/shoal/bin/python", "/opt/shoal/healthcheck.py"]')
+    source = (ROOT / "tools" / "healthcheck.py").read_text()
+    imported = re.findall(r"(?m)^(?:from|import) (\w+)", source)
+    assert set(imported) <= sys.stdlib_module_names
+
+
+def test_results_say_what_they_are() -> None:
+    for name in ("service", "instance"):
+        (label,) = [rest for word, rest in stage(name) if word == "LABEL"]
+        assert {"title", "description", "version"} <= set(re.findall(r"opencontainers\.image\.(\w+)=", label))
+
+
+def test_builder_gets_nothing_but_what_is_installed() -> None:
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    assert "*" in lines
+    assert {"**/tests", "**/.shoal", "**/.venv"} <= set(lines)
+
+
+@pytest.mark.parametrize("name", [*SERVICES, "all"])
+def test_each_service_names_the_folders_that_it_needs(name: str) -> None:
+    if name != "all" and name not in installed():
+        pytest.skip(f"{name} is not part of this suite")
+    run = subprocess.run(
+        [sys.executable, ROOT / "tools" / "members.py", name], capture_output=True, text=True, check=True
+    )
+    folders = run.stdout.split()
+    assert {"./libs/common", "./libs/operations", "./proto-schemas/python"} <= set(folders)
+    assert "./libs/embedded" not in folders, "no image carries servers"
+    assert (len([one for one in folders if one == "./gateway" or "services" in one]) == 1) == (name != "all")
+
+
+def engine(base: str) -> str | None:
+    """Find an engine that answers and has the image to build upon: named by the environment, or Docker, or podman."""
+    for name in filter(None, (os.environ.get("SHOAL_CONTAINER_ENGINE"), "docker", "podman")):
+        if shutil.which(name):
+            asked = subprocess.run([name, "image", "inspect", base], capture_output=True, check=False)
+            if asked.returncode == 0:
+                return name
+    return None
+
+
+@pytest.mark.timeout(600)
+def test_image_builds_and_tells_its_service() -> None:
+    base = os.environ.get("SHOAL_IMAGE_PYTHON", "python:3.13-slim-bookworm")
+    found = engine(base)
+    if found is None:
+        pytest.skip(f"IMAGES WERE NOT BUILT: neither docker nor podman answers and has {base} (SHOAL_IMAGE_PYTHON)")
+    options = os.environ.get("SHOAL_IMAGE_OPTIONS", "").split()
+    build = [found, "build", *options, "--build-arg", f"PYTHON={base}"]
+    tag = "shoal-pairing:test"
+    subprocess.run([*build, "--build-arg", "SERVICE=pairing", "-t", tag, str(ROOT)], check=True, capture_output=True)
+    run = [found, "run", "--rm", "--read-only", "--network=none", "--cap-drop=all"]
+    told = subprocess.run([*run, tag, "list"], check=True, capture_output=True, text=True).stdout
+    assert "pairing" in told
+    looked = subprocess.run(
+        [*run, "--entrypoint", "sh", tag, "-c", "id -u; for p in gcc cc curl; do command -v $p; done; true"],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert looked.stdout.split() == ["10001"]
+
+
+# compose
+
+
+def test_every_service_is_there_from_one_anchor() -> None:
+    for name in SERVICES:
+        one = COMPOSE["services"][name]
+        assert one["command"] == ["run", name]
+        assert (one["image"], one["user"], one["read_only"], one["cap_drop"]) == (
+            "shoal-all:0.1.0", "10001:10001", True, ["ALL"],
+        )  # fmt: skip
+        assert one["depends_on"] == {
+            "migrate": {"condition": "service_completed_successfully"}, "nats": {"condition": "service_healthy"},
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(installed()))
+def test_services_take_the_environment_of_compose(name: str, tmp_path: Path) -> None:
+    (tmp_path / "database-url").write_text("postgresql://role:secret@db:5432/shoal")
+    (tmp_path / "nats-url").write_text("nats://user:secret@nats:4222")
+    (tmp_path / "identity-key").write_text(new_key_pair()[0])
+    (tmp_path / "identity-keys").write_text("{}")
+    (tmp_path / "encryption-key").write_text("k1:" + "A" * 43 + "=")
+    given = {
+        key: re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", str(value)).replace("/run/shoal/own", str(tmp_path))
+        .replace("/run/shoal/shared", str(tmp_path))
+        for key, value in COMPOSE["services"][name]["environment"].items()
+    }  # fmt: skip
+    config = load(installed()[name].config, installed()[name].prefix, given)
+    assert f"{name}:{installed()[name].port}" in config.services
+
+
+def test_each_service_sees_its_own_credentials_only() -> None:
+    for name in SERVICES:
+        mounted = {volume.split(":")[0] for volume in COMPOSE["services"][name]["volumes"]}
+        credentials = {volume for volume in mounted if volume.startswith("credentials")}
+        assert credentials == {f"credentials-{name}", "credentials-shared"}
+    assert all(
+        volume.split(":")[0] in COMPOSE["volumes"] or volume.startswith("./")
+        for one in COMPOSE["services"].values()
+        for volume in one.get("volumes", [])
+    )
+
+
+def test_files_that_compose_mounts_are_there() -> None:
+    for one in COMPOSE["services"].values():
+        for volume in one.get("volumes", []):
+            if volume.startswith("./"):
+                assert (ROOT / volume.split(":")[0]).exists(), volume
+
+
+def test_only_doors_are_published_and_only_here() -> None:
+    published = {name: one["ports"] for name, one in COMPOSE["services"].items() if "ports" in one}
+    assert set(published) == {"gateway", "prometheus", "grafana"}
+    assert all("127.0.0.1:" in port for ports in published.values() for port in ports)
+
+
+def test_what_nats_acknowledged_is_on_the_disk() -> None:
+    assert "sync_interval: always" in (ROOT / "deploy" / "compose" / "nats.conf").read_text()
+
+
+def test_profiles_are_optional() -> None:
+    profiles = {name: one["profiles"] for name, one in COMPOSE["services"].items() if "profiles" in one}
+    assert profiles == {
+        "collector": ["observability"], "prometheus": ["observability"], "grafana": ["observability"], "demo": ["demo"],
+    }  # fmt: skip

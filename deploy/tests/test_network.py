@@ -1,0 +1,110 @@
+"""Who may talk to whom on the cluster: exactly the arrows that the code has, and nothing else."""
+
+from chart import BOTS, MATRIX, NAMESPACE, Object, part_of, pods, render
+from render import PORTS, arrows
+from traffic import Place, Policies
+
+BOT = Place("bot", BOTS, (("app", "bot-a"), ("app.kubernetes.io/managed-by", "shoal")), (("ssh", 2222),))
+STRANGER = Place("stranger", "elsewhere", (("app", "x"),))
+NEIGHBOUR = Place("neighbour", NAMESPACE, (("app", "x"),))
+POD_BESIDE_BOTS = Place("beside", BOTS, (("app", "x"),))
+INTERNET = Place("internet")
+API = Place("0.0.0.0/0")
+SERVERS = {"postgres": 5432, "nats": 4222}
+
+
+def places(objects: list[Object]) -> dict[str, Place]:
+    found = {}
+    for _, pod in pods(objects):
+        labels = tuple(sorted(pod["metadata"]["labels"].items()))
+        ports = tuple(
+            (port["name"], port["containerPort"])
+            for container in pod["spec"]["containers"]
+            for port in container.get("ports", [])
+        )
+        found[part_of(pod)] = Place(part_of(pod), NAMESPACE, labels, ports)
+    return found
+
+
+def test_pods_may_talk_to_exactly_those_whom_the_code_calls() -> None:
+    objects = render()
+    policies, parts = Policies(objects, release_namespace=NAMESPACE), places(objects)
+    everybody = [*parts.values(), BOT, STRANGER, NEIGHBOUR, POD_BESIDE_BOTS]
+    ports = {**PORTS, **SERVERS}
+    allowed = {
+        (source.name, target)
+        for source in everybody
+        for target, port in ports.items()
+        if source.name != target and policies.allow(source, parts[target], port)
+    }
+    expected = arrows()
+    expected |= {(service, server) for service in PORTS for server in SERVERS} | {("readers", "nats")}
+    # the front door is open to everybody whose own policies let him out
+    expected |= {(one.name, "gateway") for one in (BOT, STRANGER, NEIGHBOUR)}
+    assert allowed == expected
+
+
+def test_no_other_port_is_open() -> None:
+    objects = render()
+    policies, parts = Policies(objects, release_namespace=NAMESPACE), places(objects)
+    for source in (*parts.values(), BOT, STRANGER, NEIGHBOUR):
+        for target in parts.values():
+            for port in (22, 80, 443, 6222, 8222, 9090):
+                assert not policies.allow(source, target, port), (source.name, target.name, port)
+
+
+def test_instances_are_reached_by_ssh_from_ssh_manager_alone() -> None:
+    objects = render()
+    policies, parts = Policies(objects, release_namespace=NAMESPACE), places(objects)
+    other = Place("bot-b", BOTS, (("app", "bot-b"), ("app.kubernetes.io/managed-by", "shoal")), (("ssh", 2222),))
+    everybody = [*parts.values(), other, STRANGER, NEIGHBOUR, POD_BESIDE_BOTS, INTERNET]
+    reaching = {
+        (one.name, port)
+        for one in everybody
+        for port in (2222, 6081, 6082, 3000, 8080)
+        if policies.allow(one, BOT, port)
+    }
+    assert reaching == {("ssh-manager", 2222)}
+
+
+def test_screens_by_node_port_are_opened_by_name_only() -> None:
+    objects = render(MATRIX["everything on"])
+    policies = Policies(objects, release_namespace=NAMESPACE)
+    office = Place("192.0.2.0/24")
+    assert policies.allow(office, BOT, 6081)
+    assert not policies.allow(office, BOT, 2222)
+
+
+def test_only_those_who_need_it_reach_out() -> None:
+    objects = render()
+    policies, parts = Policies(objects, release_namespace=NAMESPACE), places(objects)
+    out = {name for name, place in parts.items() if policies.allow(place, INTERNET, 443)}
+    # the orchestrator's way is the one to the API server, whose address is nobody's pod
+    assert out == {"agent-runtime", "instance-orchestrator"}
+    assert policies.allow(BOT, INTERNET, 443)
+    assert not policies.allow(POD_BESIDE_BOTS, INTERNET, 443)
+    assert policies.allow(parts["instance-orchestrator"], API, 6443)
+
+
+def test_the_cluster_and_the_clouds_metadata_are_no_internet() -> None:
+    blocks = [
+        peer["ipBlock"]
+        for policy in render()
+        if policy["kind"] == "NetworkPolicy"
+        and policy["metadata"]["name"] in {"shoal-instances", "shoal-agent-runtime"}
+        for rule in policy["spec"]["egress"]
+        for peer in rule.get("to", [])
+        if "ipBlock" in peer
+    ]
+    assert blocks
+    for block in blocks:
+        wide = {"10.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"}
+        assert wide <= set(block["except"]) or {"fc00::/7", "fe80::/10"} <= set(block["except"])
+
+
+def test_prometheus_comes_in_where_it_is_named() -> None:
+    objects = render(MATRIX["everything on"])
+    policies, parts = Policies(objects, release_namespace=NAMESPACE), places(objects)
+    prometheus = Place("prometheus", NAMESPACE, (("app", "prometheus"),))
+    assert all(policies.allow(prometheus, parts[name], port) for name, port in PORTS.items())
+    assert not policies.allow(prometheus, parts["postgres"], 5432)
