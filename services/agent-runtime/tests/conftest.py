@@ -1,6 +1,7 @@
 """Fixtures come from shoal.testing; here is the service as its callers meet it."""
 
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -10,8 +11,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from runtime_door import Door
 
+from shoal.installation import Installation
 from shoal.service import installed
-from shoal.testing.servers import TestDatabases
+from shoal.testing.servers import TestDatabases, nats_server
 from shoal.testing.suite import Suite, free_port
 
 Open = Callable[..., Awaitable[Door]]
@@ -44,3 +46,20 @@ async def open_door(suite: Suite, tmp_path: Path) -> Open:
 async def door(open_door: Open) -> Door:
     """The service."""
     return await open_door()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_door(databases: TestDatabases, installation: Installation) -> AsyncIterator[Door]:
+    """One service for a whole module, whose tests each bring accounts of their own."""
+    url = await databases.make([installed()["agent-runtime"]])
+    with tempfile.TemporaryDirectory() as folder:
+        async with nats_server() as nats_url:
+            suite = Suite(databases=databases, database_url=url, nats_url=nats_url, installation=installation)
+            settings = {
+                "SHOAL_STATE": folder,
+                "AGENT_RUNTIME_ALLOW_EXEC_SHELL": "true",
+                "AGENT_RUNTIME_CRON_LEAST_PAUSE": "1s",
+            }
+            yield Door(suite, await suite.start("agent-runtime", **settings), Path(folder))
+            await suite.close()
+    await databases.drop(url)

@@ -4,6 +4,7 @@ from agent_runtime.agents.controllers import AgentController, ExportController
 from agent_runtime.canvas.controllers import CanvasController
 from agent_runtime.channels.controllers import ChannelController
 from agent_runtime.configuration.controllers import ConfigurationController
+from agent_runtime.cron.controllers import CronController
 from agent_runtime.factory import Factory
 from agent_runtime.memory.controllers import MemoryController
 from agent_runtime.monitoring.controllers import MonitoringController
@@ -33,6 +34,7 @@ def create_app(factory: Factory) -> Door:
             MemoryController,
             SkillController,
             ConfigurationController,
+            CronController,
             CanvasController,
             ChannelController,
             VoiceController,
@@ -52,6 +54,7 @@ def create_app(factory: Factory) -> Door:
             "skills": factory.skills,
             "configurations": factory.configurations,
             "gateway_port": factory.gateway_port,
+            "cron_jobs": factory.cron_jobs,
             "canvases": factory.canvases,
             "channel_list": factory.channel_list,
             "voices": factory.voices,

@@ -26,6 +26,10 @@ class Config(ServiceConfig, frozen=True, kw_only=True):
     """The registry's public Ed25519 key (PEM), by which its packages are signed."""
     skills_allow_unsigned: bool = False
     """Whether packages are taken from the registry without a good signature."""
+    cron_least_pause: timedelta = timedelta(seconds=10)
+    """How often a job may fire at most."""
+    cron_grace: timedelta = timedelta(seconds=60)
+    """How late a tick may be seen and still be on time; what is older was missed."""
     public_url: Annotated[str, shared("SHOAL_PUBLIC_URL")] = "http://127.0.0.1:8080"
     """Where the gateway is reached."""
     allow_exec_shell: bool = False

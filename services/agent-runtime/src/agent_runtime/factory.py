@@ -19,6 +19,9 @@ from agent_runtime.channels.usecases import Channels, ChannelWatch, NotedFrames,
 from agent_runtime.config import Config
 from agent_runtime.configuration.jobs import KeyCheck
 from agent_runtime.configuration.usecases import Configurations
+from agent_runtime.cron.jobs import Scheduler
+from agent_runtime.cron.usecases.firings import Firings
+from agent_runtime.cron.usecases.jobs import Jobs
 from agent_runtime.memory.usecases import Memories
 from agent_runtime.monitoring.usecases.budgets import Budgets
 from agent_runtime.monitoring.usecases.reports import Reports
@@ -28,6 +31,8 @@ from agent_runtime.runs.clients.models.shelf import Shelf
 from agent_runtime.runs.clients.toolbox import Toolbox
 from agent_runtime.runs.clients.tools.asking import Asking
 from agent_runtime.runs.clients.tools.files import file_tools
+from agent_runtime.runs.clients.tools.shell import shell_tools
+from agent_runtime.runs.clients.tools.web import Web
 from agent_runtime.runs.domain.models import Model
 from agent_runtime.runs.errors import ModelUnknownError
 from agent_runtime.runs.usecases.acting import Acting
@@ -129,7 +134,8 @@ class Factory:
     def toolbox(self) -> Toolbox:
         """What agents can do."""
         asking = Asking(memories=self.memories(), delegations=self.delegations(), canvases=self.canvases())
-        return Toolbox([*file_tools(), *asking.tools()])
+        shell = shell_tools() if self.resources.config.allow_exec_shell else []
+        return Toolbox([*file_tools(), *shell, *Web(self.outgoing).tools(), *asking.tools()])
 
     @cached_property
     def live(self) -> Live:
@@ -335,6 +341,27 @@ class Factory:
         parts = urlsplit(self.resources.config.public_url)
         return parts.port or (443 if parts.scheme == "https" else 80)
 
+    # cron
+
+    def cron_jobs(self) -> Jobs:
+        """Turns that the clock asks for."""
+        return Jobs(
+            database=self.resources.database,
+            agents=self.agents(),
+            outbox=self.resources.outbox,
+            least_pause=self.resources.config.cron_least_pause,
+        )
+
+    def firings(self) -> Firings:
+        """What the clock does with jobs."""
+        return Firings(
+            database=self.resources.database,
+            leases=self.resources.leases,
+            outbox=self.resources.outbox,
+            turns=self.turns(),
+            grace=self.resources.config.cron_grace,
+        )
+
     # delegation
 
     def delegations(self) -> ports.Delegations:
@@ -417,6 +444,8 @@ class Factory:
             self.slots,
             self.channel_watch,
             Revocations(resources.bus, resources.clock, self.sockets),
+            Scheduler(database=resources.database, leases=resources.leases, firings=self.firings()),
+            resources.job(Job("forget firings", timedelta(hours=6), self.firings().forget_old)),
             resources.job(housekeeping(resources.database)),
             resources.job(Job("forget lapsed holds", timedelta(minutes=10), self.usage().forget_lapsed)),
             resources.job(Job("forget old turns", timedelta(hours=6), self.reports().forget_old)),
@@ -424,7 +453,13 @@ class Factory:
 
     def _endings_of_accounts(self) -> Sequence[ports.AccountEnd]:
         """List what each subject erases of an account that is no more, in this order."""
-        return [self.sessions().erase]
+        return [
+            self.sessions().erase,
+            self.memories().end_account,
+            self.skills().end_account,
+            self.configurations().end_account,
+            self.cron_jobs().end_account,
+        ]
 
 
 def _no_cloud(provider: ports.Provider) -> Model:

@@ -17,6 +17,7 @@ create table cron_job (
     last_run    timestamptz,
     next_run    timestamptz,
     last_error  text        not null default '',
+    version     integer     not null default 1,
     created_at  timestamptz not null default now(),
     updated_at  timestamptz not null default now(),
     constraint cron_job_missed_check check (missed in ('skip', 'once')),
@@ -26,13 +27,17 @@ create index cron_job_account_id_idx on cron_job (account_id, created_at);
 create index cron_job_next_run_idx on cron_job (next_run) where next_run is not null;
 
 -- Firings: claimed, then running under a turn that was started with the firing's id as its key, then over. A firing that
--- stays claimed because its process died is started by the next holder of the lease, under the same key.
+-- stays claimed because its process died is started by the next holder of the lease, under the same key; so what it says
+-- and where stands here too, whatever becomes of the job meanwhile.
 create table cron_firing (
     id         text        primary key,
     job_id     text        not null references cron_job (id) on delete cascade,
     account_id text        not null,
     kind       text        not null,
     due_at     timestamptz not null,
+    prompt     text        not null,
+    agent_id   text        not null,
+    session    text        not null,
     status     text        not null,
     run_id     text        not null default '',
     error      text        not null default '',

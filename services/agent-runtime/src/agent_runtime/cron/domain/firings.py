@@ -11,7 +11,7 @@ from agent_runtime.cron.errors import InvalidScheduleError
 
 MOST_NAME, MOST_PAYLOAD = 128, 16 * 1024
 MOST_JOBS = 100
-MOST_UNFINISHED = 5
+MOST_UNFINISHED = 20
 """How many firings of a job may be under way; further ticks are skipped, and say so."""
 _LOOKED_AT = 30
 
@@ -98,13 +98,16 @@ class Job(Struct, frozen=True, kw_only=True):
 
 
 class Firing(Struct, frozen=True, kw_only=True):
-    """One time that a job fired: the tick or the request for it, and what became of it."""
+    """One time that a job fired: the tick or the request for it, what its agent is told, and what became of it."""
 
     id: str
     job_id: str
     account_id: str
     kind: FiringKind
     due_at: datetime
+    prompt: str
+    agent_id: str
+    session: str
     status: FiringStatus
     run_id: str
     error: str
