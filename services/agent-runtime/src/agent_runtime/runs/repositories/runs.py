@@ -215,6 +215,16 @@ class RunRepository:
             worker,
         )
 
+    async def of_worker(self, worker: str) -> Sequence[str]:
+        """List the runs that a worker is to be doing."""
+        return await self._tx.all(str, "select id from run where worker = $1 and status = 'running'", worker)
+
+    async def disown(self, run_ids: Sequence[str]) -> None:
+        """Take running runs from their worker, so that they count as abandoned."""
+        await self._tx.execute(
+            "update run set worker = null, epoch = null where id = any($1) and status = 'running'", list(run_ids)
+        )
+
     async def request_cancel(self, run_id: str) -> None:
         """Note that a run is wanted ended."""
         await self._tx.execute("update run set cancel_requested_at = now() where id = $1", run_id)

@@ -41,6 +41,7 @@ class Recorder:
         self._offset = 0
         self._stored_offset = 0
         self._step = 1
+        self._given = run.last_seq
         self._is_unsure = False
 
     def begin_step(self, number: int, *, offset: int) -> None:
@@ -91,11 +92,12 @@ class Recorder:
                 raise
 
     async def store(self, tx: Transaction) -> None:
-        """Store what was noted; tell it once the commit stands."""
+        """Store what was noted and not given to this transaction yet; tell it once the commit stands."""
         self._cut()
-        events = tuple(self._pending)
+        events = tuple(event for event in self._pending if event.seq > self._given)
         if not events:
             return
+        self._given = events[-1].seq
         await CourseRepository(tx).add_events(self._run.id, events)
         await RunRepository(tx).set_last_seq(self._run.id, events[-1].seq)
         tx.after_commit(partial(self._stored, events))
@@ -117,6 +119,7 @@ class Recorder:
         """Let go of events that a broken transaction may have stored after all."""
         stored = (await RunRepository(tx).lock(self._run.id)).last_seq
         self._pending = [event for event in self._pending if event.seq > stored]
+        self._given = stored
         self._is_unsure = False
 
     async def _store_soon(self) -> None:

@@ -58,6 +58,7 @@ class Worker:
         self._again: set[str] = set()
         self._runs: dict[str, asyncio.Task[None]] = {}
         self._wanted_ended: set[str] = set()
+        self._unattended: set[str] = set()
 
     def problem(self) -> str | None:
         """Runs wait while there is no lease; questions are answered all the same."""
@@ -111,11 +112,21 @@ class Worker:
             runs = RunRepository(database)
             waiting = await runs.waiting_sessions(_BATCH)
             cancelled = await runs.cancelled_of(self._key)
+            own = await runs.of_worker(self._key)
         for session_id in waiting:
             self.poke(session_id)
         for run_id in cancelled:
             self.cancel(run_id)
+        await self._let_go({run_id for run_id in own if run_id not in self._runs})
         await self._sweep(self)
+
+    async def _let_go(self, unattended: set[str]) -> None:
+        """Leave runs to be interrupted that are this worker's and that nothing here does: their storing failed."""
+        lost, self._unattended = unattended & self._unattended, unattended - self._unattended
+        if lost:
+            structlog.get_logger().error("runs_unattended", run_ids=sorted(lost))
+            async with self._database.transaction() as tx:
+                await RunRepository(tx).disown(list(lost))
 
     async def _part(self) -> None:
         """End what is being done; waits for it, however often this is cancelled meanwhile."""
@@ -138,6 +149,8 @@ class Worker:
                     break
         except DatabaseUnavailableError:
             pass  # the next look around finds the session
+        except Exception as error:  # noqa: BLE001 - a run that cannot be ended must not keep others from beginning
+            structlog.get_logger().error("session_broke", session_id=session_id, error=repr(error), exc_info=error)
         finally:
             del self._sessions[session_id]
             self._again.discard(session_id)

@@ -25,6 +25,7 @@ _TOOL = re.compile(r"^/tool[ \t]+(?P<name>[A-Za-z0-9_-]{1,64})(?:[ \t]+(?P<argum
 _SLOWLY = re.compile(r"\s*/slowly\s+(?P<text>.+)", re.DOTALL)
 _WORDS = re.compile(r"\s*\S+|\s+$")
 _SLOW_S = 0.1
+_MOST_REPEATED = 2000
 
 
 class OfflineModel:
@@ -63,9 +64,13 @@ def _latest(conversation: Sequence[Said]) -> tuple[str, list[ToolSaid]]:
 
 def _words(asked: str, results: Sequence[ToolSaid], tools: int) -> str:
     if results:
-        told = [f"`{said.name}` {'failed' if said.is_error else 'answered'}:\n{said.text}" for said in results]
+        told = [f"`{said.name}` {'failed' if said.is_error else 'answered'}:\n{_cut(said.text)}" for said in results]
         return f"I am {NAME}. " + "\n\n".join(told)
     return (
-        f"I am {NAME}, a model that follows rules and needs no provider. You said: {asked.strip()}\n\n"
+        f"I am {NAME}, a model that follows rules and needs no provider. You said: {_cut(asked.strip())}\n\n"
         f"I can call {tools} tools: write `/tool <name> <JSON arguments>`."
     )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MOST_REPEATED else f"{text[:_MOST_REPEATED]} …"

@@ -1,0 +1,64 @@
+"""A page of the web, and nothing nearer."""
+
+import re
+from html import unescape
+from typing import Annotated
+
+import httpx
+from msgspec import Meta, Struct
+
+from agent_runtime.ports import ToolPolicy
+from agent_runtime.runs.clients.tools.made import MadeTool
+from agent_runtime.runs.domain.tools import Tool, ToolContext
+from agent_runtime.runs.errors import ToolError
+from shoal.outgoing import AnswerTooLargeError, Outgoing, OutgoingRefusedError, read
+
+MOST_BYTES = 2 * 1024 * 1024
+DEADLINE_S = 20.0
+MOST_HOPS = 5
+_UNSAID = re.compile(r"(?is)<(script|style|head|svg|noscript)\b.*?</\1\s*>|<!--.*?-->")
+_BREAK = re.compile(r"(?i)<(?:br|/p|/div|/li|/tr|/h[1-6])\b[^>]*>")
+_TAG = re.compile(r"<[^>]*>")
+_BLANKS = re.compile(r"[ \t\r\f]+")
+_LINES = re.compile(r"\n\s*\n+")
+
+
+class WebFetch(Struct, frozen=True):
+    """Which page."""
+
+    url: Annotated[str, Meta(min_length=1, max_length=2048, description="http or https.")]
+
+
+class Web:
+    """Reads pages; each hop is judged where it is connected."""
+
+    def __init__(self, outgoing: Outgoing) -> None:
+        self._outgoing = outgoing
+
+    def tools(self) -> list[Tool]:
+        """Make the tool."""
+        return [MadeTool(self.web_fetch, WebFetch, policy=ToolPolicy.AUTO)]
+
+    async def web_fetch(self, asked: WebFetch, _context: ToolContext) -> str:
+        """Read a page of the web as text."""
+        try:
+            async with self._outgoing.client(
+                timeout=DEADLINE_S, follow_redirects=True, max_redirects=MOST_HOPS
+            ) as client:
+                answer = await read(client, asked.url, most_bytes=MOST_BYTES, deadline_s=DEADLINE_S)
+        except OutgoingRefusedError as error:
+            raise ToolError(error.message) from error
+        except AnswerTooLargeError as error:
+            raise ToolError(f"The page is too large: {error}.") from error
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+            raise ToolError(f"The page cannot be read: {type(error).__name__} {error}".strip()) from error
+        told = page_text(answer.text) if "html" in answer.headers.get("content-type", "") else answer.text
+        if not answer.is_success:
+            raise ToolError(f"The page answered {answer.status_code}.\n{told}")
+        return told
+
+
+def page_text(html: str) -> str:
+    """Give what a page says, without its markup."""
+    text = _TAG.sub("", _BREAK.sub("\n", _UNSAID.sub(" ", html)))
+    return _LINES.sub("\n\n", _BLANKS.sub(" ", unescape(text))).strip()

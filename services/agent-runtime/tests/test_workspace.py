@@ -1,0 +1,89 @@
+"""Nothing leads out of a workspace."""
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from agent_runtime.runs.clients.workspace import Workspace
+from agent_runtime.runs.errors import ToolError
+
+PART = st.sampled_from(["..", ".", "", "a", "b", "out", "link", "up", "etc", "passwd", "~", "a\x00b", "…", "a" * 300])
+PATHS = st.one_of(
+    st.text(max_size=40),
+    st.lists(PART, max_size=6).map("/".join),
+    st.lists(PART, max_size=6).map(lambda parts: "/" + "/".join(parts)),
+)
+
+
+def make(folder: Path) -> tuple[Workspace, Path]:
+    """Make a workspace with links that lead out, and beside it what must stay as it is."""
+    outside = folder / "outside"
+    outside.mkdir()
+    (outside / "secret").write_text("secret")
+    root = folder / "workspace"
+    (root / "a").mkdir(parents=True)
+    (root / "a" / "b").write_text("inside")
+    (root / "out").symlink_to(outside)
+    (root / "link").symlink_to(outside / "secret")
+    (root / "up").symlink_to("..")
+    return Workspace(root), outside
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@settings(max_examples=300, deadline=None)
+@given(path=PATHS)
+def test_no_path_reads_or_writes_outside(path: str) -> None:
+    with tempfile.TemporaryDirectory() as temporary:
+        workspace, outside = make(Path(temporary))
+        before = snapshot(outside)
+        with contextlib.suppress(ToolError):
+            assert workspace.read(path, offset=0, limit=100)[0] in {b"inside", b""}
+        with contextlib.suppress(ToolError):
+            assert "secret" not in [entry.name for entry in workspace.list(path)]
+        with contextlib.suppress(ToolError):
+            workspace.write(path, b"written")
+        assert snapshot(outside) == before
+        beside = {entry for entry in os.listdir(temporary)}
+        assert beside == {"outside", "workspace"}
+
+
+@pytest.mark.parametrize(
+    "path", ["../outside/secret", "/etc/passwd", "link", "out/secret", "up/outside/secret", "a/../../outside/secret"]
+)
+def test_known_ways_out_are_refused(tmp_path: Path, path: str) -> None:
+    workspace, _ = make(tmp_path)
+    with pytest.raises(ToolError):
+        workspace.read(path, offset=0, limit=100)
+
+
+def test_write_replaces_a_link_and_not_what_it_leads_to(tmp_path: Path) -> None:
+    workspace, outside = make(tmp_path)
+    workspace.write("link", b"mine")
+    assert (outside / "secret").read_text() == "secret"
+    assert workspace.read("link", offset=0, limit=100) == (b"mine", 4)
+
+
+def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
+    workspace, _ = make(tmp_path)
+    os.mkfifo(tmp_path / "workspace" / "pipe")
+    for path in ("pipe", "a", ".", "absent"):
+        with pytest.raises(ToolError):
+            workspace.read(path, offset=0, limit=100)
+
+
+def test_written_files_are_read_back_in_pieces(tmp_path: Path) -> None:
+    workspace, _ = make(tmp_path)
+    workspace.write("deep/er/file", b"0123456789")
+    assert workspace.read("deep/er/file", offset=3, limit=4) == (b"3456", 10)
+    assert [(entry.name, entry.kind) for entry in workspace.list("deep")] == [("er", "folder")]
+    with pytest.raises(ToolError):
+        workspace.write("deep", b"x")
+    with pytest.raises(ToolError):
+        workspace.write("big", b"x" * (1024 * 1024 + 1))
