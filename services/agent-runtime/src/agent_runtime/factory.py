@@ -458,6 +458,9 @@ class Factory:
             self.memories().end_account,
             self.skills().end_account,
             self.configurations().end_account,
+            self.canvases().erase,
+            self.reports().erase,
+            self.voices().erase,
             self.cron_jobs().end_account,
         ]
 

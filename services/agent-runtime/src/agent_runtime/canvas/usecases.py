@@ -50,13 +50,13 @@ class Canvases:
 
     async def state(self, account_id: str, canvas_id: str) -> Drawing:
         """Read a canvas; one that nobody drew on is empty."""
-        async with self._database.transaction(read_only=True) as tx:
-            return await _drawing(CanvasRepository(tx), account_id, canvas_id)
+        async with self._database.reading() as database:
+            return await _drawing(CanvasRepository(database), account_id, canvas_id)
 
     async def newest(self, account_id: str) -> Drawing | None:
         """Read the canvas that was drawn on last."""
-        async with self._database.transaction(read_only=True) as tx:
-            canvases = CanvasRepository(tx)
+        async with self._database.reading() as database:
+            canvases = CanvasRepository(database)
             canvas_id = await canvases.newest(account_id)
             return None if canvas_id is None else await _drawing(canvases, account_id, canvas_id)
 

@@ -17,7 +17,7 @@ from shoal.ids import new_id
 
 TIERS: Final[Mapping[int, str]] = {1: "Agent Booster (plain code)", 2: "Small models", 3: "Large models"}
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
-Money = Annotated[Decimal, Meta(ge=0, le=1_000_000_000)]
+Money = Annotated[float, Meta(ge=0, le=1e9)]
 Count = Annotated[int, Meta(ge=0, le=10**15)]
 
 
@@ -171,7 +171,7 @@ class PutBudget(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             scope=self.scope,
             subject=self.subject,
             period=self.period,
-            limit_usd=self.limit_usd,
+            limit_usd=None if self.limit_usd is None else _exactly(self.limit_usd),
             limit_tokens=self.limit_tokens,
         )
 
@@ -230,10 +230,10 @@ class PutPrice(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             provider=self.provider,
             model=self.model,
             valid_from=self.valid_from,
-            input=self.input_per_million,
-            output=self.output_per_million,
-            cache_read=self.input_per_million if read is None else read,
-            cache_write=self.input_per_million if write is None else write,
+            input=_exactly(self.input_per_million),
+            output=_exactly(self.output_per_million),
+            cache_read=_exactly(self.input_per_million if read is None else read),
+            cache_write=_exactly(self.input_per_million if write is None else write),
         )
 
 
@@ -273,3 +273,8 @@ class Removed(Struct, frozen=True):
 def in_utc(moment: datetime | None) -> datetime | None:
     """Read a time of a query; without an offset it is UTC."""
     return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+
+
+def _exactly(money: float) -> Decimal:
+    """Read money as it was written: 0.1 is a tenth."""
+    return Decimal(str(money))

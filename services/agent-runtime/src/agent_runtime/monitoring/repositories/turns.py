@@ -50,7 +50,7 @@ class TurnRepository:
               from pipeline_turn
              where account_id = $1
                and session_key = coalesce($2, session_key)
-               and at < coalesce($3, 'infinity')
+               and at < coalesce($3::timestamptz, 'infinity')
              order by at desc, run_id
              limit $4
             """,

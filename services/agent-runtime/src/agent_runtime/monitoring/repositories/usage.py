@@ -54,8 +54,8 @@ class UsageRepository:
                    count(*) filter (where price is null) as unpriced
               from usage_entry
              where account_id = $1
-               and at >= coalesce($2, '-infinity')
-               and at < coalesce($3, 'infinity')
+               and at >= coalesce($2::timestamptz, '-infinity')
+               and at < coalesce($3::timestamptz, 'infinity')
              group by provider, model
              order by sum(input_tokens + output_tokens) desc, provider, model
             """,
@@ -74,8 +74,8 @@ class UsageRepository:
                    count(*) as requests
               from usage_entry
              where account_id = $1
-               and at >= coalesce($2, '-infinity')
-               and at < coalesce($3, 'infinity')
+               and at >= coalesce($2::timestamptz, '-infinity')
+               and at < coalesce($3::timestamptz, 'infinity')
              group by session_key
              order by sum(input_tokens + output_tokens) desc, session_key
              limit $4
@@ -94,8 +94,8 @@ class UsageRepository:
             select tier, count(*) as requests, sum(input_cost + output_cost) as cost
               from usage_entry
              where account_id = $1
-               and at >= coalesce($2, '-infinity')
-               and at < coalesce($3, 'infinity')
+               and at >= coalesce($2::timestamptz, '-infinity')
+               and at < coalesce($3::timestamptz, 'infinity')
              group by tier
              order by tier
             """,

@@ -52,6 +52,7 @@ from shoal.pacing import TokenBucket
 from shoal.tasks import end
 
 FAREWELL_S = 2.0
+FINISH_S = 5.0
 MOST_UNHEARD = 64
 
 Receive = Callable[[], Awaitable[Any]]
@@ -115,7 +116,8 @@ class Conversation:
         self._principal = principal
         self._dialogue = dialogue(self)
         self._outgoing = Outgoing(send)
-        self._unheard: asyncio.Queue[tuple[Any, str]] = asyncio.Queue(MOST_UNHEARD)
+        self._unheard: asyncio.Queue[tuple[Any, str] | None] = asyncio.Queue(MOST_UNHEARD)
+        """What was read and not yet done; None comes last."""
         self._held_back: list[Message] | None = None
         self._bucket = TokenBucket(means.messages_per_second, means.clock.monotonic())
         self._is_told_of_rate = False
@@ -203,6 +205,7 @@ class Conversation:
                 if await self._sign_in():
                     working.append(asyncio.create_task(self._work()))
                     await self._read()
+                    await self._finish(working)
         except asyncio.CancelledError:
             if self.ended_at is None:  # cancelled by the server that stops, not by `abort`
                 raise
@@ -246,6 +249,14 @@ class Conversation:
             if pause:
                 await self._slow_down(pause)
 
+    async def _finish(self, working: "list[asyncio.Task[None]]") -> None:
+        """Do what was still said: whoever sends a message and leaves has sent it."""
+        if self.ended_at is None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FINISH_S):
+                    await self._unheard.put(None)
+                    await asyncio.wait(working)
+
     async def _slow_down(self, pause: float) -> None:
         if not self._is_told_of_rate:
             self._is_told_of_rate = True
@@ -258,7 +269,10 @@ class Conversation:
         try:
             await self._dialogue.begin()
             while True:
-                frame, text = await self._unheard.get()
+                unheard = await self._unheard.get()
+                if unheard is None or self.ended_at is not None:
+                    return
+                frame, text = unheard
                 try:
                     await self._hear(frame, text)
                 except RefusedFrameError as error:

@@ -1,0 +1,241 @@
+"""Tokens, costs and timed turns from what was recorded; budgets that bound what may be spent."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from runtime_door import Door
+
+from agent_runtime.errors import BudgetExhaustedError, TokenBudgetExhaustedError
+from agent_runtime.monitoring.domain.budgets import Period
+from agent_runtime.monitoring.domain.prices import PriceOverride, Tokens, cost_of, split
+from agent_runtime.monitoring.usecases.reports import Reports
+from agent_runtime.monitoring.usecases.spending import Spending
+from agent_runtime.ports import Estimate, Spent, StageTiming, TimedTurn
+from shoal.clock import SystemClock
+
+NOW = datetime(2026, 2, 24, 10, 30, tzinfo=UTC)
+MILLION = Tokens(input=1_000_000, output=1_000_000)
+
+
+def cost(tokens: Tokens, model: str, at: datetime = NOW, override: PriceOverride | None = None) -> Any:
+    provider, name = split(model)
+    return cost_of(tokens, provider=provider, model=name, at=at, override=override)
+
+
+def test_published_prices_are_exact() -> None:
+    told = cost(Tokens(input=245_000, output=82_000), "anthropic/claude-sonnet-4")
+    assert (told.input, told.output) == (Decimal("0.735"), Decimal("1.23"))
+    assert told.price.startswith("genai-prices")
+    assert cost(MILLION, "openai/gpt-4o-mini").total == Decimal("0.75")
+    assert cost(MILLION, "anthropic/claude-haiku-3.5").total == cost(MILLION, "anthropic/claude-3-5-haiku-latest").total
+
+
+def test_what_runs_here_is_free_and_the_unknown_is_not_guessed() -> None:
+    assert cost(MILLION, "offline/rules") == cost(MILLION, "agent-booster")
+    assert cost(MILLION, "offline/rules").price == "free"
+    unknown = cost(MILLION, "my-own/gpt-4o")
+    assert (unknown.total, unknown.price) == (Decimal(0), None)
+
+
+def test_own_price_stands_instead_and_counts_cached_tokens_apart() -> None:
+    own = PriceOverride(
+        id="price_1", account_id="acct_1", provider="openai", model="gpt-4o", valid_from=NOW.date(),
+        input=Decimal(2), output=Decimal(8), cache_read=Decimal("0.5"), cache_write=Decimal(3),
+    )  # fmt: skip
+    tokens = Tokens(input=1_000_000, output=500_000, cache_read=600_000, cache_write=100_000)
+    told = cost(tokens, "openai/gpt-4o", override=own)
+    assert told.input == Decimal("0.6") + Decimal("0.3") + Decimal("0.3")
+    assert told.output == Decimal(4)
+
+
+@pytest.mark.parametrize(
+    ("period", "begins", "ends"),
+    [
+        (Period.TOTAL, datetime(1970, 1, 1, tzinfo=UTC), None),
+        (Period.DAY, datetime(2026, 2, 24, tzinfo=UTC), datetime(2026, 2, 25, tzinfo=UTC)),
+        (Period.MONTH, datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC)),
+    ],
+)
+def test_periods_begin_and_end_in_utc(period: Period, begins: datetime, ends: datetime | None) -> None:
+    assert (period.begins(NOW), period.ends(NOW)) == (begins, ends)
+    assert period.begins(NOW.astimezone(tz=None)) == begins
+
+
+class Ledger:
+    """What a turn engine does with budgets, on the service's own database."""
+
+    def __init__(self, door: Door) -> None:
+        self.door = door
+        self._database = door.service.running.resources.database
+        self.spending = Spending(self._database, SystemClock())
+        self.reports = Reports(self._database, SystemClock())
+
+    async def reserve(self, *, model: str = "openai/gpt-4o-mini", output: int = 1000, **who: str) -> str:
+        return await self.spending.reserve(Estimate(**_who(who), model=model, input_tokens=1000, output_tokens=output))
+
+    async def settle(self, reservation: str, model: str = "openai/gpt-4o-mini", **more: Any) -> Decimal:
+        told: dict[str, Any] = {"input_tokens": 1000, "output_tokens": 1000, "tier": 2, "at": datetime.now(UTC)} | more
+        who = {name: told.pop(name) for name in list(told) if name.endswith(("_id", "_key"))}
+        spent = Spent(**_who(who), model=model, cache_read_tokens=0, cache_write_tokens=0, **told)
+        async with self._database.transaction() as tx:
+            return await self.spending.settle(tx, reservation, spent)
+
+    async def give_up(self, reservation: str) -> None:
+        async with self._database.transaction() as tx:
+            assert await self.spending.settle(tx, reservation, None) == 0
+
+    async def budget(self, **limits: Any) -> dict[str, Any]:
+        answer = await self.door.admin.put("/api/monitoring/budgets", json=limits)
+        assert answer.status_code == 200, answer.text
+        told: dict[str, Any] = answer.json()
+        return told
+
+
+def _who(given: dict[str, str]) -> dict[str, str]:
+    usual = {"account_id": "acct_1", "agent_id": "agent_1", "session_key": "s1", "credential_id": "key_1"}
+    return usual | {"run_id": "run_1"} | given
+
+
+@pytest_asyncio.fixture
+async def ledger(door: Door) -> Ledger:
+    return Ledger(door)
+
+
+async def test_tokens_and_costs_are_added_up_as_the_contract_has_them(ledger: Ledger, door: Door) -> None:
+    await ledger.settle("", "anthropic/claude-sonnet-4", input_tokens=245_000, output_tokens=82_000, tier=3)
+    await ledger.settle("", "offline/rules", input_tokens=10, output_tokens=20, session_key="s2", tier=1)
+    await ledger.settle("", "my-own/llm", input_tokens=1, output_tokens=2, session_key="s2")
+    await ledger.settle("", account_id="acct_2")
+    usage = (await door.alice.get("/api/monitoring/token-usage")).json()
+    assert (usage["total_input"], usage["total_output"], usage["total_requests"]) == (245_011, 82_022, 3)
+    assert usage["by_provider"][0] == {
+        "provider": "anthropic", "model": "claude-sonnet-4", "input_tokens": 245_000, "output_tokens": 82_000,
+        "total_tokens": 327_000, "request_count": 1,
+    }  # fmt: skip
+    assert usage["by_session"][1] == {
+        "session_key": "s2", "input_tokens": 11, "output_tokens": 22, "request_count": 2,
+    }  # fmt: skip
+    costs = (await door.alice.get("/api/monitoring/costs")).json()
+    assert costs["total_cost_usd"] == 1.965
+    assert costs["by_provider"][0] == {
+        "provider": "anthropic", "model": "claude-sonnet-4", "input_cost_usd": 0.735, "output_cost_usd": 1.23,
+        "total_cost_usd": 1.965, "unpriced_requests": 0,
+    }  # fmt: skip
+    assert [(tier["tier"], tier["request_count"], tier["total_cost_usd"]) for tier in costs["by_tier"]] == [
+        (1, 1, 0.0), (2, 1, 0.0), (3, 1, 1.965),
+    ]  # fmt: skip
+    assert all(tier["label"] for tier in costs["by_tier"])
+    assert sum(row["unpriced_requests"] for row in costs["by_provider"]) == 1
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    later = (await door.alice.get("/api/monitoring/token-usage", params={"since": tomorrow})).json()
+    assert (later["total_requests"], later["by_provider"], later["by_session"]) == (0, [], [])
+
+
+async def test_timed_turns_are_listed_newest_first_and_recorded_once(ledger: Ledger, door: Door) -> None:
+    turn = TimedTurn(
+        run_id="run_1", account_id="acct_1", agent_id="agent_1", session_key="s1", model="offline/rules",
+        complexity=0.72, tier=2, latency_ms=3200.5, is_success=True, trace_id="4bf9",
+        stages=(StageTiming("classifier", "completed", 0.4),), at=NOW,
+    )  # fmt: skip
+    async with door.service.running.resources.database.transaction() as tx:
+        for told in (turn, turn, _later(turn)):
+            await ledger.reports.record(tx, told)
+    runs = (await door.alice.get("/api/monitoring/pipeline-runs")).json()
+    assert [(run["id"], run["status"]) for run in runs] == [("run_2", "error"), ("run_1", "success")]
+    assert runs[1] == {
+        "id": "run_1", "session_key": "s1", "agent_id": "agent_1", "model": "offline/rules", "complexity": 0.72,
+        "tier": 2, "latency_ms": 3200.5, "status": "success", "timestamp": "2026-02-24T10:30:00Z", "trace_id": "4bf9",
+        "stages": [{"stage": "classifier", "status": "completed", "duration_ms": 0.4}],
+    }  # fmt: skip
+    assert len((await door.alice.get("/api/monitoring/pipeline-runs?limit=1")).json()) == 1
+    assert (await door.stranger.get("/api/monitoring/pipeline-runs")).json() == []
+
+
+async def test_money_that_is_used_up_is_402_and_tokens_429(ledger: Ledger) -> None:
+    await ledger.budget(scope="session", subject="s1", limit_usd=0.0005)
+    await ledger.budget(scope="token", subject="key_2", limit_tokens=1500, period="day")
+    await ledger.settle(await ledger.reserve())
+    with pytest.raises(BudgetExhaustedError) as refused:
+        await ledger.reserve()
+    assert refused.value.status == 402
+    assert "session s1" in refused.value.message
+    assert refused.value.retry_after_s is None
+    await ledger.settle(
+        await ledger.reserve(session_key="s2", credential_id="key_2"), session_key="s2", credential_id="key_2"
+    )
+    with pytest.raises(TokenBudgetExhaustedError) as full:
+        await ledger.reserve(session_key="s3", credential_id="key_2")
+    assert full.value.status == 429
+    assert 0 < (full.value.retry_after_s or 0) <= 86_400
+    assert await ledger.reserve(session_key="s4", credential_id="key_9") == ""
+
+
+async def test_calls_at_once_do_not_spend_the_same_money(ledger: Ledger) -> None:
+    told = await ledger.budget(scope="agent", subject="agent_1", limit_tokens=10_000)
+    outcomes = await asyncio.gather(*(ledger.reserve() for _ in range(12)), return_exceptions=True)
+    held = [outcome for outcome in outcomes if isinstance(outcome, str)]
+    assert len(held) == 5
+    assert all(isinstance(outcome, str | TokenBudgetExhaustedError) for outcome in outcomes)
+    (standing,) = (await ledger.door.admin.get("/api/monitoring/budgets")).json()
+    assert (standing["id"], standing["reserved_tokens"], standing["spent_tokens"]) == (told["id"], 10_000, 0)
+    await asyncio.gather(*(ledger.settle(reservation) for reservation in held[:3]), ledger.give_up(held[3]))
+    (standing,) = (await ledger.door.admin.get("/api/monitoring/budgets")).json()
+    assert (standing["reserved_tokens"], standing["spent_tokens"]) == (2000, 6000)
+    assert await ledger.reserve()
+
+
+async def test_budget_counts_what_was_spent_before_there_was_one(ledger: Ledger) -> None:
+    await ledger.settle("")
+    await ledger.settle("", at=datetime.now(UTC) - timedelta(days=40))
+    total = await ledger.budget(scope="account", limit_tokens=10_000)
+    month = await ledger.budget(scope="agent", subject="agent_1", limit_tokens=10_000, period="month")
+    assert (total["subject"], total["spent_tokens"], total["resets_at"]) == ("acct_1", 4000, None)
+    assert month["spent_tokens"] == 2000
+    assert month["resets_at"] > datetime.now(UTC).isoformat()
+
+
+async def test_hold_that_nobody_settles_lapses(ledger: Ledger) -> None:
+    await ledger.budget(scope="agent", subject="agent_1", limit_tokens=2000)
+    await ledger.reserve()
+    with pytest.raises(TokenBudgetExhaustedError):
+        await ledger.reserve()
+    await ledger.door.sql("update budget_hold set expires_at = now() - interval '2 hours'")
+    assert await ledger.reserve()
+    await ledger.spending.forget_lapsed()
+    assert len(await ledger.door.sql("select from budget_hold")) == 1
+
+
+async def test_budgets_are_for_admins_to_set(door: Door) -> None:
+    limit = {"scope": "agent", "subject": "agent_1", "limit_usd": 5}
+    assert (await door.alice.put("/api/monitoring/budgets", json=limit)).status_code == 403
+    told = (await door.admin.put("/api/monitoring/budgets", json=limit)).json()
+    assert (await door.alice.get("/api/monitoring/budgets")).json() == [told]
+    assert (await door.stranger.get("/api/monitoring/budgets")).json() == []
+    assert (await door.stranger.delete(f"/api/monitoring/budgets/{told['id']}")).status_code == 404
+    assert (await door.admin.delete(f"/api/monitoring/budgets/{told['id']}")).json() == {"success": True}
+    for wrong in ({"scope": "agent", "subject": "a"}, limit | {"limit_usd": -1}, limit | {"scope": "moon"}):
+        assert (await door.admin.put("/api/monitoring/budgets", json=wrong)).status_code == 400
+
+
+async def test_own_price_counts_from_its_day_on(ledger: Ledger, door: Door) -> None:
+    price = {"provider": "my-own", "model": "llm", "input_per_million": 1, "output_per_million": 2}
+    today = datetime.now(UTC).date().isoformat()
+    assert (await door.alice.put("/api/monitoring/prices", json=price)).status_code == 403
+    told = (await door.admin.put("/api/monitoring/prices", json=price | {"valid_from": today})).json()
+    assert (told["valid_from"], told["cache_read_per_million"]) == (today, 1.0)
+    at = datetime.now(UTC)
+    million = {"input_tokens": 10**6, "output_tokens": 10**6}
+    assert await ledger.settle("", "my-own/llm", at=at, **million) == 3
+    assert await ledger.settle("", "my-own/llm", at=at - timedelta(days=2), **million) == 0
+    assert (await door.admin.delete(f"/api/monitoring/prices/{told['id']}")).json() == {"success": True}
+    assert (await door.admin.get("/api/monitoring/prices")).json() == []
+    assert (await door.admin.get("/api/monitoring/costs")).json()["total_cost_usd"] == 3
+
+
+def _later(turn: TimedTurn) -> TimedTurn:
+    changes: dict[str, Any] = {"run_id": "run_2", "at": NOW + timedelta(minutes=1), "is_success": False}
+    return TimedTurn(**({name: getattr(turn, name) for name in turn.__struct_fields__} | changes))

@@ -1,0 +1,169 @@
+"""Voice: settings, speech of providers, and how loud a recording is."""
+
+import io
+import math
+import struct
+import wave
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from hypothesis import given, strategies as st
+from runtime_door import ALICE, Door
+from runtime_sockets import wire
+from speech_provider import SpeechProvider
+
+from agent_runtime.voice.domain.loudness import NotSoundError, measure
+
+DEFAULTS = {
+    "enabled": False, "wakeWordEnabled": False, "language": "en", "echoCancel": True, "noiseSuppression": True,
+    "pushToTalk": False,
+}  # fmt: skip
+
+
+def recording(level: float, *, width: int = 2, rate: int = 16_000, channels: int = 1, seconds: float = 0.25) -> bytes:
+    """Make a WAV with a tone."""
+    sound = io.BytesIO()
+    with wave.open(sound, "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(width)
+        file.setframerate(rate)
+        for number in range(int(rate * seconds)):
+            value = level * math.sin(number / 7)
+            sample = round(value * ((1 << (8 * width - 1)) - 1)) + (128 if width == 1 else 0)
+            file.writeframes(sample.to_bytes(width, "little", signed=width > 1) * channels)
+    return sound.getvalue()
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 4])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_loudness_is_the_same_in_every_format(width: int, channels: int) -> None:
+    told = measure(recording(0.6, width=width, channels=channels), "audio/wav")
+    assert told.level == pytest.approx(0.6 / math.sqrt(2), abs=0.02)
+    assert told.peak == pytest.approx(0.6, abs=0.02)
+    assert told.duration_ms == pytest.approx(250, abs=1)
+
+
+def test_samples_without_a_head_are_read_in_their_byte_order() -> None:
+    samples = [0, 16384, -16384, 0] * 4000
+    assert measure(struct.pack("<16000h", *samples), "audio/pcm").level == pytest.approx(0.3536, abs=0.001)
+    assert measure(struct.pack(">16000h", *samples), "audio/l16").level == pytest.approx(0.3536, abs=0.001)
+    assert measure(bytes(1000), "audio/pcm").is_silent
+
+
+@given(st.binary(max_size=200), st.sampled_from(["audio/wav", "audio/pcm", "audio/l16"]))
+def test_whatever_is_sent_is_measured_or_refused(body: bytes, media_type: str) -> None:
+    for sound in (body, b"RIFF" + body, recording(0.5, seconds=0.01)[:44] + body):
+        try:
+            told = measure(sound, media_type)
+        except NotSoundError:
+            continue
+        assert 0 <= told.level <= told.peak <= 1 or told.level == pytest.approx(told.peak, abs=0.001)
+
+
+async def test_settings_are_merged_kept_and_told(door: Door) -> None:
+    status = (await door.alice.get("/api/voice/status")).json()
+    assert status == {"state": "idle", "talkModeActive": False, "wakeWordEnabled": False, "settings": DEFAULTS}
+    async with wire(door.service, ALICE) as page:
+        await page.hear("connected")
+        changed = await door.alice.put("/api/voice/settings", json={"language": "de-DE", "wakeWordEnabled": True})
+        assert changed.json() == DEFAULTS | {"language": "de-DE", "wakeWordEnabled": True, "success": True}
+        frame = await page.hear("voice:status")
+        assert (frame["topic"], frame["state"], frame["wakeWordEnabled"]) == ("voice:status", "idle", True)
+    await door.alice.put("/api/voice/settings", json={"pushToTalk": True, "talkModeActive": True})
+    status = (await door.alice.get("/api/voice/status")).json()
+    assert (status["wakeWordEnabled"], status["talkModeActive"]) == (True, True)
+    assert status["settings"] == DEFAULTS | {"language": "de-DE", "wakeWordEnabled": True, "pushToTalk": True}
+    assert (await door.stranger.get("/api/voice/status")).json()["settings"] == DEFAULTS
+    for wrong in ({"language": 5}, {"language": "no language"}, {"enabled": "yes"}):
+        assert (await door.alice.put("/api/voice/settings", json=wrong)).status_code == 400
+
+
+async def test_microphone_is_measured_from_an_upload_and_never_invented(door: Door) -> None:
+    heard = await door.alice.post("/api/voice/test-mic", content=recording(0.8), headers={"content-type": "audio/wav"})
+    assert heard.json()["success"] is True
+    assert heard.json()["level"] == pytest.approx(0.8 / math.sqrt(2), abs=0.02)
+    silent = await door.alice.post("/api/voice/test-mic", content=recording(0), headers={"content-type": "audio/wav"})
+    assert (silent.json()["success"], silent.json()["level"]) == (False, 0.0)
+    for content, kind in ((b"", "application/json"), (b"{}", "application/json"), (b"RIFF", "audio/wav")):
+        answer = await door.alice.post("/api/voice/test-mic", content=content, headers={"content-type": kind})
+        assert answer.status_code == 200
+        assert (answer.json()["success"], answer.json()["level"]) == (False, 0.0)
+        assert answer.json()["message"]
+    speaker = (await door.alice.post("/api/voice/test-speaker")).json()
+    assert speaker["success"] is False
+    assert speaker["message"]
+
+
+@pytest_asyncio.fixture
+async def provider() -> AsyncIterator[SpeechProvider]:
+    async with SpeechProvider() as made:
+        yield made
+
+
+@pytest_asyncio.fixture
+async def spoken(open_door: Any, provider: SpeechProvider) -> Door:
+    """An account whose providers are the double."""
+    door: Door = await open_door(SHOAL_OUTGOING_ALLOWED="127.0.0.0/8")
+    base = {"enabled": True, "api_base": provider.url}
+    config = {
+        "agents": {"defaults": {"model": "offline/rules", "max_tokens": 4096, "temperature": 0.7}},
+        "providers": {"openai": base | {"api_key": "sk-1"}, "elevenlabs": base | {"api_key": "xi-1"}, "keyless": base},
+        "channels": {},
+        "gateway": {"api_port": 8080, "api_enabled": True},
+    }
+    answer = await door.admin.put("/api/config", json=config)
+    assert answer.status_code == 200, answer.text
+    return door
+
+
+async def test_browser_speaks_unless_a_provider_is_chosen(door: Door) -> None:
+    told = (await door.alice.get("/api/voice/tts/config")).json()
+    assert told == {"provider": "browser", "model": "", "voice": "", "speed": 1.0}
+    refused = await door.alice.post("/api/voice/tts", json={"text": "Hello"})
+    assert refused.status_code == 400
+    assert (
+        refused.json()["error"] == refused.json()["detail"] == "The browser itself speaks: the provider is `browser`."
+    )
+    unknown = await door.alice.put("/api/voice/tts/config", json={"provider": "nobody"})
+    assert (unknown.status_code, unknown.json()["code"]) == (400, "provider_unknown")
+
+
+async def test_openai_speaks(spoken: Door, provider: SpeechProvider) -> None:
+    chosen = await spoken.alice.put("/api/voice/tts/config", json={"provider": "openai", "speed": 1.25})
+    assert chosen.json() == {"provider": "openai", "model": "tts-1", "voice": "alloy", "speed": 1.25}
+    said = await spoken.alice.post("/api/voice/tts", json={"text": "Hello", "voice": "nova"})
+    assert said.status_code == 200
+    assert (said.headers["content-type"], said.headers["cache-control"]) == ("audio/mpeg", "no-cache")
+    assert said.content == provider.SOUND
+    (asked,) = provider.asked
+    assert (asked.path, asked.headers["authorization"]) == ("/audio/speech", "Bearer sk-1")
+    assert asked.body == {
+        "model": "tts-1", "input": "Hello", "voice": "nova", "speed": 1.25, "response_format": "mp3",
+    }  # fmt: skip
+
+
+async def test_elevenlabs_speaks(spoken: Door, provider: SpeechProvider) -> None:
+    await spoken.alice.put("/api/voice/tts/config", json={"provider": "elevenlabs"})
+    assert (await spoken.alice.post("/api/voice/tts", json={"text": "Hello"})).content == provider.SOUND
+    (asked,) = provider.asked
+    assert (asked.path, asked.headers["xi-api-key"]) == ("/v1/text-to-speech/Rachel", "xi-1")
+    assert (asked.body["text"], asked.body["model_id"]) == ("Hello", "eleven_multilingual_v2")
+
+
+async def test_what_keeps_a_provider_from_speaking_is_told_in_words(spoken: Door, provider: SpeechProvider) -> None:
+    async def refusal(text: str, said_by: str) -> tuple[int, str]:
+        await spoken.alice.put("/api/voice/tts/config", json={"provider": said_by})
+        answer = await spoken.alice.post("/api/voice/tts", json={"text": text})
+        assert isinstance(answer.json()["error"], str)
+        return answer.status_code, answer.json()["code"]
+
+    assert await refusal("  ", "openai") == (400, "nothing_to_say")
+    assert await refusal("Hello", "keyless") == (500, "key_missing")
+    provider.status = 429
+    assert await refusal("Hello", "openai") == (502, "speech_failed")
+    provider.status, provider.media_type = 200, "text/html"
+    assert await refusal("Hello", "openai") == (502, "speech_failed")
+    assert (await spoken.alice.post("/api/voice/tts", json={"text": "x", "speed": 9})).status_code == 400
+    assert (await spoken.nobody.post("/api/voice/tts", json={"text": "x"})).status_code == 401
