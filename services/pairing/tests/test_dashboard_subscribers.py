@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+from msgspec import structs
+
 from shoal.testing.suite import ServiceUnderTest, Suite, eventually, user
 from shoal_events import AccountDeleted, AgentOffline, AgentOnline, InstanceDeleted, PairingDeleted
 
@@ -67,6 +69,21 @@ async def test_a_late_online_does_not_bring_a_connection_back(pairing: ServiceUn
     await suite.publish(online(other, "marker", "agent_2"), event_id=str(uuid4()))
     await until_status(pairing, other, "connected")
     assert (await statuses(pairing))[pairing_id] == "disconnected"
+
+
+async def test_facts_of_a_connection_are_taken_by_their_version(pairing: ServiceUnderTest, suite: Suite) -> None:
+    pairing_id = await confirmed(pairing)
+    other = await confirmed(pairing, "agent_2")
+    for told in (
+        structs.replace(online(pairing_id, "e1"), version=3),
+        structs.replace(offline(pairing_id, "e1"), version=2),
+        online(other, "marker", "agent_2"),
+    ):
+        await suite.publish(told, event_id=str(uuid4()))
+    await until_status(pairing, other, "connected")
+    assert (await statuses(pairing))[pairing_id] == "connected"
+    await suite.publish(structs.replace(offline(pairing_id, "e1"), version=4), event_id=str(uuid4()))
+    await until_status(pairing, pairing_id, "disconnected")
 
 
 async def test_a_connection_under_another_pairing_of_the_agent_does_not_count(

@@ -27,6 +27,7 @@ async def test_online_and_offline_are_told_once_with_the_same_epoch(world) -> No
     assert (online.agent_id, online.account_id, online.pairing_id) == ("agent_1", "acct_1", agent.pairing_id)
     await wire.connection.close()
     [offline] = await world.suite.events(AgentOffline)
+    assert online.version < offline.version
     assert (offline.agent_id, offline.epoch, offline.reason) == ("agent_1", online.epoch, "closed")
     assert offline.at > online.at
 

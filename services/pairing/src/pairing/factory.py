@@ -14,7 +14,7 @@ from pairing.connections.usecases.profiles import Profiles
 from pairing.credentials import Credentials
 from pairing.dashboard.jobs import expire_pairings
 from pairing.dashboard.subscribers import PairingSubscribers, PresenceSubscribers
-from pairing.dashboard.usecases import Pairings, Presence, presence_of
+from pairing.dashboard.usecases import Pairings, Presences, presence_of
 from shoal.config import ConfigError
 from shoal.copies import Copy, Sweep
 from shoal.jobs import Job, housekeeping
@@ -50,9 +50,9 @@ class Factory:
             public_url=self.resources.config.public_url,
         )
 
-    def presence(self) -> Presence:
+    def presences(self) -> Presences:
         """Which agents are online, as telemetry-ingest tells."""
-        return Presence(database=self.resources.database)
+        return Presences(database=self.resources.database)
 
     # use cases: agents and agents
 
@@ -116,15 +116,15 @@ class Factory:
             *self._ends_told(),
             *self._people_told(),
             resources.job(Job("expire pairings", resources.config.expiry_interval, expire_pairings(self.pairings))),
-            resources.job(Job("forget connections", timedelta(hours=1), self.presence().forget_ended)),
+            resources.job(Job("forget connections", timedelta(hours=1), self.presences().forget_ended)),
             resources.job(housekeeping(resources.database)),
         ]
 
     def _presence_told(self) -> list[Component]:
-        resources, presence = self.resources, self.presence()
-        subscribers = PresenceSubscribers(presence)
+        resources, presences = self.resources, self.presences()
+        subscribers = PresenceSubscribers(presences)
         told: Handlers = {AgentOnline: subscribers.on_agent_online, AgentOffline: subscribers.on_agent_offline}
-        sweep = Sweep(known=presence.known, key=presence_of, end=presence.vanished)
+        sweep = Sweep(known=presences.known, key=presence_of, end=presences.vanished)
         copy = Copy("presence", owner="telemetry-ingest", handlers=told, is_required=False, sweep=sweep)
         return [resources.subscriber(Subscription("presence", told)), resources.copier(copy)]
 

@@ -31,6 +31,12 @@ class AgentOnline(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False
     at: Timestamp
     """When it began."""
 
+    version: UInt32 = 0
+    """Version of the presence; a copy takes an event only if its version is newer.
+
+    0 in events of Shoal before it was told.
+    """
+
 
 class AgentOffline(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """An agent's presence ended. It says nothing of presences with another epoch."""
@@ -60,6 +66,9 @@ class AgentOffline(Event, frozen=True, kw_only=True, omit_defaults=True, gc=Fals
     """How: `closed` (the agent closed its socket), `lost` (nothing was heard for too long), `revoked` (its credential
     ended) or `process_lost` (the process that held the socket died). Others may be added.
     """
+
+    version: UInt32 = 0
+    """Version of the presence, higher than that of its beginning. 0 in events of Shoal before it was told."""
 
 
 class AgentRegistered(Event, frozen=True, kw_only=True, omit_defaults=True, gc=False):

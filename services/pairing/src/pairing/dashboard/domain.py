@@ -84,6 +84,18 @@ class PresenceKey(Struct, frozen=True, kw_only=True):
     epoch: str
 
 
+class Presence(Struct, frozen=True, kw_only=True):
+    """One life of an agent's connection, as telemetry-ingest tells of it."""
+
+    account_id: str
+    agent_id: str
+    epoch: str
+    pairing_id: str | None
+    is_online: bool
+    at: datetime
+    version: int
+
+
 class HistoryEntry(Struct, frozen=True):
     """Something that was done to a pairing."""
 

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from pairing.dashboard.domain import EndReason, HistoryEntry, Pairing, PresenceKey
+from pairing.dashboard.domain import EndReason, HistoryEntry, Pairing, Presence, PresenceKey
 from pairing.dashboard.errors import PairingNotFoundError
 from shoal.database import Transaction
 
@@ -301,35 +301,23 @@ class PresenceRepository:
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
 
-    async def insert(self, account_id: str, agent_id: str, epoch: str, *, pairing_id: str | None, at: datetime) -> None:
-        """Note a connection; one that is known, even as ended, stays as it is."""
+    async def put(self, presence: Presence) -> None:
+        """Take a connection, or its end, if that is newer than what is here."""
         await self._tx.execute(
             """
-            insert into presence (account_id, agent_id, epoch, pairing_id, is_online, at)
-            values ($1, $2, $3, $4, true, $5)
-                on conflict do nothing
-            """,
-            account_id,
-            agent_id,
-            epoch,
-            pairing_id,
-            at,
-        )
-
-    async def end(self, account_id: str, agent_id: str, epoch: str, *, pairing_id: str | None, at: datetime) -> None:
-        """Note a connection's end, also of one never heard of."""
-        await self._tx.execute(
-            """
-            insert into presence (account_id, agent_id, epoch, pairing_id, is_online, at)
-            values ($1, $2, $3, $4, false, $5)
+            insert into presence as known (account_id, agent_id, epoch, pairing_id, is_online, at, version)
+            values ($1, $2, $3, $4, $5, $6, $7)
                 on conflict (account_id, agent_id, epoch) do update
-               set is_online = false, at = excluded.at
+               set is_online = excluded.is_online, at = excluded.at, version = excluded.version
+             where known.version < excluded.version
             """,
-            account_id,
-            agent_id,
-            epoch,
-            pairing_id,
-            at,
+            presence.account_id,
+            presence.agent_id,
+            presence.epoch,
+            presence.pairing_id,
+            presence.is_online,
+            presence.at,
+            presence.version,
         )
 
     async def list_online(self) -> list[PresenceKey]:

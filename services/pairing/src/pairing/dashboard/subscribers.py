@@ -1,6 +1,6 @@
 """Facts of other services."""
 
-from pairing.dashboard.usecases import Pairings, Presence
+from pairing.dashboard.usecases import Pairings, Presences
 from shoal.database import Transaction
 from shoal_events import AccountDeleted, AgentOffline, AgentOnline, InstanceDeleted
 
@@ -8,16 +8,16 @@ from shoal_events import AccountDeleted, AgentOffline, AgentOnline, InstanceDele
 class PresenceSubscribers:
     """What is kept of agents' connections."""
 
-    def __init__(self, presence: Presence) -> None:
-        self._presence = presence
+    def __init__(self, presences: Presences) -> None:
+        self._presences = presences
 
     async def on_agent_online(self, tx: Transaction, event: AgentOnline) -> None:
         """Show the agent as connected."""
-        await self._presence.came_online(tx, event)
+        await self._presences.came_online(tx, event)
 
     async def on_agent_offline(self, tx: Transaction, event: AgentOffline) -> None:
         """Show the agent as disconnected, if this was its last connection."""
-        await self._presence.went_offline(tx, event)
+        await self._presences.went_offline(tx, event)
 
 
 class PairingSubscribers:

@@ -12,6 +12,7 @@ from pairing.dashboard.domain import (
     HistoryEntry,
     OpenedPairing,
     Pairing,
+    Presence,
     PresenceKey,
     Status,
     handle_of,
@@ -43,6 +44,8 @@ from shoal_events import (
 
 KEEP_DAYS = 14
 """Twice the time that facts are kept."""
+BEGUN, ENDED = 1, 2
+"""Versions of presences in facts that tell none."""
 
 
 class Pairings:
@@ -272,7 +275,7 @@ class Pairings:
         await self._outbox.append(tx, ended_fact(ended, reason))
 
 
-class Presence:
+class Presences:
     """Which agents are online, as telemetry-ingest tells; a connection's end applies to that connection only."""
 
     def __init__(self, *, database: Database) -> None:
@@ -280,14 +283,32 @@ class Presence:
 
     async def came_online(self, tx: Transaction, event: AgentOnline) -> None:
         """Note a connection, unless its end was heard of before."""
-        await PresenceRepository(tx).insert(
-            event.account_id, event.agent_id, event.epoch, pairing_id=event.pairing_id, at=event.at
+        await PresenceRepository(tx).put(
+            Presence(
+                account_id=event.account_id,
+                agent_id=event.agent_id,
+                epoch=event.epoch,
+                pairing_id=event.pairing_id,
+                is_online=True,
+                at=event.at,
+                version=event.version or BEGUN,
+            )
         )
 
     async def went_offline(self, tx: Transaction, event: AgentOffline) -> None:
         """Note a connection's end, and when the agent was last seen."""
         repository = PresenceRepository(tx)
-        await repository.end(event.account_id, event.agent_id, event.epoch, pairing_id=event.pairing_id, at=event.at)
+        await repository.put(
+            Presence(
+                account_id=event.account_id,
+                agent_id=event.agent_id,
+                epoch=event.epoch,
+                pairing_id=event.pairing_id,
+                is_online=False,
+                at=event.at,
+                version=event.version or ENDED,
+            )
+        )
         await repository.mark_last_seen(event.account_id, event.agent_id, pairing_id=event.pairing_id, at=event.at)
 
     async def known(self, tx: Transaction) -> list[PresenceKey]:

@@ -22,11 +22,11 @@ from shoal.database import Database, DatabaseUnavailableError, Transaction
 from shoal.http.pagination import Page
 from shoal.ids import new_id
 from shoal.outbox import Outbox
-from shoal_events import AgentOffline, AgentOnline
 from telemetry_ingest.domain.endings import Gone
-from telemetry_ingest.domain.presences import EndedPresence, Presence, PresenceRow
+from telemetry_ingest.domain.presences import EndedPresence, Presence
 from telemetry_ingest.repositories.presences import PresenceRepository
 from telemetry_ingest.repositories.slots import SlotRepository
+from telemetry_ingest.usecases import facts
 
 GATHER_S = 0.01
 MOST_AT_ONCE = 100
@@ -124,7 +124,8 @@ class Presences:
         agent_id, _, epoch = rest.partition("/")
         async with self._database.reading() as database:
             rows = await PresenceRepository(database).export((account_id, agent_id, epoch), limit)
-        return Page([_exported(row) for row in rows], next=rows[-1].cursor if len(rows) == limit else None)
+        told = [exported(facts.as_it_is(row)) for row in rows]
+        return Page(told, next=rows[-1].cursor if len(rows) == limit else None)
 
     async def forget_ended(self) -> None:
         """Forget presences that ended long ago."""
@@ -174,16 +175,7 @@ class Presences:
                     continue
                 await self._tell_ended(tx, await repository.supersede(presence, process=self._process))
             if await repository.insert(presence, process=self._process, age=age):
-                await self._outbox.append(
-                    tx,
-                    AgentOnline(
-                        agent_id=presence.agent_id,
-                        account_id=presence.account_id,
-                        pairing_id=presence.pairing_id,
-                        epoch=presence.epoch,
-                        at=self._clock.now() - age,
-                    ),
-                )
+                await self._outbox.append(tx, facts.online(presence, at=self._clock.now() - age))
         return outdone
 
     async def _write_ended(self, tx: Transaction, ended: Sequence[tuple[Presence, Gone]]) -> None:
@@ -194,17 +186,7 @@ class Presences:
 
     async def _tell_ended(self, tx: Transaction, ended: Sequence[EndedPresence]) -> None:
         for presence in ended:
-            await self._outbox.append(
-                tx,
-                AgentOffline(
-                    agent_id=presence.agent_id,
-                    account_id=presence.account_id,
-                    pairing_id=presence.pairing_id,
-                    epoch=presence.epoch,
-                    at=presence.ended_at,
-                    reason=presence.gone,
-                ),
-            )
+            await self._outbox.append(tx, facts.offline(presence, at=presence.ended_at))
 
     def _notice(self, lost: EndedPresence) -> None:
         """Another process ended a presence of ours: a newer socket took over, or we looked dead."""
@@ -240,26 +222,3 @@ class Presences:
 def _some(waiting: dict[str, tuple[Presence, float]] | dict[str, tuple[Presence, Gone]]) -> dict:  # type: ignore[type-arg]
     """Take the oldest few out of what waits."""
     return {epoch: waiting.pop(epoch) for epoch in list(waiting)[:MOST_AT_ONCE]}
-
-
-def _exported(row: PresenceRow) -> ExportedFact:
-    if row.ended_at is None:
-        return exported(
-            AgentOnline(
-                agent_id=row.agent_id,
-                account_id=row.account_id,
-                pairing_id=row.pairing_id,
-                epoch=row.epoch,
-                at=row.began_at,
-            )
-        )
-    return exported(
-        AgentOffline(
-            agent_id=row.agent_id,
-            account_id=row.account_id,
-            pairing_id=row.pairing_id,
-            epoch=row.epoch,
-            at=row.ended_at,
-            reason=row.gone or Gone.LOST,
-        )
-    )
