@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from agent_runtime import ports
 from agent_runtime.errors import SessionNotFoundError
-from agent_runtime.ports import Drawing, TurnRequest, session_topic
+from agent_runtime.ports import Drawing, Message, TurnRequest, session_topic
 from agent_runtime.sockets.domain.endings import NO_SESSION, Ending
 from agent_runtime.sockets.domain.frames import (
     CancelFrame,
@@ -218,7 +218,7 @@ class ChatDialogue(Speaking):
                 return
             messages = []
         self._connected(session_key=self._key)
-        told = {"type": "history", "session_key": self._key, "messages": msgspec.to_builtins(messages)}
+        told = {"type": "history", "session_key": self._key, "messages": [_said(message) for message in messages]}
         self._peer.answer(told)
         self._peer.release()
 
@@ -290,6 +290,14 @@ class CanvasDialogue(Speaking):
         principal = self._peer.principal
         command = further_fields(text, "type", "canvas_id", "agent_id", "timestamp")
         await self._subjects.canvases.apply(principal.account_id, canvas_id, command, agent_id=principal.subject)
+
+
+def _said(message: Message) -> dict[str, Any]:
+    """Tell a message as `chat:message` does."""
+    told: dict[str, Any] = msgspec.to_builtins(message)
+    told.pop("steps")
+    told["incomplete"] = told.pop("is_incomplete")
+    return told
 
 
 def _state(drawing: Drawing) -> dict[str, Any]:

@@ -1,0 +1,204 @@
+"""Talking over sockets: what is said reaches the agent, and what happens there is heard live."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest_asyncio
+from runtime_door import Door
+from runtime_sockets import Wire, wire
+from runtime_talk import Talk
+
+from shoal.identity import Role
+from shoal.service import installed
+from shoal.testing.suite import Suite, eventually, user
+
+LOOK = 'Look:\n/tool render_ui {"command":"render","id":"b1","element":{"type":"button","label":"Go","action":"go"}}'
+
+
+@pytest_asyncio.fixture
+async def talk(door: Door) -> Talk:
+    return await Talk.begin(door)
+
+
+def opened(talk: Talk, path: str = "/ws") -> Any:
+    return wire(talk.door.service, user(talk.account_id, f"user_{talk.account_id}", role=Role.ADMIN), path)
+
+
+async def until(page: Wire, kind: str) -> list[dict[str, Any]]:
+    """Hear everything up to a frame of a kind."""
+    heard = [await page.hear()]
+    while heard[-1]["type"] != kind:
+        heard.append(await page.hear())
+    return heard
+
+
+async def test_chat_socket_tells_what_was_said_and_streams_what_is(talk: Talk) -> None:
+    await talk.say("Hello")
+    async with opened(talk, f"/ws/chat/{talk.key}") as chat:
+        assert (await chat.hear())["session_key"] == talk.key
+        history = await chat.hear()
+        assert [message["role"] for message in history["messages"]] == ["user", "assistant"]
+        accepted = await chat.ask({"type": "message", "content": "And now?", "id": "mine"}, "accepted")
+        assert accepted["ref"] == {"id": "mine"}
+        heard = await until(chat, "stream_done")
+        chunks = [frame["content"] for frame in heard if frame["type"] == "stream_chunk"]
+        said = [frame for frame in heard if frame["type"] == "chat:message"]
+        assert [frame["role"] for frame in said] == ["user", "assistant"]
+        assert "".join(chunks) == said[1]["content"]
+        assert {frame["run_id"] for frame in said} == {accepted["run_id"]}
+        assert heard[-2] == said[1]
+        await chat.say({"type": "message", "content": "And now?", "id": "mine"})
+        assert (await chat.hear("accepted"))["run_id"] == accepted["run_id"]
+    session = (await talk.client.get(f"/api/sessions/{talk.key}")).json()
+    assert session["message_count"] == 4
+
+
+async def test_answer_is_committed_before_the_stream_is_done(talk: Talk) -> None:
+    async with opened(talk) as page, opened(talk) as other:
+        await page.subscribe(f"session:{talk.key}")
+        await other.subscribe("chat:message", "pipeline:stage", "session:another")
+        await page.say({"type": "message", "content": "Hello", "session_key": talk.key})
+        await page.hear("stream_done")
+        session = (await talk.client.get(f"/api/sessions/{talk.key}")).json()
+        assert session["messages"][-1]["role"] == "assistant"
+        heard = [await other.hear()]
+        while heard[-1]["type"] != "chat:message" or heard[-1]["role"] != "assistant":
+            heard.append(await other.hear())
+        assert not [frame for frame in heard if frame["type"].startswith("stream")]
+        stages = [
+            frame["stage"] for frame in heard if frame["type"] == "pipeline:stage" and frame["status"] == "completed"
+        ]
+        assert stages[:4] == ["classifier", "router", "assembler", "transport"]
+
+
+async def test_message_of_a_socket_that_leaves_at_once_is_answered(talk: Talk) -> None:
+    async with opened(talk, f"/ws/chat/{talk.key}") as chat:
+        await chat.say({"type": "message", "content": "Good-bye"})
+
+    async def is_answered() -> bool:
+        return bool((await talk.client.get(f"/api/sessions/{talk.key}")).json()["message_count"] == 2)
+
+    await eventually(is_answered)
+
+
+async def test_running_answer_is_cancelled_from_the_socket(talk: Talk) -> None:
+    async with opened(talk, f"/ws/chat/{talk.key}") as chat:
+        accepted = await chat.ask({"type": "message", "content": "/slowly " + "word " * 300}, "accepted")
+        await chat.hear("stream_chunk")
+        await chat.say({"type": "cancel"})
+        awaited = {"cancelling", "stream_done"}
+        while awaited:
+            awaited.discard((await chat.hear())["type"])
+        run = (await talk.client.get(f"/api/runs/{accepted['run_id']}")).json()
+        assert run["status"] == "cancelled"
+
+
+async def test_agent_draws_and_hears_what_people_do_with_it(talk: Talk) -> None:
+    async with opened(talk) as page:
+        await page.subscribe("canvas", f"session:{talk.key}")
+        await page.say({"type": "message", "content": LOOK, "session_key": talk.key})
+        drawn = await page.hear("canvas_command")
+        assert (drawn["command"], drawn["id"], drawn["canvas_id"]) == ("render", "b1", talk.key)
+        await page.hear("stream_done")
+        used = {"type": "canvas_interaction", "interaction": "click", "element_id": "b1", "action": "go"}
+        assert (await page.ask(used, "accepted"))["session_key"] == talk.key
+        said = await page.hear("chat:message")
+        assert (said["role"], said["content"][:9]) == ("user", "[canvas] ")
+        used.pop("type")
+        assert json.loads(said["content"][9:]) == used
+        await page.hear("stream_done")
+
+
+async def test_spoken_conversation_needs_no_session_and_tells_its_state(talk: Talk) -> None:
+    async with opened(talk) as page:
+        await page.subscribe("sessions:voice", "voice:status")
+        assert (await talk.client.post("/api/sessions/voice/messages", json={"content": "Hello"})).status_code == 200
+        heard = [await page.hear() for _ in range(2)]
+        while heard[-1]["type"] != "voice:status" or heard[-1]["state"] != "speaking":
+            heard.append(await page.hear())
+        told = [frame for frame in heard if frame["type"] == "event"]
+        assert [frame["data"]["role"] for frame in told] == ["user", "assistant"]
+        states = [frame for frame in heard if frame["type"] == "voice:status"]
+        assert [frame["state"] for frame in states] == ["processing", "speaking"]
+        assert states[1]["response"] == told[1]["data"]["content"]
+
+
+async def test_turn_is_counted_costed_and_timed(talk: Talk) -> None:
+    await talk.say("Hello")
+    usage = (await talk.client.get("/api/monitoring/token-usage")).json()
+    assert usage["total_requests"] == 1
+    assert usage["total_input"] > 0
+    assert (usage["by_provider"][0]["provider"], usage["by_provider"][0]["model"]) == ("offline", "rules")
+    assert usage["by_session"][0]["session_key"] == talk.key
+    costs = (await talk.client.get("/api/monitoring/costs")).json()
+    assert costs["total_cost_usd"] == 0
+    assert [tier["request_count"] for tier in costs["by_tier"]] == [1]
+    (run,) = (await talk.client.get("/api/monitoring/pipeline-runs")).json()
+    assert (run["session_key"], run["model"], run["status"]) == (talk.key, "offline/rules", "success")
+    assert [stage["stage"] for stage in run["stages"]] == [
+        "classifier", "router", "assembler", "transport", "scorer", "learner",
+    ]  # fmt: skip
+
+
+async def test_message_over_the_budget_is_refused_clearly(talk: Talk) -> None:
+    limit = {"scope": "session", "subject": talk.key, "limit_tokens": 10}
+    assert (await talk.client.put("/api/monitoring/budgets", json=limit)).status_code == 200
+    await talk.post("Hello")
+    refused = await talk.post("Hello again")
+    assert refused.status_code == 429
+    assert refused.json()["error"]["code"] == "token_budget_exhausted"
+    await talk.client.put("/api/monitoring/budgets", json=limit | {"limit_tokens": 10**9, "limit_usd": 0})
+    refused = await talk.post("Hello again")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (402, "budget_exhausted")
+
+
+@pytest_asyncio.fixture
+async def beside_a_gateway(suite: Suite, tmp_path: Any, databases: Any, installation: Any) -> AsyncIterator[Any]:
+    """The service beside the gateway that owns its callers' credentials."""
+    url = await databases.make([installed()[name] for name in ("gateway", "agent-runtime")])
+    made = Suite(databases=databases, database_url=url, nats_url=suite.nats_url, installation=installation)
+    made.announce("gateway")
+    runtime = await made.start(
+        "agent-runtime", SHOAL_STATE=str(tmp_path), AGENT_RUNTIME_SOCKET_REVALIDATE_EVERY="300ms"
+    )
+    gateway = await made.start("gateway")
+    async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as client:
+        first = {"username": "admin", "password": "correct horse battery"}
+        assert (await client.post("/api/v1/auth/setup", json=first)).status_code == 201
+        yield runtime, client, Door(made, runtime, tmp_path)
+    await made.close()
+    await databases.drop(url)
+
+
+async def test_first_frame_signs_in_and_its_credential_is_looked_at_again(beside_a_gateway: Any) -> None:
+    runtime, client, door = beside_a_gateway
+    token = (await client.post("/api/auth/token")).json()["token"]
+    key = (await client.post("/api/v1/api-keys", json={"name": "program"})).json()["api_key"]
+    async with wire(runtime) as by_token, wire(runtime) as by_key, wire(runtime) as by_nothing:
+        for page, secret in ((by_token, token), (by_key, key)):
+            assert (await page.ask({"type": "auth", "token": secret}, "auth_success"))["user_id"]
+            await page.hear("connected")
+        assert (await by_token.ask({"type": "auth", "token": key}, "auth_success"))["user_id"]
+        refused = await by_nothing.ask({"type": "auth", "token": "clawft_nobody"}, "auth_error")
+        assert refused["code"] == "invalid_token"
+        assert await by_nothing.closed() == 4401
+        await door.sql("update gateway.api_key set revoked_at = now()")
+        assert await by_key.closed() == 4401
+        await by_token.heard_until_pong()
+
+
+async def test_owner_of_credentials_that_is_away_is_not_taken_for_a_no(beside_a_gateway: Any) -> None:
+    runtime, client, door = beside_a_gateway
+    token = (await client.post("/api/auth/token")).json()["token"]
+    async with wire(runtime) as page:
+        await page.ask({"type": "auth", "token": token}, "auth_success")
+        gateway = next(one for one in door.suite._running if one.running.service.name == "gateway")
+        await door.suite.stop(gateway)
+        async with wire(runtime) as late:
+            await late.say({"type": "auth", "token": token})
+            assert await late.closed() == 1013
+        await asyncio.sleep(0.4)  # it was looked at again meanwhile
+        await page.heard_until_pong()
