@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 
 from pairing.connections.domain.agents import CONNECT_TOKEN_PREFIX, KEY_PREFIX
 from pairing.connections.usecases.keys import AgentKeys
-from pairing.dashboard.usecases import Pairings
+from pairing.dashboard.usecases.pairings import Pairings
 from shoal.http.auth import require_permitted_service
 from shoal.identity import Principal
 

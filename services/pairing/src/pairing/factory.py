@@ -14,7 +14,8 @@ from pairing.connections.usecases.profiles import Profiles
 from pairing.credentials import Credentials
 from pairing.dashboard.jobs import expire_pairings
 from pairing.dashboard.subscribers import PairingSubscribers, PresenceSubscribers
-from pairing.dashboard.usecases import Pairings, Presences, presence_of
+from pairing.dashboard.usecases.pairings import Pairings
+from pairing.dashboard.usecases.presences import Presences, presence_of
 from shoal.config import ConfigError
 from shoal.copies import Copy, Sweep
 from shoal.jobs import Job, housekeeping

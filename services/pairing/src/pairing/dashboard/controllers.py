@@ -19,7 +19,7 @@ from pairing.dashboard.schemas import (
     RenamePairing,
     TelemetryTokenView,
 )
-from pairing.dashboard.usecases import Pairings
+from pairing.dashboard.usecases.pairings import Pairings
 from shoal.copies import ExportedFact
 from shoal.http.auth import require_permitted_service, require_user
 from shoal.http.pagination import Page

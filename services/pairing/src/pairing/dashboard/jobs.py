@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from pairing.dashboard.usecases import Pairings
+from pairing.dashboard.usecases.pairings import Pairings
 
 
 def expire_pairings(pairings: Callable[[], Pairings]) -> Callable[[], Awaitable[None]]:

@@ -1,6 +1,7 @@
 """Facts of other services."""
 
-from pairing.dashboard.usecases import Pairings, Presences
+from pairing.dashboard.usecases.pairings import Pairings
+from pairing.dashboard.usecases.presences import Presences
 from shoal.database import Transaction
 from shoal_events import AccountDeleted, AgentOffline, AgentOnline, InstanceDeleted
 

@@ -1,4 +1,4 @@
-"""Decisions about dashboard pairings, each with its transaction."""
+"""Opening, confirming, changing and ending pairings."""
 
 from datetime import timedelta
 from typing import Any
@@ -12,8 +12,6 @@ from pairing.dashboard.domain import (
     HistoryEntry,
     OpenedPairing,
     Pairing,
-    Presence,
-    PresenceKey,
     Status,
     handle_of,
     websocket_url,
@@ -25,27 +23,14 @@ from pairing.dashboard.errors import (
     PairingNotFoundError,
     TokenExpiredError,
 )
-from pairing.dashboard.repositories import PairingRepository, PresenceRepository
+from pairing.dashboard.repositories.pairings import PairingRepository
+from pairing.dashboard.usecases import facts
 from shoal.copies import ExportedFact, exported
 from shoal.database import Database, Transaction
 from shoal.http.pagination import Page
 from shoal.identity import Principal, Via
 from shoal.ids import fingerprint, new_id, new_secret
 from shoal.outbox import Outbox
-from shoal_events import (
-    AgentOffline,
-    AgentOnline,
-    PairingConfirmed,
-    PairingDeleted,
-    PairingOpened,
-    PairingRenamed,
-    PairingTokenReissued,
-)
-
-KEEP_DAYS = 14
-"""Twice the time that facts are kept."""
-BEGUN, ENDED = 1, 2
-"""Versions of presences in facts that tell none."""
 
 
 class Pairings:
@@ -106,7 +91,7 @@ class Pairings:
             if pairing is None:
                 raise await self._why_not(repository, token)
             await repository.record(pairing.id, "confirmed", actor=f"agent:{agent_id}", source=source)
-            await self._outbox.append(tx, confirmed_fact(pairing))
+            await self._outbox.append(tx, facts.confirmed(pairing))
         return ConfirmedPairing(pairing, telemetry_token, self._websocket_url)
 
     async def list_for(self, account_id: str) -> list[Pairing]:
@@ -145,15 +130,7 @@ class Pairings:
             locked = await repository.lock(pairing_id, account_id=by.account_id)
             pairing = await repository.rename(locked.id, name.strip())
             await repository.record(pairing.id, "renamed", actor=by.subject, source=by.source)
-            await self._outbox.append(
-                tx,
-                PairingRenamed(
-                    pairing_id=pairing.id,
-                    account_id=pairing.account_id,
-                    name=pairing.name,
-                    version=pairing.version,
-                ),
-            )
+            await self._outbox.append(tx, facts.renamed(pairing))
             return await repository.get(pairing_id, account_id=by.account_id)
 
     async def reissue_token(self, pairing_id: str, *, by: Principal) -> str:
@@ -171,16 +148,7 @@ class Pairings:
                 raise NotConfirmedError
             pairing = await repository.replace_token(locked.id, fingerprint(telemetry_token))
             await repository.record(pairing.id, "token_reissued", actor=by.subject, source=by.source)
-            await self._outbox.append(
-                tx,
-                PairingTokenReissued(
-                    pairing_id=pairing.id,
-                    account_id=pairing.account_id,
-                    agent_id=pairing.agent_id or "",
-                    telemetry_token_sha256=fingerprint(telemetry_token).hex(),
-                    version=pairing.version,
-                ),
-            )
+            await self._outbox.append(tx, facts.token_reissued(pairing))
         return telemetry_token
 
     async def remove(self, pairing_id: str, *, by: Principal) -> None:
@@ -235,13 +203,8 @@ class Pairings:
         """Tell every pairing that was ever confirmed as a fact, in the order of ids, for copies elsewhere."""
         async with self._database.reading() as database:
             pairings = await PairingRepository(database).export(after, limit)
-        facts = [
-            exported(
-                confirmed_fact(pairing) if pairing.status is Status.ACTIVE else ended_fact(pairing, EndReason.DELETED)
-            )
-            for pairing in pairings
-        ]
-        return Page(facts, next=pairings[-1].id if len(pairings) == limit else None)
+        told = [exported(facts.as_it_is(pairing)) for pairing in pairings]
+        return Page(told, next=pairings[-1].id if len(pairings) == limit else None)
 
     async def _open(
         self, tx: Transaction, pairing_id: str, account_id: str, user_id: str, name: str, token: str
@@ -254,17 +217,7 @@ class Pairings:
             token_hash=fingerprint(token),
             ttl=self._token_ttl,
         )
-        await self._outbox.append(
-            tx,
-            PairingOpened(
-                pairing_id=pairing.id,
-                account_id=pairing.account_id,
-                user_id=pairing.user_id,
-                name=pairing.name,
-                expires_at=pairing.expires_at,
-                version=pairing.version,
-            ),
-        )
+        await self._outbox.append(tx, facts.opened(pairing))
         return pairing
 
     async def _why_not(self, repository: PairingRepository, token: str) -> InvalidTokenError | TokenExpiredError:
@@ -272,85 +225,4 @@ class Pairings:
 
     async def _end(self, tx: Transaction, pairing: Pairing, reason: EndReason) -> None:
         ended = await PairingRepository(tx).end(pairing.id, reason)
-        await self._outbox.append(tx, ended_fact(ended, reason))
-
-
-class Presences:
-    """Which agents are online, as telemetry-ingest tells; a connection's end applies to that connection only."""
-
-    def __init__(self, *, database: Database) -> None:
-        self._database = database
-
-    async def came_online(self, tx: Transaction, event: AgentOnline) -> None:
-        """Note a connection, unless its end was heard of before."""
-        await PresenceRepository(tx).put(
-            Presence(
-                account_id=event.account_id,
-                agent_id=event.agent_id,
-                epoch=event.epoch,
-                pairing_id=event.pairing_id,
-                is_online=True,
-                at=event.at,
-                version=event.version or BEGUN,
-            )
-        )
-
-    async def went_offline(self, tx: Transaction, event: AgentOffline) -> None:
-        """Note a connection's end, and when the agent was last seen."""
-        repository = PresenceRepository(tx)
-        await repository.put(
-            Presence(
-                account_id=event.account_id,
-                agent_id=event.agent_id,
-                epoch=event.epoch,
-                pairing_id=event.pairing_id,
-                is_online=False,
-                at=event.at,
-                version=event.version or ENDED,
-            )
-        )
-        await repository.mark_last_seen(event.account_id, event.agent_id, pairing_id=event.pairing_id, at=event.at)
-
-    async def known(self, tx: Transaction) -> list[PresenceKey]:
-        """List the connections that have not ended."""
-        return await PresenceRepository(tx).list_online()
-
-    async def vanished(self, tx: Transaction, key: PresenceKey) -> None:
-        """Note the end of a connection that its owner does not remember; when that was, nobody knows."""
-        await PresenceRepository(tx).forget(key)
-
-    async def forget_ended(self) -> None:
-        """Forget connections that ended long ago."""
-        async with self._database.transaction() as tx:
-            await PresenceRepository(tx).forget_ended(KEEP_DAYS)
-
-
-def presence_of(event: AgentOnline | AgentOffline) -> PresenceKey:
-    """Tell of which connection a fact speaks."""
-    return PresenceKey(account_id=event.account_id, agent_id=event.agent_id, epoch=event.epoch)
-
-
-def confirmed_fact(pairing: Pairing) -> PairingConfirmed:
-    """Tell a confirmed pairing as the fact that made it so."""
-    return PairingConfirmed(
-        pairing_id=pairing.id,
-        account_id=pairing.account_id,
-        user_id=pairing.user_id,
-        name=pairing.name,
-        agent_id=pairing.agent_id or "",
-        handle=pairing.handle,
-        telemetry_token_sha256=(pairing.telemetry_token_hash or b"").hex(),
-        confirmed_at=pairing.confirmed_at or pairing.created_at,
-        version=pairing.version,
-    )
-
-
-def ended_fact(pairing: Pairing, reason: EndReason) -> PairingDeleted:
-    """Tell an ended pairing as the fact that ended it."""
-    return PairingDeleted(
-        pairing_id=pairing.id,
-        account_id=pairing.account_id,
-        agent_id=pairing.agent_id,
-        reason=reason,
-        version=pairing.version,
-    )
+        await self._outbox.append(tx, facts.ended(ended, reason))

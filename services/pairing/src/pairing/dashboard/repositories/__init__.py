@@ -1,0 +1,1 @@
+"""SQL of dashboard pairing, and nothing else."""

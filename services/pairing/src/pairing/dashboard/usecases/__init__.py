@@ -1,0 +1,1 @@
+"""Decisions about dashboard pairings, each with its transaction."""
