@@ -4,6 +4,7 @@ import importlib.metadata
 import json
 import logging
 import os
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -138,6 +139,15 @@ def test_migrate_reads_addresses_from_files(shoal: Shoal, tmp_path: Path) -> Non
     assert run.exit_code == 0, run.stderr
     run = shoal("migrate", "toy", SHOAL_DATABASE_URL=None, SHOAL_DATABASE_URL_FILE="/nowhere")
     friendly(run, "SHOAL_DATABASE_URL", "/nowhere")
+
+
+def test_migrate_waits_no_longer_than_it_was_told(shoal: Shoal) -> None:
+    nobody = "postgresql://shoal:secret@127.0.0.1:1/shoal"
+    started = time.monotonic()
+    run = shoal("migrate", "toy", "--wait", "1s", SHOAL_DATABASE_URL=nobody)
+    assert time.monotonic() - started >= 1
+    friendly(run, "toy: ")
+    friendly(shoal("migrate", "toy", "--wait", "soon"), "'soon' is not a duration")
 
 
 def test_migrate_without_an_administrator_is_told(bare: Shoal) -> None:

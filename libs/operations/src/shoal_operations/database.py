@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import asyncpg
+
 DUMP = "database.dump"
 
 
@@ -28,13 +30,25 @@ async def save_database(url: str, folder: Path, *, programs: Path | None = None)
 
 
 async def load_database(url: str, folder: Path, *, programs: Path | None = None) -> None:
-    """Put everything back; what stands in its place is dropped first. Its roles must be there (`shoal migrate`).
+    """Put everything back in the place of schemas that are there; roles must be (`shoal migrate`).
 
     Raises:
-        DumpError: It could not be written; nothing is changed then.
+        DumpError: It could not be written: drop what is there, and begin again.
     """
-    options = ["--clean", "--if-exists", "--single-transaction", "--exit-on-error"]
+    await _drop_schemas(url)
+    options = ["--single-transaction", "--exit-on-error"]
     await _run("pg_restore", [*options, f"--dbname={urlsplit(url).path.strip('/')}", str(folder / DUMP)], url, programs)
+
+
+async def _drop_schemas(url: str) -> None:
+    """Drop every schema that was migrated; pg_restore itself stumbles over partitions when it is to drop."""
+    connection = await asyncpg.connect(url, timeout=10)
+    try:
+        found = await connection.fetch("select schemaname from pg_tables where tablename = 'schema_migration'")
+        for one in found:
+            await connection.execute(f'drop schema "{one["schemaname"]}" cascade')
+    finally:
+        await connection.close()
 
 
 async def _run(program: str, arguments: list[str], url: str, programs: Path | None) -> None:

@@ -1,0 +1,73 @@
+"""Streams as files, and dead letters: against a real server."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import uuid4
+
+import nats
+import pytest
+from nats.aio.client import Client
+from nats.js.api import ConsumerConfig
+from shoal_operations.letters import letters, replay
+from shoal_operations.snapshots import SnapshotError, load_stream, save_stream
+
+from shoal.messaging import DEAD, EVENTS, StreamLimits, streams
+from shoal_embedded.nats import EmbeddedNats
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[Client]:
+    server = EmbeddedNats(tmp_path / "nats", sync_always=False)
+    await server.start()
+    connected = await nats.connect(server.url)
+    for stream in streams(StreamLimits()):
+        await connected.jetstream().add_stream(stream)
+    yield connected
+    await connected.close()
+    await server.stop()
+
+
+async def test_a_stream_comes_back_with_its_messages_and_what_consumers_had_taken(
+    client: Client, tmp_path: Path
+) -> None:
+    jetstream = client.jetstream()
+    await jetstream.add_consumer(EVENTS, ConsumerConfig(durable_name="taker"))
+    for number in range(2000):
+        await jetstream.publish(f"shoal.events.a.b.v1.{number}", b"x" * 500)
+    pull = await jetstream.pull_subscribe_bind("taker", EVENTS)
+    for message in await pull.fetch(50):
+        await message.ack_sync()
+    assert await save_stream(client, EVENTS, tmp_path) == 2000
+    await jetstream.delete_stream(EVENTS)
+    assert await load_stream(client, EVENTS, tmp_path) == 2000
+    (first,) = await (await jetstream.pull_subscribe_bind("taker", EVENTS)).fetch(1)
+    assert first.metadata.sequence.stream == 51
+    assert (await jetstream.get_msg(EVENTS, 2000)).subject == "shoal.events.a.b.v1.1999"
+
+
+async def test_an_empty_stream_comes_back_too(client: Client, tmp_path: Path) -> None:
+    assert await save_stream(client, EVENTS, tmp_path) == 0
+    await client.jetstream().delete_stream(EVENTS)
+    assert await load_stream(client, EVENTS, tmp_path) == 0
+
+
+async def test_a_stream_that_is_there_is_not_overwritten(client: Client, tmp_path: Path) -> None:
+    await save_stream(client, EVENTS, tmp_path)
+    with pytest.raises(SnapshotError):
+        await load_stream(client, EVENTS, tmp_path)
+
+
+async def test_letters_go_back_to_where_they_came_from_under_their_own_id(client: Client) -> None:
+    jetstream, event_id = client.jetstream(), str(uuid4())
+    for reason in ("first", "second"):
+        headers = {"ce-id": event_id, "shoal-subject": "shoal.events.a.b.v1.1", "shoal-reason": reason}
+        await jetstream.publish("shoal.dead.pairing.pairing-users", b"{}", headers=headers)
+    assert [(one.sequence, one.consumer, one.reason) async for one in letters(client)] == [
+        (1, "pairing-users", "first"), (2, "pairing-users", "second"),
+    ]  # fmt: skip
+    assert await replay(client, [2]) == 1
+    assert [one.sequence async for one in letters(client)] == [1]
+    back = await jetstream.get_msg(EVENTS, 1)
+    assert (back.subject, (back.headers or {})["ce-id"]) == ("shoal.events.a.b.v1.1", event_id)
+    assert await replay(client) == 1
+    assert (await jetstream.stream_info(DEAD)).state.messages == 0
