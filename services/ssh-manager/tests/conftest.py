@@ -1,13 +1,14 @@
 """Fixtures come from shoal.testing; here is a place for the ways into instances."""
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest_asyncio
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from bot import Bot
 from ssh_door import Door, Open, Place
 
 from shoal.service import installed
@@ -65,3 +66,31 @@ async def place(door: Door, sshd: Sshd) -> Place:
     await place.appear()
     await place.until_state("connected")
     return place
+
+
+@pytest_asyncio.fixture
+async def bot(tmp_path: Path) -> AsyncIterator[Bot]:
+    """An instance with pages of its own."""
+    made = Bot(tmp_path / "bot")
+    await made.start()
+    yield made
+    await made.close()
+
+
+@pytest_asyncio.fixture
+async def make_place(bot: Bot) -> Callable[..., Awaitable[Place]]:
+    """Have the service connect to that instance, as one of several perhaps."""
+
+    async def make(door: Door, *, number: int = 1) -> Place:
+        place = Place(door, bot, number=number, name=f"bot-{number}")
+        await place.appear()
+        await place.until_state("connected")
+        return place
+
+    return make
+
+
+@pytest_asyncio.fixture
+async def bot_place(door: Door, make_place: Callable[..., Awaitable[Place]]) -> Place:
+    """That instance, connected."""
+    return await make_place(door)

@@ -73,6 +73,14 @@ class Door:
         finally:
             await connection.close()
 
+    async def script(self, *statements: str) -> None:
+        """Change the service's own tables, in one session."""
+        connection = await asyncpg.connect(self.suite.database_url)
+        try:
+            await connection.execute("; ".join(["set search_path to ssh_manager", *statements]))
+        finally:
+            await connection.close()
+
     async def entries(self, **query: Any) -> list[dict[str, Any]]:
         """Read the audit log, the newest first."""
         answer = await self.admin.get("/api/v1/ssh-audit-logs", params={"limit": 1000, **query})

@@ -1,13 +1,398 @@
-"""Connections: made without being asked, checked, made again, shown."""
+"""Connections: made without being asked, checked, lost, made again, shown."""
 
-from ssh_door import Door, Place, refused
+import asyncio
+import signal
+import time
+from pathlib import Path
+
+import asyncssh
+import psutil
+import pytest
+from ssh_door import Door, Open, Place, refused
+
+from shoal.testing.sshd import Sshd
+from shoal.testing.suite import eventually, free_port
+
+DASH = "\N{EN DASH}"
+LABELS = ["< 1h", f"1{DASH}6h", f"6{DASH}24h", f"1{DASH}7d", "> 7d"]
+
+
+def moves(status: dict) -> list[tuple[str, str]]:
+    """Changes of state, the oldest first."""
+    return [(moved["from"], moved["to"]) for moved in reversed(status["recent_events"])]
 
 
 async def test_a_running_instance_is_connected_without_a_call(place: Place) -> None:
     status = await place.status()
-    assert status["connection_state"] == "connected"
-    assert status["health"]["healthy"] is True
-    assert [(moved["from"], moved["to"]) for moved in status["recent_events"]] == [
-        ("connecting", "connected"),
+    health = status["health"]
+    assert (health["healthy"], health["successful_checks"], health["failed_checks"]) == (True, 0, 0)
+    assert (health["uptime_seconds"], health["last_health_check"]) == (0, None)
+    await eventually(lambda: place.events("connection"))
+
+    async def is_stored() -> bool:
+        return moves(await place.status()) == [("disconnected", "connecting"), ("connecting", "connected")]
+
+    await eventually(is_stored, place.status)
+    entry = await place.door.until_entry("connection")
+    assert (entry["instance_name"], entry["username"], entry["source_ip"]) == ("bot-alpha", "system", "")
+
+
+async def test_nothing_of_the_users_home_is_read(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "home"
+    (home / ".ssh").mkdir(parents=True)
+    (home / ".ssh" / "config").write_text("Host *\n  Port 1\n  User nobody\n  HostKeyAlgorithms ssh-rsa\n")
+    stranger = asyncssh.generate_private_key("ssh-ed25519")
+    (home / ".ssh" / "known_hosts").write_text(f"* {stranger.export_public_key().decode()}")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(home / "no-agent"))
+    answer = await place.door.admin.post(f"{place.url}/ssh-test")
+    assert answer.json()["success"] is True, answer.text
+    assert not list(home.glob(".ssh/known_hosts?*"))
+
+
+async def test_a_lost_connection_is_reconnecting_within_a_second_and_back_within_five(place: Place) -> None:
+    await place.sshd.kill()
+    await place.until_state("reconnecting", within_s=1)
+    assert (await place.status())["health"]["healthy"] is False
+    await asyncio.sleep(2)  # an outage, not a hiccup
+    await place.sshd.start()
+    await place.until_state("connected", within_s=5)
+    kinds = [event["type"] for event in reversed(await place.events())]
+    assert kinds[:3] == ["connection", "disconnection", "reconnecting"]
+    await eventually(lambda: _is_last(place, "connection"))
+    assert await place.door.until_entry("disconnection")
+    assert await place.door.until_entry("reconnection")
+    failed = await place.door.until_entry("connection_failed")
+    assert "connection refused" in failed["details"]
+
+
+async def _is_last(place: Place, kind: str) -> bool:
+    return (await place.events())[0]["type"] == kind
+
+
+async def test_an_outage_of_any_length_does_not_end_in_failed(open_door: Open, sshd: Sshd) -> None:
+    door = await open_door(SSH_MANAGER_MOST_PAUSE="50ms")
+    place = Place(door, sshd)
+    await place.appear()
+    await place.until_state("connected")
+    await sshd.kill()
+
+    async def has_tried_often() -> bool:
+        return any("Attempt 32:" in entry["details"] for entry in await door.entries(event_type="connection_failed"))
+
+    await eventually(has_tried_often, within_s=20)
+    told = [entry["details"].partition(":")[0] for entry in await door.entries(event_type="connection_failed")]
+    assert told[-6:] == [f"Attempt {number}" for number in (32, 16, 8, 4, 2, 1)]  # not one for each
+    assert (await place.status())["connection_state"] == "reconnecting"
+    await sshd.start()
+    await place.until_state("connected", within_s=5)
+
+
+async def test_it_gives_up_only_after_the_configured_time_and_a_call_tries_again(open_door: Open, sshd: Sshd) -> None:
+    door = await open_door(SSH_MANAGER_GIVE_UP_AFTER="1s", SSH_MANAGER_MOST_PAUSE="100ms")
+    place = Place(door, sshd)
+    await place.appear()
+    await place.until_state("connected")
+    await sshd.kill()
+    started = time.monotonic()
+    status = await place.until_state("failed")
+    assert time.monotonic() - started >= 0.9
+    assert status["health"] is None
+    answer = await door.admin.post(f"{place.url}/ssh-reconnect")
+    assert (answer.status_code, answer.json()["success"]) == (200, False)
+    assert "connection refused" in answer.json()["message"]
+    await sshd.start()
+    answer = await door.admin.post(f"{place.url}/ssh-reconnect")
+    assert answer.json() == {"success": True, "message": "SSH connection re-established successfully"}
+    await place.until_state("connected")
+
+
+async def test_stopping_an_instance_ends_its_connection_and_starting_it_makes_another(place: Place) -> None:
+    await place.stop()
+    status = await place.until_state("disconnected")
+    assert status["health"] is None
+    await eventually(lambda: place.sshd.sessions() == 0, place.sshd.sessions)
+    assert (await place.until_event("disconnection"))["details"] == "The instance stopped"
+    await place.run()
+    await place.until_state("connected")
+
+
+async def test_another_way_to_an_instance_is_taken_at_once(place: Place, tmp_path: Path) -> None:
+    moved = Sshd(tmp_path / "moved")
+    moved.admit((await place.key()).public_key)
+    await moved.start()
+    place.sshd = moved
+    try:
+        await place.run()
+        await eventually(lambda: moved.sessions() == 1, moved.sessions)
+        await place.until_state("connected")
+    finally:
+        await moved.kill()
+
+
+async def test_a_deleted_instance_leaves_no_trace_but_the_audit_log(place: Place) -> None:
+    await place.delete()
+
+    async def is_gone() -> bool:
+        answer = await place.door.admin.get(f"{place.url}/ssh-status")
+        return answer.status_code == 404 and place.sshd.sessions() == 0
+
+    await eventually(is_gone)
+
+    async def count() -> list[int]:
+        tables = ("ssh_key", "rotation", "link", "link_event", "link_transition", "allowed_addresses")
+        return [(await place.door.sql(f"select count(*) from {table}"))[0][0] for table in tables]  # noqa: S608
+
+    async def is_clean() -> bool:
+        return await count() == [0] * 6
+
+    await eventually(is_clean, count)
+    assert await place.door.entries(instance_name="bot-alpha")
+    await place.run()  # late news do not bring it back
+    await place.delete()
+    assert (await place.door.admin.get(f"{place.url}/ssh-status")).status_code == 404
+
+
+async def test_after_a_restart_every_instance_is_connected_without_a_call(place: Place, sshd: Sshd) -> None:
+    others = [Place(place.door, sshd, number=number, name=f"bot-{number}") for number in (2, 3)]
+    for other in others:
+        await other.appear()
+    for other in others:
+        await other.until_state("connected")
+    started = time.monotonic()
+    await place.door.restart()
+    for one in (place, *others):
+        await one.until_state("connected", within_s=15)
+    assert time.monotonic() - started < 15
+    status = await place.status()
+    assert ("connected", "disconnected") in moves(status)
+    assert "The SSH manager was restarted" in [event["details"] for event in await place.events("disconnection")]
+
+
+async def test_only_one_process_holds_connections(place: Place) -> None:
+    port = {"SSH_MANAGER_PORT": str(free_port())}
+    other = Door(place.door.suite, place.door.settings | port)
+    await other.start()
+    answer = await other.admin.post(f"{place.url}/ssh-reconnect")
+    refused(answer, 503, "ssh_manager_unavailable")
+    assert place.sshd.sessions() == 1
+    await place.door.suite.stop(place.door.service)
+    place.door = other
+    await place.until_state("connected")
+    await eventually(lambda: place.sshd.sessions() == 1, place.sshd.sessions)
+
+
+async def test_a_test_leaves_the_standing_connection_alone(place: Place) -> None:
+    before = await place.status()
+    answer = await place.door.admin.post(f"{place.url}/ssh-test")
+    body = answer.json()
+    assert (answer.status_code, body["success"], body["command_test"]) == (200, True, True), body
+    assert body["latency_ms"] > 0
+    assert "error" not in body
+    after = await place.status()
+    assert after["health"]["connected_at"] == before["health"]["connected_at"]
+    assert after["recent_events"] == before["recent_events"] or moves(after) == [
         ("disconnected", "connecting"),
+        ("connecting", "connected"),
+    ]
+    await eventually(lambda: place.sshd.sessions() == 1, place.sshd.sessions)
+    (entry,) = await place.door.entries(username="user_admin")
+    assert (entry["event_type"], entry["source_ip"]) == ("connection", "127.0.0.1")
+    assert entry["details"] == "SSH connection test: succeeded"
+
+
+async def test_a_test_that_fails_is_an_answer_not_an_error(place: Place) -> None:
+    await place.sshd.kill()
+    answer = await place.door.admin.post(f"{place.url}/ssh-test")
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "success": False,
+        "latency_ms": answer.json()["latency_ms"],
+        "tunnel_status": [],
+        "command_test": False,
+        "error": "SSH connection failed: connection refused",
+    }
+    (entry,) = await place.door.entries(username="user_admin")
+    assert entry["event_type"] == "connection_failed"
+
+
+async def test_reconnecting_replaces_the_connection_and_is_audited(place: Place) -> None:
+    before = (await place.status())["health"]["connected_at"]
+    answer = await place.door.admin.post(f"{place.url}/ssh-reconnect")
+    assert answer.json() == {"success": True, "message": "SSH connection re-established successfully"}
+    assert (await place.status())["health"]["connected_at"] > before
+    await eventually(lambda: place.sshd.sessions() == 1, place.sshd.sessions)
+    (entry,) = await place.door.entries(username="user_admin")
+    assert (entry["event_type"], entry["details"]) == ("reconnection", "SSH connection re-established successfully")
+    assert entry["duration_ms"] >= 0
+
+
+async def test_many_reconnections_at_once_end_in_one_connection(place: Place) -> None:
+    calls = [place.door.admin.post(f"{place.url}/ssh-reconnect") for _ in range(5)]
+    answers = await asyncio.gather(*calls)
+    assert [answer.json()["success"] for answer in answers] == [True] * 5
+    await place.until_state("connected")
+    await eventually(lambda: place.sshd.sessions() == 1, place.sshd.sessions)
+
+
+async def test_another_host_key_gets_no_authentication_and_fails_the_connection(place: Place) -> None:
+    sshd = place.sshd
+    await sshd.kill()
+    pinned = sshd.host_public_key
+    sshd.change_host_key(asyncssh.generate_private_key("ssh-ed25519"))
+    log = (sshd.folder / "sshd.log").read_text() if (sshd.folder / "sshd.log").exists() else ""
+    await sshd.start()
+    status = await place.until_state("failed")
+    assert status["health"] is None
+    assert (await place.until_event("fingerprint_mismatch"))["details"].startswith("SSH host key verification failed")
+    await place.door.until_entry("fingerprint_mismatch")
+    said = (sshd.folder / "sshd.log").read_text().removeprefix(log)
+    assert "userauth" not in said
+    assert "publickey" not in said
+    answer = await place.door.admin.post(f"{place.url}/ssh-test")
+    assert "host key verification failed" in answer.json()["error"]
+    (entry,) = await place.door.entries(username="user_admin")
+    assert entry["event_type"] == "fingerprint_mismatch"
+    await place.run(host_public_key=sshd.host_public_key)  # instance-orchestrator says that this is right
+    await place.until_state("connected")
+    assert pinned != sshd.host_public_key
+
+
+async def test_a_failed_health_check_is_an_event_and_makes_it_connect_anew(open_door: Open, sshd: Sshd) -> None:
+    door = await open_door(
+        SSH_MANAGER_HEALTH_INTERVAL="300ms", SSH_MANAGER_HEALTH_TIMEOUT="500ms", SSH_MANAGER_CONNECT_TIMEOUT="1s"
+    )
+    place = Place(door, sshd)
+    await place.appear()
+    await place.until_state("connected")
+
+    async def has_checked() -> bool:
+        return (await place.status())["health"]["successful_checks"] > 1
+
+    await eventually(has_checked)
+    assert (await place.status())["health"]["last_health_check"]
+    if sshd._process is None:
+        pytest.skip("the substitute shares this process, and cannot be stopped")
+    serving = psutil.Process(sshd._process.pid)
+    stopped = [serving, *serving.children(recursive=True)]
+    for process in stopped:
+        process.send_signal(signal.SIGSTOP)
+    try:
+        event = await place.until_event("health_check")
+        assert event["details"].startswith("Health check failed:")
+        await door.until_entry("health_check")
+        await place.until_state("reconnecting")
+    finally:
+        for process in stopped:
+            process.send_signal(signal.SIGCONT)
+    status = await place.until_state("connected")
+    assert status["health"]["failed_checks"] >= 1
+    metrics = (await door.admin.get("/api/v1/ssh-metrics")).json()
+    (rate,) = metrics["health_rates"]
+    assert 0 < rate["success_rate"] < 1
+    (again,) = metrics["reconnection_counts"]
+    assert (again["instance_name"], again["display_name"], again["count"]) == ("bot-alpha", "Bot-Alpha", 1)
+
+
+async def test_half_open_connections_do_not_hold_up_the_checks_of_others(
+    open_door: Open, sshd: Sshd, tmp_path: Path
+) -> None:
+    door = await open_door(SSH_MANAGER_HEALTH_INTERVAL="300ms", SSH_MANAGER_HEALTH_TIMEOUT="3s")
+    mute = Sshd(tmp_path / "mute")
+    await mute.start()
+    first, second = Place(door, sshd), Place(door, mute, number=2, name="bot-mute")
+    try:
+        for place in (first, second):
+            await place.appear()
+        for place in (first, second):
+            await place.until_state("connected")
+        if mute._process is None:
+            pytest.skip("the substitute shares this process, and cannot be stopped")
+        for process in psutil.Process(mute._process.pid).children(recursive=True):
+            process.send_signal(signal.SIGSTOP)
+        before = (await first.status())["health"]["successful_checks"]
+
+        async def has_gone_on() -> bool:
+            return (await first.status())["health"]["successful_checks"] > before + 2
+
+        await eventually(has_gone_on, within_s=4)
+        await second.until_state("reconnecting", within_s=6)
+    finally:
+        await mute.kill()
+
+
+async def test_a_full_instance_is_busy_not_lost(open_door: Open, tmp_path: Path) -> None:
+    door = await open_door(SSH_MANAGER_HEALTH_INTERVAL="300ms")
+    full = Sshd(tmp_path / "full", most_sessions=0)
+    await full.start()
+    try:
+        place = Place(door, full)
+        await place.appear()
+        before = (await place.until_state("connected"))["health"]["connected_at"]
+        event = await place.until_event("health_check")
+        assert "open failed" in event["details"]
+        status = await place.status()
+        assert (status["connection_state"], status["health"]["healthy"]) == ("connected", False)
+        assert status["health"]["connected_at"] == before
+    finally:
+        await full.kill()
+
+
+async def test_the_overview_counts_every_connection_once(place: Place) -> None:
+    away = Place(place.door, place.sshd, number=2, name="bot-beta")
+    await away.appear()
+    await away.until_state("connected")
+    await away.stop()
+    await away.until_state("disconnected")
+    lost = Place(place.door, place.sshd, number=3, name="bot-gamma")
+    await lost.appear()
+    await lost.run(ssh_port=1)
+    await lost.until_state("reconnecting")
+    body = (await place.door.admin.get("/api/v1/ssh-status")).json()
+    assert [one["instance_id"] for one in body["instances"]] == [1, 2, 3]
+    assert [one["instance_status"] for one in body["instances"]] == ["running", "stopped", "running"]
+    assert [one["health"] is None for one in body["instances"]][:2] == [False, True]
+    counts = {name: body[name] for name in ("connected", "reconnecting", "failed", "disconnected")}
+    assert counts == {"connected": 1, "reconnecting": 1, "failed": 0, "disconnected": 1}
+    assert body["total_count"] == sum(counts.values()) == 3
+    metrics = (await place.door.admin.get("/api/v1/ssh-metrics")).json()
+    assert [bucket["label"] for bucket in metrics["uptime_buckets"]] == LABELS
+    assert [bucket["count"] for bucket in metrics["uptime_buckets"]] == [1, 0, 0, 0, 0]
+
+
+async def test_others_see_what_is_assigned_to_them_only(place: Place) -> None:
+    other = Place(place.door, place.sshd, number=2, name="bot-beta")
+    await other.appear()
+    await other.until_state("connected")
+    assert (await place.door.alice.get("/api/v1/ssh-status")).json()["total_count"] == 0
+    refused(await place.door.alice.get(f"{place.url}/ssh-status"), 403, "forbidden", "Access denied")
+    await place.door.assign("user_alice", 2)
+
+    async def is_assigned() -> bool:
+        return (await place.door.alice.get(f"{other.url}/ssh-status")).status_code == 200
+
+    await eventually(is_assigned)
+    body = (await place.door.alice.get("/api/v1/ssh-status")).json()
+    assert [one["instance_id"] for one in body["instances"]] == [2]
+    assert (await place.door.stranger.get("/api/v1/ssh-status")).json()["instances"] == []
+    assert len((await place.door.stranger.get("/api/v1/ssh-metrics")).json()["uptime_buckets"]) == 5
+
+
+async def test_events_are_listed_newest_first_and_a_hundred_at_most(place: Place) -> None:
+    await place.until_event("connection")
+    await place.door.sql(
+        """
+        insert into link_event (instance_id, instance_name, type, details, at)
+        select 1, 'bot-alpha', 'health_check', 'number ' || n, now() + n * interval '1 second'
+          from generate_series(1, 150) as n
+        """
+    )
+
+    async def listed(**query: object) -> list[str]:
+        answer = await place.door.admin.get(f"{place.url}/ssh-events", params=query)
+        return [event["details"] for event in answer.json()["events"]]
+
+    assert (await listed())[:2] == ["number 150", "number 149"]
+    assert [len(await listed(**query)) for query in ({}, {"limit": 7}, {"limit": 1000}, {"limit": "x"})] == [
+        *(50, 7, 100, 50)
     ]

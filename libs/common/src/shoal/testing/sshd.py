@@ -1,6 +1,7 @@
 """An SSH server for tests: OpenSSH's own, hardened as instances are; asyncssh's where there is none.
 
-It serves one folder: keys stand in `.ssh/authorized_keys` there, SFTP begins there. It can be killed with everything
+It serves one folder: keys stand in `.ssh/authorized_keys` there, SFTP begins there, and it is the home of shells, which
+so read nobody's profile. It can be killed with everything
 that goes through it, and started again at the same port.
 """
 
@@ -19,22 +20,24 @@ import psutil
 from shoal.testing.suite import eventually, free_port
 
 LOOPBACK = "127.0.0.1"
+# SHLVL: bash reads the user's .bashrc for commands that come by SSH unless it takes itself for a nested shell.
 CONFIG = """
 Port {port}
 ListenAddress 127.0.0.1
 HostKey {folder}/host_key
-AuthorizedKeysFile {folder}/.ssh/authorized_keys
+AuthorizedKeysFile {keys}
 PidFile none
 StrictModes no
 UsePAM no
 PermitUserEnvironment no
+SetEnv SHLVL=9
 PubkeyAuthentication yes
 PasswordAuthentication no
 KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password
 MaxAuthTries 3
 LoginGraceTime 30
-MaxSessions 10
+MaxSessions {sessions}
 MaxStartups 10:30:60
 AllowTcpForwarding local
 PermitOpen {ways}
@@ -42,6 +45,9 @@ X11Forwarding no
 AllowAgentForwarding no
 AllowStreamLocalForwarding no
 PermitTunnel no
+PrintMotd no
+PrintLastLog no
+SetEnv HOME={folder}
 Subsystem sftp internal-sftp -d {folder}
 """
 
@@ -57,9 +63,12 @@ class Sshd:
     Args:
         folder: Its own, made here.
         ways: Where connections may be led to, as `host:port`.
+        most_sessions: How many commands, terminals and transfers may run over one connection.
     """
 
-    def __init__(self, folder: Path, *, ways: Sequence[str] = ("localhost:3000", "localhost:8080")) -> None:
+    def __init__(
+        self, folder: Path, *, ways: Sequence[str] = ("localhost:3000", "localhost:8080"), most_sessions: int = 10
+    ) -> None:
         import asyncssh  # noqa: PLC0415 - only tests of ways into instances need it
 
         self.folder = folder
@@ -67,6 +76,7 @@ class Sshd:
         self.port = free_port()
         self.user = getpass.getuser()
         self._ways = ways
+        self._most_sessions = most_sessions
         self._process: asyncio.subprocess.Process | None = None
         self._acceptor: Any = None
         (folder / ".ssh").mkdir(parents=True, mode=0o700)
@@ -86,10 +96,21 @@ class Sshd:
         with self.authorized_keys.open("a") as file:
             file.write(public_key + "\n")
 
-    async def start(self) -> None:
-        """Serve; returns when it is listened."""
+    async def start(self, *, authorized_keys: Path | None = None) -> None:
+        """Serve; returns when it is listened.
+
+        Args:
+            authorized_keys: A file that says who is let in, in the place of the folder's own.
+        """
+        self._obeyed = authorized_keys or self.authorized_keys
         (self.folder / "sshd_config").write_text(
-            CONFIG.format(port=self.port, folder=self.folder, ways=" ".join(self._ways))
+            CONFIG.format(
+                port=self.port,
+                folder=self.folder,
+                keys=self._obeyed,
+                ways=" ".join(self._ways),
+                sessions=self._most_sessions,
+            )
         )
         if (binary := openssh()) is None:
             await self._start_substitute()
@@ -160,8 +181,11 @@ class _Substitute:
                 made.connections.discard(self._own)
 
             def begin_auth(self, username: str) -> bool:
-                self._own.set_authorized_keys(str(sshd.authorized_keys))
+                self._own.set_authorized_keys(str(sshd._obeyed))  # noqa: SLF001 - the two are one
                 return username == sshd.user
+
+            def session_requested(self) -> Any:
+                return super().session_requested() if sshd._most_sessions else False  # noqa: SLF001 - the two are one
 
             def connection_requested(self, dest_host: str, dest_port: int, *_: object) -> bool:
                 return f"{dest_host}:{dest_port}" in sshd._ways  # noqa: SLF001 - the two are one

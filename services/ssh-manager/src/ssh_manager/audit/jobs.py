@@ -44,6 +44,7 @@ def keep_audit(log: AuditLog, *, days: int) -> Callable[[], Awaitable[None]]:
     """Make the turn that cuts off what is too old, and tells where each chain ends."""
 
     async def act() -> None:
+        await log.until_open()
         await log.purge_all(days=days)
         await log.anchor()
 

@@ -60,8 +60,11 @@ class AuditRepository:
             _Cut,
             """
             select id, hash
-              from (select id, hash from audit where account_id = $1 and created_at < now() - $2 order by id limit $3)
-                as old
+              from (select id, hash
+                      from audit
+                     where account_id = $1 and created_at < now() - $2::interval
+                     order by id
+                     limit $3) as old
              order by id desc
              limit 1
             """,

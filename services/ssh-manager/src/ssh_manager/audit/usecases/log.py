@@ -1,5 +1,6 @@
 """The audit log: written before anybody is answered, read by admins, cut when old."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from itertools import groupby
@@ -26,6 +27,7 @@ class AuditLog:
         self._database = database
         self._envelope = envelope
         self._seal: Seal | None = None
+        self._opened = asyncio.Event()
         self.backlog: Backlog[Draft] = Backlog("audit backlog", self._append)
 
     async def open(self) -> None:
@@ -37,6 +39,11 @@ class AuditLog:
         """
         async with self._database.transaction() as tx:
             self._seal = await AuditKeyRepository(tx, self._envelope).open()
+        self._opened.set()
+
+    async def until_open(self) -> None:
+        """Wait until the key of the chains is open."""
+        await self._opened.wait()
 
     @property
     def seal(self) -> Seal:
