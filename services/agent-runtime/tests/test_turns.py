@@ -143,7 +143,9 @@ async def test_waiting_caller_is_told_that_the_run_was_cancelled(shared_door: Do
     waiting = asyncio.create_task(talk.post("/slowly " + "word " * 100))
 
     async def runs() -> bool:
-        return any(run["status"] == "running" for run in (await talk.client.get(f"/api/sessions/{talk.key}/runs")).json())
+        return any(
+            run["status"] == "running" for run in (await talk.client.get(f"/api/sessions/{talk.key}/runs")).json()
+        )
 
     await eventually(runs)
     (run,) = (await talk.client.get(f"/api/sessions/{talk.key}/runs")).json()
@@ -201,4 +203,3 @@ async def test_deleting_a_session_ends_what_runs_in_it(shared_door: Door) -> Non
     await talk.until(run_id, "running")
     assert (await talk.client.delete(f"/api/sessions/{talk.key}")).status_code == 200
     assert (await talk.client.get(f"/api/runs/{run_id}")).status_code == 404
-

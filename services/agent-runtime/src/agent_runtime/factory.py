@@ -22,19 +22,19 @@ from agent_runtime.configuration.usecases import Configurations
 from agent_runtime.cron.jobs import Scheduler
 from agent_runtime.cron.usecases.firings import Firings
 from agent_runtime.cron.usecases.jobs import Jobs
+from agent_runtime.delegation.usecases.delegations import Delegations
+from agent_runtime.delegation.usecases.rules import Rules
 from agent_runtime.memory.usecases import Memories
 from agent_runtime.monitoring.usecases.budgets import Budgets
 from agent_runtime.monitoring.usecases.reports import Reports
 from agent_runtime.monitoring.usecases.spending import Spending
 from agent_runtime.runs.clients.live import Live
-from agent_runtime.runs.clients.models.shelf import Shelf
+from agent_runtime.runs.clients.models.shelf import LazyCloud, Shelf
 from agent_runtime.runs.clients.toolbox import Toolbox
 from agent_runtime.runs.clients.tools.asking import Asking
 from agent_runtime.runs.clients.tools.files import file_tools
 from agent_runtime.runs.clients.tools.shell import shell_tools
 from agent_runtime.runs.clients.tools.web import Web
-from agent_runtime.runs.domain.models import Model
-from agent_runtime.runs.errors import ModelUnknownError
 from agent_runtime.runs.usecases.acting import Acting
 from agent_runtime.runs.usecases.approvals import Approvals
 from agent_runtime.runs.usecases.assembly import Assembly
@@ -52,9 +52,11 @@ from agent_runtime.skills.clients.shipped import ShippedPackages
 from agent_runtime.skills.usecases import Skills
 from agent_runtime.sockets.instruments import Instruments as SocketInstruments
 from agent_runtime.sockets.usecases.audiences import Audiences
-from agent_runtime.sockets.usecases.conversations import Conversation, Means, Receive, Send
+from agent_runtime.sockets.usecases.conversations import Conversation, Send
 from agent_runtime.sockets.usecases.credentials import Credentials
 from agent_runtime.sockets.usecases.dialogues import CanvasDialogue, ChatDialogue, PageDialogue, Subjects
+from agent_runtime.sockets.usecases.entrance import Receive
+from agent_runtime.sockets.usecases.means import Means
 from agent_runtime.sockets.usecases.revocations import Revocations
 from agent_runtime.sockets.usecases.slots import Slots
 from agent_runtime.sockets.usecases.sockets import Sockets
@@ -164,7 +166,7 @@ class Factory:
     def engine(self) -> Engine:
         """How a turn is done."""
         resources = self.resources
-        shelf = Shelf(self.configuration(), _no_cloud)
+        shelf = Shelf(self.configuration(), self.cloud)
         return Engine(
             database=resources.database,
             outbox=resources.outbox,
@@ -184,6 +186,11 @@ class Factory:
             approval=resources.config.approval_timeout,
             most=resources.config.run_timeout,
         )
+
+    @cached_property
+    def cloud(self) -> LazyCloud:
+        """Models of providers."""
+        return LazyCloud(self.outgoing, silence=self.resources.config.model_timeout)
 
     def assembly(self) -> Assembly:
         """What a turn needs."""
@@ -364,9 +371,22 @@ class Factory:
 
     # delegation
 
-    def delegations(self) -> ports.Delegations:
+    def delegations(self) -> Delegations:
         """Work that is handed on."""
-        return stand_ins.NoDelegations()
+        return Delegations(
+            database=self.resources.database,
+            rules=self.delegation_rules(),
+            configuration=self.configuration(),
+            sessions=self.sessions(),
+            turns=self.turns,
+            frames=self.frames,
+            clock=self.resources.clock,
+            most=self.resources.config.delegation_timeout,
+        )
+
+    def delegation_rules(self) -> Rules:
+        """Who does which kind of work."""
+        return Rules(database=self.resources.database)
 
     # canvas
 
@@ -438,6 +458,7 @@ class Factory:
             resources.relay(),
             resources.subscriber(Subscription("accounts", accounts)),
             resources.copier(Copy("accounts", owner="gateway", handlers=accounts, is_required=False)),
+            self.cloud,
             self.worker,
             resources.job(Job("forget runs", timedelta(hours=1), self.sweeping().forget)),
             self.sockets,
@@ -445,6 +466,7 @@ class Factory:
             self.channel_watch,
             Revocations(resources.bus, resources.clock, self.sockets),
             Scheduler(database=resources.database, leases=resources.leases, firings=self.firings()),
+            resources.job(Job("sweep delegations", timedelta(seconds=20), self.delegations().sweep)),
             resources.job(Job("forget firings", timedelta(hours=6), self.firings().forget_old)),
             resources.job(housekeeping(resources.database)),
             resources.job(Job("forget lapsed holds", timedelta(minutes=10), self.usage().forget_lapsed)),
@@ -462,11 +484,8 @@ class Factory:
             self.reports().erase,
             self.voices().erase,
             self.cron_jobs().end_account,
+            self.delegation_rules().end_account,
         ]
-
-
-def _no_cloud(provider: ports.Provider) -> Model:
-    raise ModelUnknownError(f"The provider {provider.name!r} cannot be used yet.")
 
 
 def _outgoing(config: Config) -> Outgoing:

@@ -1,7 +1,11 @@
 """Where models come from."""
 
-from collections.abc import Callable
+import asyncio
+import importlib
+from datetime import timedelta
+from typing import Protocol
 
+import httpx
 import msgspec
 
 from agent_runtime.ports import Configuration, Provider
@@ -9,9 +13,52 @@ from agent_runtime.runs.clients.models.offline import OfflineModel
 from agent_runtime.runs.domain.models import OFFLINE_PROVIDER, Model, ModelName
 from agent_runtime.runs.errors import ModelUnknownError
 from shoal.ids import fingerprint
+from shoal.outgoing import Outgoing
 
-MakeCloud = Callable[[Provider], Model]
 _MOST_KEPT = 256
+_CLOUD = "agent_runtime.runs.clients.models.cloud"
+
+
+class CloudModels(Protocol):
+    """What makes the models of providers."""
+
+    async def model(self, provider: Provider) -> Model:
+        """Make a provider's models."""
+        ...
+
+
+class LazyCloud:
+    """Makes the models of providers; what they stand on is loaded at the first, and in a thread.
+
+    A component too, since it holds the connections to providers until the service ends.
+    """
+
+    name = "models"
+
+    def __init__(self, outgoing: Outgoing, *, silence: timedelta) -> None:
+        self._outgoing = outgoing
+        self._silence = silence
+        self._client: httpx.AsyncClient | None = None
+
+    async def model(self, provider: Provider) -> Model:
+        """Make a provider's models."""
+        cloud = await asyncio.to_thread(importlib.import_module, _CLOUD)
+        if self._client is None:
+            self._client = self._outgoing.client(timeout=self._silence.total_seconds())
+        made: Model = cloud.cloud_model(provider, self._client, self._silence)
+        return made
+
+    def problem(self) -> str | None:
+        """Providers that are away do not make the service unable to answer."""
+        return None
+
+    async def run(self) -> None:
+        """Hold the connections until the end."""
+        try:
+            await asyncio.Event().wait()
+        finally:
+            if self._client is not None:
+                await self._client.aclose()
 
 
 class Shelf:
@@ -19,12 +66,12 @@ class Shelf:
 
     Args:
         configuration: Which providers accounts have.
-        make_cloud: Makes the client of a provider; called at the first use, because it loads a lot.
+        cloud: Makes the models of providers.
     """
 
-    def __init__(self, configuration: Configuration, make_cloud: MakeCloud) -> None:
+    def __init__(self, configuration: Configuration, cloud: CloudModels) -> None:
         self._configuration = configuration
-        self._make_cloud = make_cloud
+        self._cloud = cloud
         self._offline = OfflineModel()
         self._kept: dict[bytes, Model] = {}
 
@@ -44,5 +91,5 @@ class Shelf:
         if known_by not in self._kept:
             if len(self._kept) >= _MOST_KEPT:
                 self._kept.pop(next(iter(self._kept)))
-            self._kept[known_by] = self._make_cloud(provider)
+            self._kept[known_by] = await self._cloud.model(provider)
         return self._kept[known_by]

@@ -1,0 +1,67 @@
+"""Requests of the providers' libraries, sent by our own client that cannot be sent inwards.
+
+The libraries of providers speak httpx2; the client whose connections are judged speaks httpx. Nothing but the form of
+requests, answers and errors differs.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import httpx2
+
+from shoal.outgoing import OutgoingRefusedError
+
+_ERRORS: tuple[tuple[type[httpx.HTTPError], type[httpx2.TransportError]], ...] = (
+    (httpx.ConnectTimeout, httpx2.ConnectTimeout),
+    (httpx.TimeoutException, httpx2.ReadTimeout),
+    (httpx.ConnectError, httpx2.ConnectError),
+    (httpx.RemoteProtocolError, httpx2.RemoteProtocolError),
+    (httpx.HTTPError, httpx2.ReadError),
+)
+
+
+class Bridge(httpx2.AsyncBaseTransport):
+    """A transport of httpx2 over a client of httpx, which it does not own."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send a request."""
+        headers = [(name, value) for name, value in request.headers.raw if name.lower() != b"accept-encoding"]
+        headers.append((b"accept-encoding", b"identity"))
+        sent = httpx.Request(request.method, str(request.url), headers=headers, content=await request.aread())
+        timeouts = request.extensions.get("timeout")
+        if timeouts is not None:
+            sent.extensions = {**sent.extensions, "timeout": timeouts}
+        with _translated(request):
+            answer = await self._client.send(sent, stream=True, follow_redirects=False)
+        return httpx2.Response(
+            answer.status_code, headers=answer.headers.raw, stream=_Body(answer, request), request=request
+        )
+
+
+class _Body(httpx2.AsyncByteStream):
+    def __init__(self, answer: httpx.Response, request: httpx2.Request) -> None:
+        self._answer = answer
+        self._request = request
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        with _translated(self._request):
+            async for piece in self._answer.aiter_raw():
+                yield piece
+
+    async def aclose(self) -> None:
+        await self._answer.aclose()
+
+
+@contextlib.contextmanager
+def _translated(request: httpx2.Request) -> Iterator[None]:
+    try:
+        yield
+    except OutgoingRefusedError as error:
+        raise httpx2.UnsupportedProtocol(error.message, request=request) from error
+    except httpx.HTTPError as error:
+        kind = next(ours for theirs, ours in _ERRORS if isinstance(error, theirs))
+        raise kind(str(error), request=request) from error

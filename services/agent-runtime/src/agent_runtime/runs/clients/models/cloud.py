@@ -1,0 +1,238 @@
+"""Models of providers, by pydantic-ai: Anthropic's own wire format, and chat completions for everybody else.
+
+Loading what this stands on takes seconds and a hundred megabytes: import it when a provider is first used, and in a
+thread.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from datetime import timedelta
+
+import anthropic
+import httpx
+import httpx2
+import openai
+from pydantic_ai.direct import model_request_stream
+from pydantic_ai.exceptions import AgentRunError, ModelHTTPError
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelRequest,
+    ModelRequestPart,
+    ModelResponse,
+    ModelResponsePart,
+    ModelResponseStreamEvent,
+    PartDeltaEvent,
+    PartStartEvent,
+    SystemPromptPart,
+    TextPart,
+    TextPartDelta,
+    ToolCallPart,
+    ToolReturnPart,
+    UserPromptPart,
+)
+from pydantic_ai.models import Model as ProviderModel, ModelRequestParameters, StreamedResponse
+from pydantic_ai.models.anthropic import AnthropicModel
+from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.providers.anthropic import AnthropicProvider
+from pydantic_ai.providers.openai import OpenAIProvider
+from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
+from pydantic_ai.settings import ModelSettings
+from pydantic_ai.tools import ToolDefinition
+
+from agent_runtime.ports import Provider
+from agent_runtime.runs.clients.models.bridge import Bridge
+from agent_runtime.runs.domain.models import (
+    AgentSaid,
+    CallPiece,
+    Model,
+    Piece,
+    Prompt,
+    Said,
+    TextPiece,
+    ToolSaid,
+    UsagePiece,
+)
+from agent_runtime.runs.errors import (
+    ModelBrokeOffError,
+    ModelRefusedError,
+    ModelSilentError,
+    ModelUnavailableError,
+)
+from shoal.errors import AppError
+
+ANTHROPIC = "anthropic"
+_UNSENT = "none"  # a key for providers that want none
+_AGAIN = frozenset({408, 409, 425, 429})
+_SERVERS_FAULT = 500
+_TIMEOUTS = (TimeoutError, httpx2.TimeoutException, openai.APITimeoutError, anthropic.APITimeoutError)
+_FOR_GOOD = ("insufficient_quota", "billing_hard_limit_reached")
+
+
+class CloudModel:
+    """The models of one provider, with one key."""
+
+    def __init__(self, provider: Provider, client: httpx.AsyncClient, *, silence: timedelta) -> None:
+        self._provider = provider
+        self._client = httpx2.AsyncClient(
+            transport=Bridge(client), timeout=httpx2.Timeout(silence.total_seconds(), connect=10), trust_env=False
+        )
+        self._silence_s = silence.total_seconds()
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Piece, None]:
+        """Answer, piece by piece, as `Model.stream` promises."""
+        has_begun = False
+        try:
+            async for piece in self._pieces(prompt):
+                has_begun = True
+                yield piece
+        except TimeoutError:
+            raise ModelSilentError from None
+        except (AgentRunError, httpx2.HTTPError, openai.OpenAIError, anthropic.AnthropicError, ValueError) as error:
+            raise _refused(error, has_begun=has_begun) from error
+
+    async def _pieces(self, prompt: Prompt) -> AsyncIterator[Piece]:
+        opened = model_request_stream(
+            self._model(prompt.model.name),
+            _messages(prompt),
+            model_settings=ModelSettings(max_tokens=prompt.max_tokens, temperature=prompt.temperature),
+            model_request_parameters=_parameters(prompt),
+        )
+        async with contextlib.AsyncExitStack() as stack:
+            async with asyncio.timeout(self._silence_s):
+                answer = await stack.enter_async_context(opened)
+                events = aiter(answer)
+            while (event := await self._next(events)) is not None:
+                if text := _text(event):
+                    yield TextPiece(text)
+            for piece in _end(answer):
+                yield piece
+
+    async def _next(self, events: AsyncIterator[ModelResponseStreamEvent]) -> ModelResponseStreamEvent | None:
+        async with asyncio.timeout(self._silence_s):
+            return await anext(events, None)
+
+    def _model(self, name: str) -> ProviderModel:
+        """Make the model of a name; retries are ours, so the libraries make none."""
+        provider = self._provider
+        key = _UNSENT if provider.api_key is None else provider.api_key.reveal()
+        if provider.name == ANTHROPIC:
+            messages = anthropic.AsyncAnthropic(
+                api_key=key, base_url=provider.api_base, http_client=self._client, max_retries=0
+            )
+            return AnthropicModel(name, provider=AnthropicProvider(anthropic_client=messages))
+        completions = openai.AsyncOpenAI(
+            api_key=key, base_url=provider.api_base, http_client=self._client, max_retries=0
+        )
+        if provider.name == "openai":
+            return OpenAIChatModel(name, provider=OpenAIProvider(openai_client=completions))
+        compatible = OpenAICompatibleProvider(provider.name, openai_client=completions)
+        return OpenAIChatModel(name, provider=compatible)
+
+
+def cloud_model(provider: Provider, client: httpx.AsyncClient, silence: timedelta) -> Model:
+    """Make the models of a provider."""
+    return CloudModel(provider, client, silence=silence)
+
+
+def _messages(prompt: Prompt) -> list[ModelMessage]:
+    """Tell a conversation in the library's words; neighbours of one side are one message."""
+    told: list[ModelMessage] = []
+    asked: list[ModelRequestPart] = [SystemPromptPart(prompt.instructions)] if prompt.instructions else []
+    for said in prompt.conversation:
+        if isinstance(said, AgentSaid):
+            parts = list(_spoken(said))
+            if parts:
+                told += [ModelRequest(parts=asked), ModelResponse(parts=parts)]
+                asked = []
+        else:
+            asked.append(_asked(said))
+    return [*told, ModelRequest(parts=asked)]
+
+
+def _spoken(said: AgentSaid) -> Iterator[ModelResponsePart]:
+    if said.text.strip():
+        yield TextPart(said.text)
+    for call in said.calls:
+        yield ToolCallPart(call.name, call.arguments, tool_call_id=call.id)
+
+
+def _asked(said: Said) -> ModelRequestPart:
+    if isinstance(said, ToolSaid):
+        outcome = "failed" if said.is_error else "success"
+        return ToolReturnPart(said.name, said.text, tool_call_id=said.call_id, outcome=outcome)  # type: ignore[arg-type]
+    return UserPromptPart(said.text)
+
+
+def _parameters(prompt: Prompt) -> ModelRequestParameters:
+    tools = [
+        ToolDefinition(name=tool.name, description=tool.description, parameters_json_schema=dict(tool.schema))
+        for tool in prompt.tools
+    ]
+    return ModelRequestParameters(function_tools=tools)
+
+
+def _text(event: ModelResponseStreamEvent) -> str:
+    if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
+        return event.part.content
+    if isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
+        return event.delta.content_delta
+    return ""
+
+
+def _end(answer: StreamedResponse) -> Sequence[Piece]:
+    """Tell the calls and the usage of an answer that is all there.
+
+    Raises:
+        ModelBrokeOffError: It is not: the provider did not say that it was done.
+    """
+    whole = answer.get()
+    if whole.finish_reason is None:
+        raise ModelBrokeOffError
+    calls = [
+        CallPiece(part.tool_name, part.args_as_json_str()) for part in whole.parts if isinstance(part, ToolCallPart)
+    ]
+    usage = whole.usage
+    return [
+        *calls,
+        UsagePiece(usage.input_tokens, usage.output_tokens, usage.cache_read_tokens, usage.cache_write_tokens),
+    ]
+
+
+def _refused(error: Exception, *, has_begun: bool) -> AppError:
+    """Say in our words why there is no answer, or no more of one."""
+    if isinstance(error, AppError):
+        return error
+    if _is_timeout(error):
+        return ModelSilentError()
+    if has_begun:
+        return ModelBrokeOffError()
+    if not isinstance(error, ModelHTTPError):
+        return ModelUnavailableError(f"The model's provider cannot be reached, or cannot be read: {_root(error)}")
+    status = error.status_code
+    told = f"The model's provider answered {status}: {str(error.body)[:300]}"
+    is_for_good = any(code in str(error.body) for code in _FOR_GOOD)
+    if (status in _AGAIN or status >= _SERVERS_FAULT) and not is_for_good:
+        return ModelUnavailableError(told, retry_after_s=_retry_after(error))
+    return ModelRefusedError(told)
+
+
+def _retry_after(error: ModelHTTPError) -> float | None:
+    told = (error.headers or {}).get("retry-after", "")
+    return float(told) if told.replace(".", "", 1).isdigit() else None
+
+
+def _is_timeout(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(
+            error, httpx2.TimeoutException | TimeoutError | openai.APITimeoutError | anthropic.APITimeoutError
+        ):
+            return True
+        error = error.__cause__
+    return False
+
+
+def _root(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return f"{type(error).__name__} {error}"[:300].strip()

@@ -1,0 +1,204 @@
+"""Models of providers: both wire formats, and what may go wrong on the way."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from provider_double import ProviderDouble, Step, call, fail, say
+from runtime_door import Door
+from runtime_talk import Talk, texts
+
+from shoal.installation import Installation
+from shoal.service import installed
+from shoal.testing.servers import TestDatabases, nats_server
+from shoal.testing.suite import Suite, eventually
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+KEY = "sk-CANARY-provider-key"
+FORMATS = pytest.mark.parametrize("provider", ["openai", "anthropic", "local"])
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def double() -> AsyncIterator[ProviderDouble]:
+    async with ProviderDouble().serving() as double:
+        yield double
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def model_door(
+    databases: TestDatabases, installation: Installation, double: ProviderDouble
+) -> AsyncIterator[Door]:
+    url = await databases.make([installed()["agent-runtime"]])
+    with tempfile.TemporaryDirectory() as folder:
+        async with nats_server() as nats_url:
+            suite = Suite(databases=databases, database_url=url, nats_url=nats_url, installation=installation)
+            settings = {
+                "SHOAL_STATE": folder,
+                "SHOAL_OUTGOING_ALLOWED": f"127.0.0.1:{double.port}",
+                "AGENT_RUNTIME_MODEL_TIMEOUT": "1s",
+            }
+            yield Door(suite, await suite.start("agent-runtime", **settings), Path(folder))
+            await suite.close()
+    await databases.drop(url)
+
+
+async def begin(door: Door, double: ProviderDouble, provider: str, **agent: Any) -> Talk:
+    """Begin to talk with an agent on a model of the double."""
+    talk = await Talk.begin(door, model=f"{provider}/double-1", tools={"*": "auto"}, **agent)
+    await configure(talk, double)
+    return talk
+
+
+async def configure(talk: Talk, double: ProviderDouble) -> None:
+    config = (await talk.client.get("/api/config")).json()
+    for name in ("openai", "anthropic", "local"):
+        base = double.anthropic_base if name == "anthropic" else double.openai_base
+        config["providers"][name] = {"api_base": base, "enabled": True, "api_key": KEY}
+    answer = await talk.client.put("/api/config", json=config)
+    assert answer.status_code == 200, answer.text
+
+
+@FORMATS
+async def test_answer_is_streamed_and_counted(model_door: Door, double: ProviderDouble, provider: str) -> None:
+    talk = await begin(model_door, double, provider, instructions="Be brief.")
+    double.script(say("Hel", "lo ", "there", pause_s=0.05))
+    run_id = await talk.run("Hi")
+    events = [event async for event in talk.events(run_id)]
+    assert texts(events) == "Hello there"
+    assert len([event for event in events if event["event"] == "token"]) >= 2
+    usage = next(event["data"] for event in events if event["event"] == "usage")
+    assert (usage["input_tokens"], usage["output_tokens"]) == (11, 7)
+    run = await talk.show(run_id)
+    assert (run["status"], run["model"]) == ("completed", f"{provider}/double-1")
+    body = double.asked[0]["body"]
+    assert "Be brief." in str(body)
+    assert {tool.get("name") or tool["function"]["name"] for tool in body["tools"]} >= {"read_file", "memory_write"}
+
+
+@FORMATS
+async def test_history_is_told_once_and_in_order(model_door: Door, double: ProviderDouble, provider: str) -> None:
+    talk = await begin(model_door, double, provider)
+    double.script(say("one"), call("list_directory", path="."), say("two"), say("three"))
+    await talk.say("first")
+    told = await talk.say("second")
+    assert [item["name"] for item in told["tool_calls"]] == ["list_directory"]
+    await talk.say("third")
+    told = str(double.asked[-1]["body"]["messages"])
+    for word in ("first", "one", "second", "two", "third"):
+        assert told.count(f"'{word}'") == 1, told
+    assert "list_directory" in told
+    assert len(await talk.messages()) == 6
+
+
+@FORMATS
+async def test_refusals_that_pass_are_tried_again(model_door: Door, double: ProviderDouble, provider: str) -> None:
+    talk = await begin(model_door, double, provider)
+    double.script(fail(429, retry_after="0.1"), fail(500, retry_after="0.1"), say("at last"))
+    assert (await talk.say("Hi"))["content"] == "at last"
+    assert len(double.asked) == 3
+
+
+@FORMATS
+async def test_refusals_for_good_are_told_at_once(model_door: Door, double: ProviderDouble, provider: str) -> None:
+    talk = await begin(model_door, double, provider)
+    double.script(fail(401))
+    answer = await talk.post("Hi")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "model_refused")
+    assert "401" in answer.json()["detail"]
+    assert KEY not in answer.text
+    assert len(double.asked) == 1
+
+
+@FORMATS
+async def test_silent_model_is_given_up(model_door: Door, double: ProviderDouble, provider: str) -> None:
+    talk = await begin(model_door, double, provider)
+    double.script(Step(pieces=("half an ",), hangs=True))
+    answer = await talk.post("Hi")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (504, "model_silent")
+    await eventually(lambda: double.open_streams == 0)
+    user, assistant = await talk.messages()
+    assert (assistant["content"], assistant["incomplete"]) == ("half an ", True)
+
+
+@FORMATS
+@pytest.mark.parametrize("fault", [{"is_cut": True}, {"is_garbled": True}])
+async def test_broken_answer_keeps_what_was_said(
+    model_door: Door, double: ProviderDouble, provider: str, fault: dict[str, bool]
+) -> None:
+    talk = await begin(model_door, double, provider)
+    double.script(Step(pieces=("half an ",), pause_s=0.02, **fault))
+    answer = await talk.post("Hi")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "model_broke_off")
+    assert (await talk.messages())[-1]["content"] == "half an "
+    double.script(say("whole"))
+    assert (await talk.say("Again?"))["content"] == "whole"
+
+
+async def test_dripping_model_is_waited_for(model_door: Door, double: ProviderDouble) -> None:
+    talk = await begin(model_door, double, "openai")
+    double.script(say(*"slowly", pause_s=0.25))
+    assert (await talk.say("Hi"))["content"] == "slowly"
+
+
+@FORMATS
+async def test_cancel_closes_the_stream_of_the_provider(
+    model_door: Door, double: ProviderDouble, provider: str
+) -> None:
+    talk = await begin(model_door, double, provider)
+    double.script(say(*["word "] * 200, pause_s=0.05))
+    run_id = await talk.run("Hi")
+    async for event in talk.events(run_id):
+        if event["event"] == "token":
+            break
+    assert double.open_streams == 1
+    await talk.client.post(f"/api/runs/{run_id}/cancel")
+    await eventually(lambda: double.open_streams == 0)
+    assert (await talk.show(run_id))["status"] == "cancelled"
+
+
+async def test_stand_in_answers_where_the_first_model_cannot(model_door: Door, double: ProviderDouble) -> None:
+    talk = await begin(model_door, double, "openai", config={"fallback_models": ["anthropic/double-2"]})
+    double.script(fail(403), say("from the other"))
+    assert (await talk.say("Hi"))["content"] == "from the other"
+    assert [asked["path"].split("?")[0] for asked in double.asked] == ["/v1/chat/completions", "/v1/messages"]
+    (run,) = (await talk.client.get(f"/api/sessions/{talk.key}/runs")).json()
+    assert run["model"] == "anthropic/double-2"
+
+
+async def test_model_without_provider_is_refused(model_door: Door, double: ProviderDouble) -> None:
+    talk = await begin(model_door, double, "nobody")
+    answer = await talk.post("Hi")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "model_unknown")
+
+
+async def test_inner_addresses_are_not_called(model_door: Door, double: ProviderDouble) -> None:
+    talk = await begin(model_door, double, "local")
+    config = (await talk.client.get("/api/config")).json()
+    config["providers"]["local"] = {"api_base": "http://127.0.0.1:1/v1", "enabled": True}
+    assert (await talk.client.put("/api/config", json=config)).status_code == 400
+
+
+@FORMATS
+async def test_two_tools_of_one_step_are_answered_together(
+    model_door: Door, double: ProviderDouble, provider: str
+) -> None:
+    talk = await begin(model_door, double, provider)
+    calls = (("memory_write", {"key": "a", "value": "x"}), ("list_directory", {}))
+    double.script(Step(pieces=("Let me see. ",), calls=calls), say("done"))
+    told = await talk.say("Hi")
+    assert [item["name"] for item in told["tool_calls"]] == ["memory_write", "list_directory"]
+    assert told["content"].startswith("Let me see.")
+    assert told["content"].endswith("done")
+
+
+async def test_loading_providers_does_not_hold_up_others(model_door: Door, double: ProviderDouble) -> None:
+    talk, other = await begin(model_door, double, "openai"), await Talk.begin(model_door)
+    double.script(say("done"))
+    slow = asyncio.create_task(talk.say("Hi"))
+    assert "offline/rules" in (await other.say("Hello"))["content"]
+    await slow
