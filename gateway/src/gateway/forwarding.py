@@ -6,12 +6,12 @@ from datetime import timedelta
 
 from opentelemetry.trace import SpanKind
 
+from gateway.errors import ServiceAbsentError
 from gateway.identities import Identities
 from gateway.logins.cookies import CookieJar
 from gateway.proxy import Address, HttpProxy, Pool, WebSocketProxy
 from gateway.refusals import Headers, Refusals
 from gateway.visit import Visit
-from shoal.errors import UnavailableError
 from shoal.http.asgi import Message, Receive, Send
 from shoal.http.auth import PRINCIPAL
 from shoal.telemetry import Tracing
@@ -23,12 +23,6 @@ SANDBOX = (
 """Shows a page as one of no origin at all: it reads no cookie and no storage, and may ask us nothing but in public."""
 CLOSE_MOUTHED = (b"referrer-policy", b"no-referrer")
 _SAID_BY_US = frozenset((CLOSE_MOUTHED[0], b"clear-site-data", b"service-worker-allowed"))
-
-
-class ServiceAbsentError(UnavailableError):
-    """The service behind this path is not part of this installation."""
-
-    code = "service_absent"
 
 
 class Forwarding:

@@ -18,13 +18,14 @@ from msgspec import structs
 from gateway.addresses import is_private
 from gateway.authorization import authorise
 from gateway.callers import GATEWAY, Callers
+from gateway.errors import BodyTimeoutError, UnsafePathError
 from gateway.forwarding import Forwarding
 from gateway.ledger import Ledger
 from gateway.rate_limits import RateLimit
 from gateway.refusals import Header, Headers, Refusals
 from gateway.routes import Route, match, safe_path
 from gateway.visit import RequestIds, Visit
-from shoal.errors import AppError, BadRequestError, MethodNotAllowedError, NotFoundError
+from shoal.errors import AppError, MethodNotAllowedError, NotFoundError
 from shoal.http.asgi import ASGIApp, Message, Receive, Scope, Send
 from shoal.http.auth import PRINCIPAL
 from shoal.http.door import OPEN_PATHS, Door
@@ -37,19 +38,6 @@ _STARTS = frozenset({"http.response.start", "websocket.http.response.start"})
 _NONE = Via.NONE
 _HTTPS_ONLY = (b"strict-transport-security", b"max-age=31536000")
 _NO_SNIFF = (b"x-content-type-options", b"nosniff")
-
-
-class UnsafePathError(BadRequestError):
-    """This path could be read in more than one way."""
-
-    code = "unsafe_path"
-
-
-class BodyTimeoutError(AppError):
-    """The rest of the request did not arrive in time."""
-
-    code = "request_timeout"
-    status = 408
 
 
 class Matched(dict[bytes, Route | None]):

@@ -10,16 +10,10 @@ import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
-from shoal.errors import ForbiddenError
+from gateway.errors import CrossSiteError
 
 _JSON = re.compile(rb"application/(?:[\w.+-]+\+)?json(?:\s*;.*)?$", re.IGNORECASE)
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-
-
-class CrossSiteError(ForbiddenError):
-    """A page of another site may not do this with your cookies."""
-
-    code = "cross_site"
 
 
 class Origins:

@@ -8,28 +8,13 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from msgspec import Struct
 
-from shoal.errors import FieldProblem, UnavailableError, ValidationError
+from gateway.errors import PasswordRefusedError, TooManySignInsError
 
 T = TypeVar("T")
 
 MOST_BYTES = 1024
 MEMORY_KIB, PASSES, LANES = 19_456, 2, 1
 """OWASP's minimum: 19 MiB, two passes, one lane."""
-
-
-class PasswordRefusedError(ValidationError):
-    """This password cannot be used."""
-
-    code = "password_refused"
-
-    def __init__(self, why: str) -> None:
-        super().__init__(why, details=[FieldProblem("password", why)])
-
-
-class TooManySignInsError(UnavailableError):
-    """Too many people are signing in right now; try again."""
-
-    code = "too_many_sign_ins"
 
 
 class Verdict(Struct, frozen=True):

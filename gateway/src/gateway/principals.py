@@ -6,13 +6,9 @@ from litestar import Controller, post
 from msgspec import Meta, Struct
 
 from gateway.authentication import Authentication
-from shoal.errors import NotFoundError
+from gateway.errors import CredentialUnknownError
 from shoal.http.auth import require_permitted_service
 from shoal.identity import Principal
-
-
-class CredentialUnknownError(NotFoundError):
-    """Nobody has this credential."""
 
 
 class ResolveCredential(Struct, frozen=True):

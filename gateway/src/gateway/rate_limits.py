@@ -6,14 +6,10 @@ therefore let up to N times the rate through; docs/http.md says so.
 
 import time
 
-from shoal.errors import RateLimitedError
+from gateway.errors import TooManyRequestsError
 
 BURST_S = 2.0
 MOST_BUCKETS = 100_000
-
-
-class TooManyRequestsError(RateLimitedError):
-    """Too many requests; slow down."""
 
 
 class RateLimit:
@@ -49,12 +45,8 @@ class RateLimit:
         self._buckets[key] = (left - 1, now)
         return (self._policy, (b"ratelimit", self._named + b"%d;t=1" % (left - 1)))
 
-    def empty(self) -> tuple[tuple[bytes, bytes], ...]:
-        """Write the headers of a refusal."""
-        return (self._policy, (b"ratelimit", self._named + b"0;t=1"))
-
     def _forget_full(self, now: float) -> None:
-        """Forget whoever has not asked for so long that nothing is held against him; everybody, if need be."""
+        """Forget whoever has not asked for so long that nothing is held against them; everybody, if need be."""
         self._buckets = {key: bucket for key, bucket in self._buckets.items() if now - bucket[1] < BURST_S}
         if len(self._buckets) >= MOST_BUCKETS:
             self._buckets.clear()

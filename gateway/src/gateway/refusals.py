@@ -12,15 +12,9 @@ Headers = list[Header]
 class Refusals:
     """Writes refusals as headers and body."""
 
-    def __init__(self) -> None:
-        self._kinds: dict[tuple[int, str], type[AppError]] = {}
-
-    def write(self, scope: Scope, status: int, code: str, message: str) -> tuple[Headers, bytes]:
-        """Write a refusal of the proxy's."""
-        kind = self._kinds.get((status, code))
-        if kind is None:
-            kind = self._kinds[status, code] = type("Refused", (AppError,), {"status": status, "code": code})
-        _, headers, body = self.of(scope, kind(message))
+    def write(self, scope: Scope, error: AppError) -> tuple[Headers, bytes]:
+        """Write a refusal: headers and body."""
+        _, headers, body = self.of(scope, error)
         return headers, body
 
     def of(self, scope: Scope, error: AppError) -> tuple[int, Headers, bytes]:

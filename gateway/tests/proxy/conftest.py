@@ -130,8 +130,11 @@ class Gateway:
         return await (await self.caller()).ask(b"GET " + target, *headers)
 
 
-def refuse(scope, status, code, message):
-    return [(b"content-type", b"application/json")], b'{"code": "%b"}' % code.encode()
+def refuse(scope, error):
+    headers = [(b"content-type", b"application/json")]
+    if error.retry_after_s is not None:
+        headers.append((b"retry-after", b"%d" % error.retry_after_s))
+    return headers, b'{"code": "%b"}' % error.code.encode()
 
 
 class RawUpstream:

@@ -19,7 +19,7 @@ class Time:
 def refused_for(breaker):
     with pytest.raises(CircuitOpenError) as refused:
         breaker.admit()
-    return int(refused.value.headers[0][1])
+    return refused.value.retry_after_s
 
 
 def test_breaker_opens_after_failures_in_a_row_only():

@@ -1,115 +1,122 @@
-"""What can go wrong between the caller and an upstream, and how the caller is told.
-
-Codes are canonical lower_snake; the gateway spells them as the route's family does.
-"""
+"""What can go wrong between the caller and an upstream, and how the caller is told."""
 
 from collections.abc import Callable
 from math import ceil
+from typing import ClassVar
 
+from shoal.errors import AppError
 from shoal.http.asgi import Scope
 
 Headers = list[tuple[bytes, bytes]]
 
-Refuse = Callable[[Scope, int, str, str], tuple[Headers, bytes]]
-"""Writes a refusal (scope, status, code, message) as headers and body."""
+Refuse = Callable[[Scope, AppError], tuple[Headers, bytes]]
+"""Writes a refusal as headers and body, in the spelling of the route's family."""
+_CLOSE = (b"connection", b"close")
 
 
-class ProxyError(Exception):
-    """A request that the proxy answers itself.
+class ProxyError(AppError):
+    """The service behind this path failed to answer.
 
     `headers` go out besides those of the error body; `close_code` is what an open WebSocket is told instead.
     """
 
-    status = 502
+    status: ClassVar[int] = 502
     code = "upstream_failed"
-    message = "The service behind this path failed to answer."
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-    close_code = 1014
-
-    def __init__(self) -> None:
-        super().__init__(self.message)
+    headers: ClassVar[tuple[tuple[bytes, bytes], ...]] = ()
+    close_code: ClassVar[int] = 1014
 
     def write(self, refuse: Refuse, scope: Scope, added: Headers) -> tuple[Headers, bytes]:
         """Write the refusal out, as headers and body; `added` goes out too where the rest does not say it already."""
-        written, body = refuse(scope, self.status, self.code, self.message)
+        written, body = refuse(scope, self)
         headers = [*written, *self.headers, (b"content-length", b"%d" % len(body))]
         names = {name for name, _ in headers}
         return headers + [header for header in added if header[0] not in names], body
 
 
 class UpstreamUnreachableError(ProxyError):
-    """No connection could be made: refused, unroutable, or not in time."""
+    """The service behind this path cannot be reached.
+
+    No connection could be made: refused, unroutable, or not in time.
+    """
 
     code = "upstream_unreachable"
-    message = "The service behind this path cannot be reached."
 
 
 class UpstreamLostError(ProxyError):
-    """The connection ended before the answer began."""
+    """The service behind this path failed to answer.
+
+    The connection ended before the answer began.
+    """
 
 
 class InvalidUpstreamResponseError(ProxyError):
-    """The upstream answered with what is not HTTP, or not what was asked for."""
+    """The service behind this path gave an invalid answer.
+
+    It is not HTTP, or not what was asked for.
+    """
 
     code = "upstream_invalid_response"
-    message = "The service behind this path gave an invalid answer."
 
 
 class UpstreamTimeoutError(ProxyError):
-    """The upstream was silent for too long."""
+    """The service behind this path did not answer in time."""
 
     status = 504
     code = "upstream_timeout"
-    message = "The service behind this path did not answer in time."
 
 
 class CircuitOpenError(ProxyError):
-    """The upstream failed again and again and is left alone for a moment."""
+    """The service behind this path is unavailable; try again later.
+
+    It failed again and again and is left alone for a moment.
+    """
 
     status = 503
     code = "upstream_unavailable"
-    message = "The service behind this path is unavailable; try again later."
 
-    def __init__(self, retry_after: float) -> None:
-        super().__init__()
-        self.headers = ((b"retry-after", b"%d" % max(1, ceil(retry_after))),)
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__(retry_after_s=ceil(retry_after_s))
 
 
 class UpstreamBusyError(ProxyError):
-    """Every connection to the upstream is taken, and so is the waiting room, or the wait was too long."""
+    """The service behind this path is busy; try again later.
+
+    Every connection to it is taken, and so is the waiting room, or the wait was too long.
+    """
 
     status = 503
     code = "upstream_busy"
-    message = "The service behind this path is busy; try again later."
-    headers = ((b"retry-after", b"1"),)
+
+    def __init__(self) -> None:
+        super().__init__(retry_after_s=1)
 
 
 class InvalidRequestError(ProxyError):
-    """The request's framing or its Connection header is not to be trusted."""
+    """The request is framed ambiguously."""
 
     status = 400
     code = "invalid_request"
-    message = "The request is framed ambiguously."
-    headers = ((b"connection", b"close"),)
+    headers = (_CLOSE,)
 
 
 class BodyTooLargeError(ProxyError):
-    """The body, or a WebSocket message, exceeds the route's limit."""
+    """The body is larger than this path takes.
+
+    Or a message on a WebSocket is.
+    """
 
     status = 413
     code = "body_too_large"
-    message = "The body is larger than this path takes."
-    headers = ((b"connection", b"close"),)
+    headers = (_CLOSE,)
     close_code = 1009
 
 
 class RequestTimeoutError(ProxyError):
-    """The caller stopped sending in the middle of a body."""
+    """The rest of the request did not arrive in time."""
 
     status = 408
     code = "request_timeout"
-    message = "The rest of the request did not arrive in time."
-    headers = ((b"connection", b"close"),)
+    headers = (_CLOSE,)
 
 
 class CallerGoneError(ProxyError):
@@ -125,19 +132,20 @@ class CallerStalledError(ProxyError):
 
 
 class RevokedError(ProxyError):
-    """The credential that opened this is no longer good."""
+    """The credential was revoked."""
 
     status = 401
     code = "unauthorized"
-    message = "The credential was revoked."
     close_code = 4401
 
 
 class DrainingError(ProxyError):
-    """The gateway is shutting down and its patience is over."""
+    """The gateway is restarting; try again."""
 
     status = 503
     code = "shutting_down"
-    message = "The gateway is restarting; try again."
-    headers = ((b"connection", b"close"), (b"retry-after", b"1"))
+    headers = (_CLOSE,)
     close_code = 1012
+
+    def __init__(self) -> None:
+        super().__init__(retry_after_s=1)

@@ -1,0 +1,60 @@
+"""What the gateway itself refuses, whatever is asked for; subjects have rooms of their own for the rest."""
+
+from shoal.errors import (
+    AppError,
+    BadRequestError,
+    FieldProblem,
+    ForbiddenError,
+    NotFoundError,
+    RateLimitedError,
+    UnavailableError,
+    ValidationError,
+)
+
+
+class BodyTimeoutError(AppError):
+    """The rest of the request did not arrive in time."""
+
+    code = "request_timeout"
+    status = 408
+
+
+class CredentialUnknownError(NotFoundError):
+    """Nobody has this credential."""
+
+
+class CrossSiteError(ForbiddenError):
+    """A page of another site may not do this with your cookies."""
+
+    code = "cross_site"
+
+
+class PasswordRefusedError(ValidationError):
+    """This password cannot be used."""
+
+    code = "password_refused"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why, details=[FieldProblem("password", why)])
+
+
+class ServiceAbsentError(UnavailableError):
+    """The service behind this path is not part of this installation."""
+
+    code = "service_absent"
+
+
+class TooManyRequestsError(RateLimitedError):
+    """Too many requests; slow down."""
+
+
+class TooManySignInsError(UnavailableError):
+    """Too many people are signing in right now; try again."""
+
+    code = "too_many_sign_ins"
+
+
+class UnsafePathError(BadRequestError):
+    """This path could be read in more than one way."""
+
+    code = "unsafe_path"
