@@ -9,23 +9,11 @@ sent, then the close code.
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from datetime import timedelta
 from typing import Any, Protocol
 
 import structlog
-from msgspec import Struct
 
-from agent_runtime.sockets.domain.endings import (
-    MALFORMED,
-    NO_AUTH,
-    RESTARTING,
-    REVOKED,
-    STALLED,
-    TOO_MANY,
-    TRY_AGAIN,
-    UNAUTHORIZED,
-    Ending,
-)
+from agent_runtime.sockets.domain.endings import MALFORMED, RESTARTING, STALLED, TRY_AGAIN, Ending
 from agent_runtime.sockets.domain.frames import (
     AuthFrame,
     MalformedFrameError,
@@ -36,15 +24,11 @@ from agent_runtime.sockets.domain.frames import (
     read_client_frame,
     text_message,
 )
-from agent_runtime.sockets.errors import CredentialUnknownError
-from agent_runtime.sockets.instruments import Instruments
-from agent_runtime.sockets.usecases.audiences import Audiences
-from agent_runtime.sockets.usecases.credentials import Credential, Credentials
+from agent_runtime.sockets.usecases.credentials import Credential
+from agent_runtime.sockets.usecases.entrance import Entrance, Receive
+from agent_runtime.sockets.usecases.means import Means
 from agent_runtime.sockets.usecases.outgoing import Outgoing
-from agent_runtime.sockets.usecases.slots import Slots
-from agent_runtime.sockets.usecases.sockets import Sockets
-from shoal.clock import Clock
-from shoal.errors import AppError, UnavailableError
+from shoal.errors import AppError
 from shoal.http.sockets import DRAINING
 from shoal.identity import Principal
 from shoal.ids import new_id
@@ -55,22 +39,7 @@ FAREWELL_S = 2.0
 FINISH_S = 5.0
 MOST_UNHEARD = 64
 
-Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
-
-
-class Means(Struct, frozen=True):
-    """What every conversation works with."""
-
-    clock: Clock
-    credentials: Credentials
-    sockets: Sockets
-    slots: Slots
-    audiences: Audiences
-    instruments: Instruments
-    auth_timeout: timedelta
-    messages_per_second: int
-    quiet_for: timedelta
 
 
 class Dialogue(Protocol):
@@ -116,6 +85,7 @@ class Conversation:
         self._principal = principal
         self._dialogue = dialogue(self)
         self._outgoing = Outgoing(send)
+        self._entrance = Entrance(means, self)
         self._unheard: asyncio.Queue[tuple[Any, str] | None] = asyncio.Queue(MOST_UNHEARD)
         """What was read and not yet done; None comes last."""
         self._held_back: list[Message] | None = None
@@ -187,8 +157,7 @@ class Conversation:
 
     def keep_alive(self) -> None:
         """Say something after a long silence: whoever is between us and the peer forgets silent sockets."""
-        quiet_s = asyncio.get_running_loop().time() - self._outgoing.told_at
-        if self.credential is not None and quiet_s > self._means.quiet_for.total_seconds():
+        if self.credential is not None and self._outgoing.quiet_s > self._means.quiet_for.total_seconds():
             self.answer({"type": "ping", "timestamp": self._means.clock.now()})
 
     # its life
@@ -202,7 +171,7 @@ class Conversation:
         gauge = self._means.instruments.sockets.labels(self._dialogue.path)
         try:
             with gauge.track_inprogress():
-                if await self._sign_in():
+                if await self._entrance.admit(self._principal, self._receive):
                     working.append(asyncio.create_task(self._work()))
                     await self._read()
                     await self._finish(working)
@@ -292,7 +261,7 @@ class Conversation:
             case PongFrame():
                 pass
             case AuthFrame(token=token):
-                await self._prove_again(token)
+                await self._entrance.prove_again(token)
             case _:
                 await self._dialogue.hear(frame, text)
 
@@ -305,80 +274,6 @@ class Conversation:
     def _fail(self, error: Exception) -> None:
         structlog.get_logger().error("conversation_failed", error=repr(error), exc_info=error)
         self.end(TRY_AGAIN)
-
-    # signing in
-
-    async def _sign_in(self) -> bool:
-        """Find out who is there; whoever may not stay is told, and the socket ends."""
-        try:
-            if self._principal.is_user:
-                return await self._enter(Credential(principal=self._principal))
-            token = await self._first_token()
-            if token is None:
-                return False
-            return await self._enter(await self._means.credentials.resolve(token))
-        except CredentialUnknownError as error:
-            self._turn_away(error.code, error.message)
-        except UnavailableError:
-            self.end(TRY_AGAIN)
-        return False
-
-    async def _first_token(self) -> str | None:
-        deadline = asyncio.get_running_loop().time() + self._means.auth_timeout.total_seconds()
-        while True:
-            try:
-                async with asyncio.timeout_at(deadline):
-                    message = await self._receive()
-            except TimeoutError:
-                self.end(NO_AUTH)
-                return None
-            if message["type"] != "websocket.receive":
-                self.end(RESTARTING)
-                return None
-            try:
-                frame = read_client_frame(message.get("text"))
-            except MalformedFrameError:
-                self.end(MALFORMED)
-                return None
-            except RefusedFrameError as error:
-                self.refuse(error.code, error.message)
-                continue
-            if isinstance(frame, AuthFrame):
-                return frame.token
-            self.refuse("not_authenticated", "Send an auth frame first.")
-
-    async def _enter(self, credential: Credential) -> bool:
-        means = self._means
-        if not means.sockets.may_enter(credential):
-            self.end(REVOKED)
-            return False
-        self.credential = credential
-        if not await means.slots.claim(self.id, credential.principal):
-            self.end(TOO_MANY)
-            return False
-        if credential.secret is not None:
-            self._welcome()
-        return self.ended_at is None  # it may have ended while it was let in
-
-    async def _prove_again(self, token: str) -> None:
-        """Answer a later auth frame: the same user again, perhaps by another credential."""
-        try:
-            again = await self._means.credentials.resolve(token)
-        except CredentialUnknownError as error:
-            self._turn_away(error.code, error.message)
-            return
-        if again.principal.user_id != self.principal.user_id:
-            self._turn_away("already_authenticated", "This socket is another user's.")
-            return
-        self._welcome()
-
-    def _welcome(self) -> None:
-        principal = self.principal
-        self.answer({"type": "auth_success", "user_id": principal.user_id, "account_id": principal.account_id})
-
-    def _turn_away(self, code: str, message: str) -> None:
-        self.answer({"type": "auth_error", "code": code, "message": message})
-        self.end(UNAUTHORIZED)
 
 
 def _ref(frame: Any) -> dict[str, Any]:

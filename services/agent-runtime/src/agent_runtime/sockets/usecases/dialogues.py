@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from agent_runtime import ports
 from agent_runtime.errors import SessionNotFoundError
-from agent_runtime.ports import Drawing, Message, TurnRequest, session_topic
+from agent_runtime.ports import TurnRequest, session_topic
 from agent_runtime.sockets.domain.endings import NO_SESSION, Ending
 from agent_runtime.sockets.domain.frames import (
     CancelFrame,
@@ -24,6 +24,7 @@ from agent_runtime.sockets.domain.frames import (
     UnsubscribeFrame,
     further_fields,
 )
+from agent_runtime.sockets.domain.showing import rendered, said, state
 from agent_runtime.sockets.domain.topics import (
     ANY_CANVAS,
     UNASKED,
@@ -190,7 +191,7 @@ class PageDialogue(Speaking):
     async def _show_canvas(self) -> None:
         try:
             drawing = await self._subjects.drawings.newest(self._peer.principal.account_id)
-            for frame in _rendered(drawing) if drawing else ():
+            for frame in rendered(drawing) if drawing else ():
                 self._peer.answer(frame)
         finally:
             self._peer.release()
@@ -218,7 +219,7 @@ class ChatDialogue(Speaking):
                 return
             messages = []
         self._connected(session_key=self._key)
-        told = {"type": "history", "session_key": self._key, "messages": [_said(message) for message in messages]}
+        told = {"type": "history", "session_key": self._key, "messages": [said(message) for message in messages]}
         self._peer.answer(told)
         self._peer.release()
 
@@ -253,7 +254,7 @@ class CanvasDialogue(Speaking):
         await self._peer.join({ANY_CANVAS})
         drawing = await self._subjects.drawings.newest(self._peer.principal.account_id)
         if drawing is not None:
-            self._peer.answer(_state(drawing))
+            self._peer.answer(state(drawing))
         self._peer.release()
 
     async def hear(self, frame: Any, text: str) -> None:
@@ -282,7 +283,7 @@ class CanvasDialogue(Speaking):
         try:
             if canvas_id is not None:
                 drawing = await self._subjects.drawings.state(self._peer.principal.account_id, canvas_id)
-                self._peer.answer(_state(drawing))
+                self._peer.answer(state(drawing))
         finally:
             self._peer.release()
 
@@ -290,23 +291,3 @@ class CanvasDialogue(Speaking):
         principal = self._peer.principal
         command = further_fields(text, "type", "canvas_id", "agent_id", "timestamp")
         await self._subjects.canvases.apply(principal.account_id, canvas_id, command, agent_id=principal.subject)
-
-
-def _said(message: Message) -> dict[str, Any]:
-    """Tell a message as `chat:message` does."""
-    told: dict[str, Any] = msgspec.to_builtins(message)
-    told.pop("steps")
-    told["incomplete"] = told.pop("is_incomplete")
-    return told
-
-
-def _state(drawing: Drawing) -> dict[str, Any]:
-    return {"type": "state", **msgspec.to_builtins(drawing), "element_count": len(drawing.elements)}
-
-
-def _rendered(drawing: Drawing) -> Iterable[dict[str, Any]]:
-    """Tell what stands on a canvas as the commands that would draw it."""
-    for drawn in drawing.elements:
-        told = {"command": "render", "canvas_id": drawing.canvas_id, "id": drawn.id, "element": drawn.element}
-        told |= {"position": drawn.position} if drawn.position is not None else {}
-        yield {**told, "type": "canvas_command", "topic": "canvas", "data": told}

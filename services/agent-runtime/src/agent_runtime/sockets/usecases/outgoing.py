@@ -28,16 +28,22 @@ class Outgoing:
         self._size = 0
         self._ending: Ending | None = None
         self._wake = asyncio.Event()
-        self.told_at = 0.0
-        """Loop time at which something was sent last."""
+        self._idle_since: float | None = asyncio.get_running_loop().time()
+        """Loop time at which everything had been sent; None while something is being sent."""
 
     @property
     def is_stalled(self) -> bool:
         """Whether more waits than may."""
         return len(self._waiting) > MOST_WAITING or self._size > MOST_WAITING_CHARS
 
+    @property
+    def quiet_s(self) -> float:
+        """For how long nothing was sent, though the reader would have taken it."""
+        return 0.0 if self._idle_since is None else asyncio.get_running_loop().time() - self._idle_since
+
     def tell(self, message: Message) -> None:
         """Send a message after all before it."""
+        self._idle_since = None
         self._waiting.append(message)
         self._size += len(message["text"])
         self._wake.set()
@@ -60,7 +66,7 @@ class Outgoing:
                 message = waiting.popleft()
                 self._size -= len(message["text"])
                 await send(message)
-            self.told_at = loop.time()
+            self._idle_since = loop.time()
             if self._ending is not None:
                 await send({"type": "websocket.close", "code": self._ending.code, "reason": self._ending.reason})
                 return

@@ -1,0 +1,29 @@
+"""What stands, told to whoever comes later."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from agent_runtime.ports import Drawing, Message
+
+
+def said(message: Message) -> dict[str, Any]:
+    """Tell a message as `chat:message` does."""
+    told: dict[str, Any] = msgspec.to_builtins(message)
+    told.pop("steps")
+    told["incomplete"] = told.pop("is_incomplete")
+    return told
+
+
+def state(drawing: Drawing) -> dict[str, Any]:
+    """Tell what stands on a canvas, to those who know canvases."""
+    return {"type": "state", **msgspec.to_builtins(drawing), "element_count": len(drawing.elements)}
+
+
+def rendered(drawing: Drawing) -> Iterable[dict[str, Any]]:
+    """Tell what stands on a canvas as the commands that would draw it."""
+    for drawn in drawing.elements:
+        told = {"command": "render", "canvas_id": drawing.canvas_id, "id": drawn.id, "element": drawn.element}
+        told |= {"position": drawn.position} if drawn.position is not None else {}
+        yield {**told, "type": "canvas_command", "topic": "canvas", "data": told}
