@@ -13,8 +13,6 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from shoal.http.families import AGENTDROP, CLAWDNET, CLAWFT, CLAWORC, Family
-
 KIB = 1024
 MIB = 1024 * KIB
 
@@ -27,7 +25,7 @@ _UNSAFE = re.compile(
 
 
 class Access(StrEnum):
-    """Who may enter by a route; what he may do there, the service behind it decides."""
+    """Who may enter by a route; what they may do there, the service behind it decides."""
 
     PUBLIC = "public"
     """Anyone; a credential is optional, or part of the request itself."""
@@ -46,12 +44,12 @@ class Route(Struct, frozen=True, kw_only=True):
     for ever, any other has the proxy's total. `body_limit` bounds a request's body, and a WebSocket message
     either way, in bytes. What is `foreign` is what an instance serves: nobody's credential is read there, no cookie
     passes either way, and browsers show it in a sandbox, with no more rights here than any other site's page.
+    How refusals are spelled is a matter of the path alone (`shoal.http.families`).
     """
 
     path: str
     service: str
     access: Access
-    family: Family
     timeout: float = 30.0
     body_limit: int = MIB
     streaming: bool = False
@@ -60,7 +58,7 @@ class Route(Struct, frozen=True, kw_only=True):
 
 
 def _rows(
-    service: str, family: Family, access: Access, *paths: str, timeout: float = 30.0, body_limit: int = MIB,
+    service: str, access: Access, *paths: str, timeout: float = 30.0, body_limit: int = MIB,
     streaming: bool = False, websocket: bool = False, foreign: bool = False,
 ) -> tuple[Route, ...]:  # fmt: skip
     return tuple(
@@ -68,7 +66,6 @@ def _rows(
             path=path,
             service=service,
             access=access,
-            family=family,
             timeout=timeout,
             body_limit=body_limit,
             streaming=streaming,
@@ -83,38 +80,38 @@ _I = "/api/v1/instances/{id}"
 
 ROUTES: tuple[Route, ...] = (
     # dashboards and agents
-    *_rows("pairing", CLAWDNET, Access.PUBLIC, "/pairing/confirm"),
-    *_rows("pairing", CLAWDNET, Access.USER, "/pairing/**"),
+    *_rows("pairing", Access.PUBLIC, "/pairing/confirm"),
+    *_rows("pairing", Access.USER, "/pairing/**"),
     # agents and agents
-    *_rows("pairing", AGENTDROP, Access.AUTHENTICATED, "/v1/agents/**", "/v1/connections/**"),
-    *_rows("pairing", AGENTDROP, Access.AUTHENTICATED, "/v1/pairings/**", "/v1/blocked/**"),
+    *_rows("pairing", Access.AUTHENTICATED, "/v1/agents/**", "/v1/connections/**"),
+    *_rows("pairing", Access.AUTHENTICATED, "/v1/pairings/**", "/v1/blocked/**"),
     # telemetry
-    *_rows("telemetry-ingest", CLAWDNET, Access.PUBLIC, "/telemetry", body_limit=64 * KIB, websocket=True),
-    *_rows("telemetry-ingest", CLAWDNET, Access.AUTHENTICATED, "/telemetry/ingest", body_limit=4 * MIB),
-    *_rows("metrics-query", CLAWDNET, Access.USER, "/telemetry/**"),
+    *_rows("telemetry-ingest", Access.PUBLIC, "/telemetry", body_limit=64 * KIB, websocket=True),
+    *_rows("telemetry-ingest", Access.AUTHENTICATED, "/telemetry/ingest", body_limit=4 * MIB),
+    *_rows("metrics-query", Access.USER, "/telemetry/**"),
     # the runtime of agents; a chat message is answered when the agent has answered
-    *_rows("agent-runtime", CLAWFT, Access.USER, "/api/**", timeout=180.0, body_limit=4 * MIB, streaming=True),
-    *_rows("agent-runtime", CLAWFT, Access.PUBLIC, "/ws", "/ws/canvas", "/ws/chat/{session}", websocket=True),
+    *_rows("agent-runtime", Access.USER, "/api/**", timeout=180.0, body_limit=4 * MIB, streaming=True),
+    *_rows("agent-runtime", Access.PUBLIC, "/ws", "/ws/canvas", "/ws/chat/{session}", websocket=True),
     # instances
-    *_rows("instance-orchestrator", CLAWORC, Access.USER, "/api/v1/instances/**", body_limit=2 * MIB, streaming=True),
-    *_rows("instance-orchestrator", CLAWORC, Access.USER, "/api/v1/settings", "/api/v1/users/{id}/instances"),
+    *_rows("instance-orchestrator", Access.USER, "/api/v1/instances/**", body_limit=2 * MIB, streaming=True),
+    *_rows("instance-orchestrator", Access.USER, "/api/v1/settings", "/api/v1/users/{id}/instances"),
     # the ways into instances
-    *_rows("ssh-manager", CLAWORC, Access.USER, "/api/v1/ssh-*/**", timeout=60.0),
-    *_rows("ssh-manager", CLAWORC, Access.USER, f"{_I}/ssh-*/**", f"{_I}/tunnels/**", f"{_I}/rotate-ssh-key",
+    *_rows("ssh-manager", Access.USER, "/api/v1/ssh-*/**", timeout=60.0),
+    *_rows("ssh-manager", Access.USER, f"{_I}/ssh-*/**", f"{_I}/tunnels/**", f"{_I}/rotate-ssh-key",
            timeout=120.0),
-    *_rows("ssh-manager", CLAWORC, Access.USER, f"{_I}/desktop/**", f"{_I}/control/**",
+    *_rows("ssh-manager", Access.USER, f"{_I}/desktop/**", f"{_I}/control/**",
            timeout=60.0, body_limit=64 * MIB, streaming=True, websocket=True),
-    *_rows("ssh-manager", CLAWORC, Access.USER, f"{_I}/terminal*/**", body_limit=64 * KIB, streaming=True,
+    *_rows("ssh-manager", Access.USER, f"{_I}/terminal*/**", body_limit=64 * KIB, streaming=True,
            websocket=True),
     # what instances serve: whoever has a ticket may see it, and it may do nothing
-    *_rows("ssh-manager", CLAWORC, Access.PUBLIC, f"{_I}/desktop/~*/**", f"{_I}/control/~*/**",
+    *_rows("ssh-manager", Access.PUBLIC, f"{_I}/desktop/~*/**", f"{_I}/control/~*/**",
            timeout=60.0, body_limit=64 * MIB, streaming=True, websocket=True, foreign=True),
     # the gateway itself: its controllers say who may do what
-    *_rows("gateway", CLAWORC, Access.PUBLIC, "/api/v1/auth/**"),
-    *_rows("gateway", CLAWORC, Access.USER, "/api/v1/users/**", "/api/v1/accounts/**", "/api/v1/api-keys/**"),
-    *_rows("gateway", AGENTDROP, Access.USER, "/v1/api-keys/**"),
-    *_rows("gateway", CLAWFT, Access.PUBLIC, "/api/auth/**", "/api/health"),
-    *_rows("gateway", CLAWORC, Access.PUBLIC, "/health", "/openapi.json", "/docs/**"),
+    *_rows("gateway", Access.PUBLIC, "/api/v1/auth/**"),
+    *_rows("gateway", Access.USER, "/api/v1/users/**", "/api/v1/accounts/**", "/api/v1/api-keys/**"),
+    *_rows("gateway", Access.USER, "/v1/api-keys/**"),
+    *_rows("gateway", Access.PUBLIC, "/api/auth/**", "/api/health"),
+    *_rows("gateway", Access.PUBLIC, "/health", "/openapi.json", "/docs/**"),
 )  # fmt: skip
 
 

@@ -519,7 +519,7 @@ async def test_socket_whose_handler_fails_is_closed_without_a_word(door: Door) -
         ("/api/chat", CLAWFT),
         ("/api/auth/token", CLAWFT),
         ("/api/v1/users", CLAWORC),
-        ("/api/health", CLAWORC),
+        ("/api/health", CLAWFT),
         ("/internal/export", CLAWORC),
         ("/health", CLAWORC),
     ],

@@ -3,7 +3,6 @@
 The error body is one for all contracts; only the spelling of `code` and the status of a validation failure differ.
 """
 
-from collections.abc import Mapping
 from enum import StrEnum
 
 from msgspec import Struct
@@ -33,15 +32,17 @@ AGENTDROP = Family("agentdrop", CodeStyle.UPPER_SNAKE, 400)
 CLAWFT = Family("clawft", CodeStyle.LOWER_SNAKE, 400)
 CLAWORC = Family("claworc", CodeStyle.LOWER_SNAKE, 400)
 
-FAMILIES: Mapping[str, Family] = {family.name: family for family in (CLAWDNET, AGENTDROP, CLAWFT, CLAWORC)}
+BY_PATH = (
+    ("/pairing", CLAWDNET),
+    ("/telemetry", CLAWDNET),
+    ("/v1/", AGENTDROP),
+    ("/api/v1/", CLAWORC),
+    ("/api/", CLAWFT),
+    ("/ws", CLAWFT),
+)
+"""Who answers where: the first beginning that fits decides."""
 
 
 def family_of(path: str) -> Family:
     """Tell which family answers on a path; what belongs to no contract answers as CLAWORC does."""
-    if path.startswith(("/pairing", "/telemetry")):
-        return CLAWDNET
-    if path.startswith("/v1/"):
-        return AGENTDROP
-    if path.startswith("/api/") and not path.startswith(("/api/v1/", "/api/health")):
-        return CLAWFT
-    return CLAWORC
+    return next((family for beginning, family in BY_PATH if path.startswith(beginning)), CLAWORC)
