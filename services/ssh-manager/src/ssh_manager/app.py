@@ -1,13 +1,14 @@
 """The list of doors, and what those who come in may ask for."""
 
 from shoal.http.app import create_app as create_http_app
-from shoal.http.door import Door
+from shoal.http.asgi import ASGIApp
+from shoal.http.door import Door, Raw
 from ssh_manager.audit.controllers import AddressController, AuditController
 from ssh_manager.factory import Factory
 from ssh_manager.keys.controllers import KeyController
 from ssh_manager.links.controllers import LinkController, OverviewController
-from ssh_manager.pages.controllers import pages_handler
-from ssh_manager.terminals.controllers import TerminalController, terminal_socket
+from ssh_manager.pages.controllers import PATHS, pages_handler
+from ssh_manager.terminals.controllers import SOCKET, TerminalController, terminal_socket
 from ssh_manager.tunnels.controllers import TunnelController
 
 
@@ -23,8 +24,6 @@ def create_app(factory: Factory) -> Door:
             AddressController,
             TunnelController,
             TerminalController,
-            terminal_socket(factory.passages.viewing),
-            pages_handler(factory.passages.pages),
         ],
         dependencies={
             "access": factory.access,
@@ -39,4 +38,17 @@ def create_app(factory: Factory) -> Door:
             "tunnels": factory.passages.tunnels,
             "sessions": factory.passages.sessions,
         },
+        raw=_sockets_and_pages(factory),
     )
+
+
+def _sockets_and_pages(factory: Factory) -> Raw:
+    """Serve what is no resource of ours: terminals' sockets, and whatever instances serve."""
+    terminal, page = terminal_socket(factory.passages.viewing), pages_handler(factory.passages.pages)
+
+    def find(path: str) -> ASGIApp | None:
+        if SOCKET.fullmatch(path):
+            return terminal
+        return page if PATHS.fullmatch(path) else None
+
+    return find

@@ -41,3 +41,11 @@ class Config(ServiceConfig, frozen=True, kw_only=True):
     """How long the audit log is kept."""
     history_days: Annotated[int, Meta(ge=1)] = 30
     """How long the history of connections is kept."""
+    tunnel_interval: timedelta = timedelta(seconds=10)
+    """How often it is tried to get through each tunnel to its other end."""
+    ticket_ttl: timedelta = timedelta(minutes=10)
+    """How long the ticket to an instance's pages lasts after its last use."""
+    terminal_idle: timedelta = timedelta(minutes=30)
+    """How long a terminal may be unused before it is closed."""
+    terminal_age: timedelta = timedelta(hours=12)
+    """How long a terminal may be open at all."""

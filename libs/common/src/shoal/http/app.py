@@ -14,7 +14,7 @@ from litestar.types import ControllerRouterHandler
 
 from shoal.errors import UnsupportedMediaTypeError, ValidationError
 from shoal.http.auth import principal_of
-from shoal.http.door import Door
+from shoal.http.door import Door, Raw
 from shoal.http.errors import respond
 from shoal.http.health import DescriptionController, Health, HealthController
 from shoal.identity import Principal
@@ -31,6 +31,7 @@ def create_app(
     *,
     controllers: Sequence[ControllerRouterHandler],
     dependencies: Mapping[str, Callable[..., Any]],
+    raw: Raw = lambda _: None,
 ) -> Door:
     """Make a service's application.
 
@@ -39,6 +40,8 @@ def create_app(
         controllers: Every controller by name: the list of doors.
         dependencies: What handlers may name as parameters: bound methods of the service's factory. No field of a body
             may have the name of one.
+        raw: Finds what serves a path by itself: content that is not ours to parse, under paths with parameters, which
+            Litestar's own ASGI routes cannot have.
     """
     described: list[bytes] = []
 
@@ -71,6 +74,7 @@ def create_app(
         tracing=resources.tracing,
         service=resources.service,
         log_requests=resources.config.log_requests,
+        raw=raw,
     )
 
 

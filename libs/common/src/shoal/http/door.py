@@ -6,7 +6,7 @@ valid identity goes no further than health; there is no route inside that could 
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, cast
 from uuid import uuid4
@@ -18,8 +18,7 @@ from opentelemetry.trace import SpanKind
 from shoal.errors import UnauthorizedError
 from shoal.http.asgi import ASGIApp, Message, Receive, Scope, Send
 from shoal.http.auth import PRINCIPAL
-from shoal.http.errors import REQUEST_ID, refusal
-from shoal.http.families import family_of
+from shoal.http.errors import REQUEST_ID, send_refusal
 from shoal.identity import HEADER, IdentityError, Principal, Verifier
 from shoal.telemetry import Metrics, Tracing
 
@@ -31,11 +30,23 @@ _TICKET = re.compile(r"/~[^/]+")
 """A segment of a path that is itself a credential: whoever knows it may come in."""
 
 
+Raw = Callable[[str], ASGIApp | None]
+"""Finds what serves a path without the application's help; None for all others."""
+
+
 class Door:
     """Lets in who proves who they are."""
 
     def __init__(
-        self, app: Litestar, *, verifier: Verifier, metrics: Metrics, tracing: Tracing, service: str, log_requests: bool
+        self,
+        app: Litestar,
+        *,
+        verifier: Verifier,
+        metrics: Metrics,
+        tracing: Tracing,
+        service: str,
+        log_requests: bool,
+        raw: Raw = lambda _: None,
     ) -> None:
         self.inside = app
         self._serve_inside = cast(ASGIApp, app)
@@ -44,6 +55,7 @@ class Door:
         self._tracing = tracing
         self._service = service
         self._log_requests = log_requests
+        self._raw = raw
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
@@ -81,7 +93,7 @@ class Door:
         is_socket = scope["type"] == "websocket"
         self._metrics.sockets.inc(is_socket)
         try:
-            await self._serve_inside(scope, receive, send_counted)
+            await (self._raw(scope["path"]) or self._serve_inside)(scope, receive, send_counted)
         finally:
             self._metrics.sockets.dec(is_socket)
             self._account_for(scope, principal, status, time.perf_counter() - started)
@@ -134,14 +146,7 @@ def _route(scope: Scope) -> str:
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
-    accept = dict(scope["headers"]).get(b"accept", b"").decode("latin-1")
-    written = refusal(UnauthorizedError(), family=family_of(scope["path"]), request_id=request_id, accept=accept)
-    headers = [(name.encode(), value.encode()) for name, value in written.headers.items()]
-    headers += [(b"www-authenticate", b"Bearer"), (b"content-length", str(len(written.body)).encode())]
-    headers += [(b"x-request-id", request_id.encode())]
-    kind = "http.response"
     if scope["type"] == "websocket":
         await receive()
-        kind = "websocket.http.response"
-    await send({"type": f"{kind}.start", "status": written.status, "headers": headers})
-    await send({"type": f"{kind}.body", "body": written.body, "more_body": False})
+    marks = [(b"www-authenticate", b"Bearer"), (b"x-request-id", request_id.encode())]
+    await send_refusal(scope, send, UnauthorizedError(), *marks)

@@ -21,6 +21,7 @@ from litestar.exceptions import (
 
 from shoal import errors
 from shoal.errors import AppError, FieldProblem
+from shoal.http.asgi import Scope, Send
 from shoal.http.families import Family, family_of
 
 PROBLEM = "application/problem+json"
@@ -84,6 +85,18 @@ def respond(request: Request[Any, Any, Any], error: Exception) -> Response[bytes
         headers=written.headers,
         media_type=written.headers["content-type"],
     )
+
+
+async def send_refusal(scope: Scope, send: Send, error: AppError, *headers: tuple[bytes, bytes]) -> None:
+    """Refuse a request, or a socket that was not accepted yet, without any application's help."""
+    accept = dict(scope["headers"]).get(b"accept", b"").decode("latin-1")
+    family = family_of(scope["path"])
+    written = refusal(error, family=family, request_id=request_id_of(scope), accept=accept)
+    told = [(name.encode(), value.encode()) for name, value in written.headers.items()]
+    told += [(b"content-length", b"%d" % len(written.body)), *headers]
+    kind = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
+    await send({"type": f"{kind}.start", "status": written.status, "headers": told})
+    await send({"type": f"{kind}.body", "body": written.body, "more_body": False})
 
 
 def request_id_of(scope: Mapping[str, Any]) -> str:

@@ -1,8 +1,7 @@
 """An SSH server for tests: OpenSSH's own, hardened as instances are; asyncssh's where there is none.
 
 It serves one folder: keys stand in `.ssh/authorized_keys` there, SFTP begins there, and it is the home of shells, which
-so read nobody's profile. It can be killed with everything
-that goes through it, and started again at the same port.
+so read nobody's profile. It can be killed with everything that goes through it, and started again at the same port.
 """
 
 import asyncio
@@ -30,7 +29,7 @@ PidFile none
 StrictModes no
 UsePAM no
 PermitUserEnvironment no
-SetEnv SHLVL=9
+SetEnv SHLVL=9 HOME={folder}
 PubkeyAuthentication yes
 PasswordAuthentication no
 KbdInteractiveAuthentication no
@@ -47,7 +46,6 @@ AllowStreamLocalForwarding no
 PermitTunnel no
 PrintMotd no
 PrintLastLog no
-SetEnv HOME={folder}
 Subsystem sftp internal-sftp -d {folder}
 """
 

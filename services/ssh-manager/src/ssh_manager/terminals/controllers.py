@@ -6,15 +6,13 @@ from types import MappingProxyType
 from typing import Annotated, Final
 from urllib.parse import parse_qs
 
-from litestar import Controller, asgi, delete, get
-from litestar.enums import ScopeType
-from litestar.handlers import ASGIRouteHandler
+from litestar import Controller, delete, get
 from litestar.params import Parameter
-from litestar.types import Receive, Scope, Send
 
 from shoal.errors import AppError, ForbiddenError, UnauthorizedError, UnavailableError
+from shoal.http.asgi import ASGIApp, Receive, Scope, Send
 from shoal.http.auth import PRINCIPAL, require_user
-from shoal.http.errors import to_app_error
+from shoal.http.errors import send_refusal, to_app_error
 from shoal.identity import Principal
 from ssh_manager.errors import InstanceNotFoundError, InvalidInstanceIdError, NotConnectedError
 from ssh_manager.terminals.domain import Close, Size
@@ -31,6 +29,7 @@ from ssh_manager.terminals.usecases.sessions import Sessions
 from ssh_manager.terminals.usecases.viewing import Asked, Viewing, close
 
 PATH = "/api/v1/instances/{instance_id:str}/terminal"
+SOCKET = re.compile(r"/api/v1/instances/([^/]+)/terminal/?")
 CODES: Final[Mapping[type[AppError], int]] = MappingProxyType(
     {
         NotConnectedError: 4003,
@@ -50,23 +49,23 @@ CODES: Final[Mapping[type[AppError], int]] = MappingProxyType(
 _NUMBER = re.compile(r"[0-9]{1,5}")
 
 
-def terminal_socket(viewing: Callable[[], Viewing]) -> ASGIRouteHandler:
+def terminal_socket(viewing: Callable[[], Viewing]) -> ASGIApp:
     """Make the handler of terminals' sockets: refusals are close codes, which pages can read, as they can no status."""
 
-    @asgi(PATH)
     async def terminal(scope: Scope, receive: Receive, send: Send) -> None:
         scope["path_template"] = PATH
-        if scope["type"] != ScopeType.WEBSOCKET:
-            raise UpgradeRequiredError
+        if scope["type"] != "websocket":
+            await send_refusal(scope, send, UpgradeRequiredError())
+            return
         await receive()
         await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
-        principal: Principal = scope[PRINCIPAL]  # type: ignore[literal-required]
+        principal: Principal = scope[PRINCIPAL]
         try:
             if not principal.is_user:
                 raise UnauthorizedError  # noqa: TRY301 - told as every other refusal
-            await viewing().hold(_asked(scope), receive, send, by=principal)  # type: ignore[arg-type]
+            await viewing().hold(_asked(scope), receive, send, by=principal)
         except Exception as error:
-            await close(send, _said(to_app_error(error)))  # type: ignore[arg-type]
+            await close(send, _said(to_app_error(error)))
             if not isinstance(error, AppError):
                 raise
 
@@ -101,10 +100,11 @@ class TerminalController(Controller):
 
 def _asked(scope: Scope) -> Asked:
     query = {name: values[-1] for name, values in parse_qs(scope["query_string"].decode("latin-1")).items()}
+    found = SOCKET.fullmatch(scope["path"])
     columns, rows = query.get("cols", ""), query.get("rows", "")
     usual = Size()
     return Asked(
-        instance_id=str(scope["path_params"]["instance_id"]),
+        instance_id=found[1] if found else "",
         session_id=query.get("session_id", ""),
         shell=query.get("shell", ""),
         size=Size.of(

@@ -42,7 +42,6 @@ class SocketPages:
             PageUnreachableError: Nobody answers at the other end of the tunnel.
             PageTimeoutError: Not in time.
         """
-        await receive()  # websocket.connect
         try:
             page = await self._connect(place, tunnel, scope)
         except InvalidStatus as refused:

@@ -107,6 +107,7 @@ class Tickets:
             await TicketRepository(tx).delete_expired()
 
     async def _look(self, fingerprint: bytes, source: str) -> Grant:
+        self._believed.pop((fingerprint, source), None)
         async with self._database.transaction() as tx:
             ticket = await TicketRepository(tx).renew(fingerprint, lasts=self._lasts)
         if ticket is None:
