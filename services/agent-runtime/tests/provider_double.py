@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -180,8 +181,8 @@ def messages_events(step: Step) -> list[str]:
     index = 0
     if step.pieces:
         events.append(event("content_block_start", index=0, content_block={"type": "text", "text": ""}))
-        for piece in step.pieces:
-            events.append(event("content_block_delta", index=0, delta={"type": "text_delta", "text": piece}))
+        deltas = [{"type": "text_delta", "text": piece} for piece in step.pieces]
+        events += [event("content_block_delta", index=0, delta=delta) for delta in deltas]
         events.append(event("content_block_stop", index=0))
         index = 1
     for name, arguments in step.calls:
@@ -228,7 +229,7 @@ def check_messages(headers: dict[str, str], body: dict[str, Any]) -> str:
     if not body.get("stream") or not body.get("max_tokens"):
         return "streams only, and max_tokens is wanted"
     roles = [message["role"] for message in body["messages"]]
-    if roles[0] != "user" or any(one == other for one, other in zip(roles, roles[1:], strict=False)):
+    if roles[0] != "user" or any(one == other for one, other in itertools.pairwise(roles)):
         return f"roles do not alternate: {roles}"
     open_calls: set[str] = set()
     for message in body["messages"]:

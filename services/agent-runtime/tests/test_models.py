@@ -121,7 +121,7 @@ async def test_silent_model_is_given_up(model_door: Door, double: ProviderDouble
     answer = await talk.post("Hi")
     assert (answer.status_code, answer.json()["error"]["code"]) == (504, "model_silent")
     await eventually(lambda: double.open_streams == 0)
-    user, assistant = await talk.messages()
+    _user, assistant = await talk.messages()
     assert (assistant["content"], assistant["incomplete"]) == ("half an ", True)
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -35,7 +34,7 @@ async def test_tools_are_listed_with_their_schemas(shared_door: Door) -> None:
 async def test_tool_is_called_and_its_result_told(shared_door: Door) -> None:
     talk = await Talk.begin(shared_door, tools=ALL_AUTO)
     told = await talk.say('/tool write_file {"path": "notes/a.txt", "content": "first"}\n/tool list_directory {}')
-    assert [(call["name"], call["result"][:5]) for call in told["tool_calls"]][0] == ("write_file", "Wrote")
+    assert next((call["name"], call["result"][:5]) for call in told["tool_calls"]) == ("write_file", "Wrote")
     assert json.loads(told["tool_calls"][0]["arguments"]) == {"path": "notes/a.txt", "content": "first"}
     told = await talk.say('/tool edit_file {"path": "notes/a.txt", "old_text": "first", "new_text": "second"}')
     told = await talk.say('/tool read_file {"path": "notes/a.txt"}')
@@ -112,7 +111,7 @@ async def test_calls_can_be_decided_one_by_one(shared_door: Door) -> None:
     run_id = await talk.run(
         '/tool write_file {"path": "a", "content": "x"}\n/tool write_file {"path": "b", "content": "x"}'
     )
-    first, second = (await talk.until(run_id, "pending_approval"))["tool_calls"]
+    first, _second = (await talk.until(run_id, "pending_approval"))["tool_calls"]
     body = {"tool_call_ids": [first["id"]]}
     assert (await talk.client.post(f"/api/runs/{run_id}/approve", json=body)).json()["status"] == "pending_approval"
     assert (await talk.client.post(f"/api/runs/{run_id}/deny")).status_code == 200
@@ -191,12 +190,12 @@ def is_alive(pid: int) -> bool:
 def group(pgid: int) -> list[int]:
     """List living processes of a group."""
     found = []
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
             try:
-                fields = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
             except (FileNotFoundError, ProcessLookupError):
                 continue
             if int(fields[2]) == pgid and fields[0] != "Z":
-                found.append(int(entry))
+                found.append(int(entry.name))
     return found

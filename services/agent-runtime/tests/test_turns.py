@@ -129,7 +129,7 @@ async def test_cancel_keeps_what_was_said_until_then(shared_door: Door) -> None:
     cancelled = (await talk.client.post(f"/api/runs/{run_id}/cancel")).json()
 
     assert cancelled["status"] == "cancelled"
-    user, assistant = await talk.messages()
+    _user, assistant = await talk.messages()
     assert assistant["incomplete"] is True
     assert assistant["content"].startswith("offline/rules:")
     again = await talk.client.post(f"/api/runs/{run_id}/cancel")

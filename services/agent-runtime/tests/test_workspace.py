@@ -50,8 +50,7 @@ def test_no_path_reads_or_writes_outside(path: str) -> None:
         with contextlib.suppress(ToolError):
             workspace.write(path, b"written")
         assert snapshot(outside) == before
-        beside = {entry for entry in os.listdir(temporary)}
-        assert beside == {"outside", "workspace"}
+        assert {entry.name for entry in Path(temporary).iterdir()} == {"outside", "workspace"}
 
 
 @pytest.mark.parametrize(
