@@ -59,6 +59,7 @@ async def shared_door(databases: TestDatabases, installation: Installation) -> A
                 "SHOAL_STATE": folder,
                 "AGENT_RUNTIME_ALLOW_EXEC_SHELL": "true",
                 "AGENT_RUNTIME_CRON_LEAST_PAUSE": "1s",
+                "AGENT_RUNTIME_DELEGATION_SWEEP": "200ms",
             }
             yield Door(suite, await suite.start("agent-runtime", **settings), Path(folder))
             await suite.close()

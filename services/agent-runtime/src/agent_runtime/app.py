@@ -5,6 +5,7 @@ from agent_runtime.canvas.controllers import CanvasController
 from agent_runtime.channels.controllers import ChannelController
 from agent_runtime.configuration.controllers import ConfigurationController
 from agent_runtime.cron.controllers import CronController
+from agent_runtime.delegation.controllers import DelegationController
 from agent_runtime.factory import Factory
 from agent_runtime.memory.controllers import MemoryController
 from agent_runtime.monitoring.controllers import MonitoringController
@@ -35,6 +36,7 @@ def create_app(factory: Factory) -> Door:
             SkillController,
             ConfigurationController,
             CronController,
+            DelegationController,
             CanvasController,
             ChannelController,
             VoiceController,
@@ -55,6 +57,8 @@ def create_app(factory: Factory) -> Door:
             "configurations": factory.configurations,
             "gateway_port": factory.gateway_port,
             "cron_jobs": factory.cron_jobs,
+            "delegations": factory.delegations,
+            "delegation_rules": factory.delegation_rules,
             "canvases": factory.canvases,
             "channel_list": factory.channel_list,
             "voices": factory.voices,

@@ -30,6 +30,10 @@ class Config(ServiceConfig, frozen=True, kw_only=True):
     """How often a job may fire at most."""
     cron_grace: timedelta = timedelta(seconds=60)
     """How late a tick may be seen and still be on time; what is older was missed."""
+    delegation_timeout: timedelta = timedelta(minutes=10)
+    """How long work that an agent hands on may take."""
+    delegation_sweep: timedelta = timedelta(seconds=20)
+    """How often handed-on work is looked for whose process is gone."""
     public_url: Annotated[str, shared("SHOAL_PUBLIC_URL")] = "http://127.0.0.1:8080"
     """Where the gateway is reached."""
     allow_exec_shell: bool = False

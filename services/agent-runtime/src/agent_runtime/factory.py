@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from agent_runtime import ports, stand_ins
+from agent_runtime import ports
 from agent_runtime.agents.subscribers import AccountSubscribers
 from agent_runtime.agents.usecases import Agents
 from agent_runtime.canvas.usecases import Canvases
@@ -466,7 +466,7 @@ class Factory:
             self.channel_watch,
             Revocations(resources.bus, resources.clock, self.sockets),
             Scheduler(database=resources.database, leases=resources.leases, firings=self.firings()),
-            resources.job(Job("sweep delegations", timedelta(seconds=20), self.delegations().sweep)),
+            resources.job(Job("sweep delegations", resources.config.delegation_sweep, self.delegations().sweep)),
             resources.job(Job("forget firings", timedelta(hours=6), self.firings().forget_old)),
             resources.job(housekeeping(resources.database)),
             resources.job(Job("forget lapsed holds", timedelta(minutes=10), self.usage().forget_lapsed)),

@@ -1,0 +1,1 @@
+"""How complex a task is, which rule it falls under, and what plain code can do of it."""

@@ -1,0 +1,83 @@
+"""Rules: who does which kind of work.
+
+A rule fits work whose name matches its pattern and whose complexity is at most its threshold. Patterns are globs,
+several parted by `|`, or after `re:` a regular expression, found anywhere in the name. Those are run by RE2, whose
+time is linear in the name whatever the pattern, so no pattern can hold up the service. Of the rules that fit, the one
+with the lowest priority number decides, then the first by name.
+"""
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+
+import re2
+from msgspec import Struct
+
+from agent_runtime.delegation.errors import InvalidRuleError
+
+BOOSTER = "agent-booster"
+"""The target that is plain code instead of a model."""
+REGEX = "re:"
+MOST_NAME, MOST_PATTERN, MOST_TARGET, MOST_TOOL_NAME = 64, 256, 128, 64
+MOST_PRIORITY = 1_000_000
+MOST_RULES = 100
+_MOST_ALTERNATIVES = 32
+_MOST_MEMORY = 1024 * 1024
+
+
+class Rule(Struct, frozen=True, kw_only=True):
+    """Who does which kind of work."""
+
+    name: str
+    pattern: str
+    target: str
+    complexity_threshold: float
+    is_enabled: bool = True
+    priority: int = 100
+
+    def fits(self, tool_name: str, score: float) -> bool:
+        """Tell whether the rule is about this work."""
+        return self.is_enabled and score <= self.complexity_threshold and matches(self.pattern, tool_name)
+
+
+def matches(pattern: str, name: str) -> bool:
+    """Tell whether a name matches a pattern; never for one that cannot be read."""
+    if pattern.startswith(REGEX):
+        try:
+            return _compiled(pattern).search(name) is not None
+        except InvalidRuleError:
+            return False
+    return any(fnmatchcase(name, glob.strip()) for glob in pattern.split("|") if glob.strip())
+
+
+def fitting(rules: Iterable[Rule], tool_name: str, score: float) -> list[Rule]:
+    """List the rules that fit some work, the one that decides first."""
+    found = [rule for rule in rules if rule.fits(tool_name, score)]
+    return sorted(found, key=lambda rule: (rule.priority, rule.name))
+
+
+def check(rule: Rule) -> None:
+    """Refuse a rule that could never be used or named.
+
+    Raises:
+        InvalidRuleError: It is such a one.
+    """
+    if not rule.name.isprintable() or rule.name.strip("/ ") != rule.name or "//" in rule.name:
+        raise InvalidRuleError("name: printable, and slashes only singly between others")
+    if not rule.target.strip() or not rule.target.isprintable():
+        raise InvalidRuleError(f"target: a model as provider/model, or {BOOSTER}")
+    if rule.pattern.startswith(REGEX):
+        _compiled(rule.pattern)
+        return
+    globs = [glob for glob in rule.pattern.split("|") if glob.strip()]
+    if not globs or len(globs) > _MOST_ALTERNATIVES:
+        raise InvalidRuleError(f"pattern: 1 to {_MOST_ALTERNATIVES} globs parted by |, or {REGEX} and an expression")
+
+
+def _compiled(pattern: str) -> "re2._Regexp[str]":
+    options = re2.Options()
+    options.max_mem = _MOST_MEMORY
+    options.log_errors = False
+    try:
+        return re2.compile(pattern.removeprefix(REGEX), options)
+    except re2.error as error:
+        raise InvalidRuleError(f"pattern: {pattern[:64]!r} is no regular expression that RE2 takes") from error

@@ -1,0 +1,104 @@
+"""Work that was handed on."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from msgspec import Struct
+
+from shoal.clock import to_rfc3339
+
+MOST_DEPTH = 3
+"""How often handed-on work may be handed on again."""
+MOST_ERROR = 2000
+
+
+class TaskStatus(StrEnum):
+    """The contract's status of a delegation."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will happen."""
+        return self in {TaskStatus.COMPLETED, TaskStatus.FAILED}
+
+
+class Task(Struct, frozen=True, kw_only=True):
+    """One piece of work that was handed on.
+
+    Args:
+        session_key: Where it was handed on.
+        run_id: By which run.
+        child_run_id: Which run does it; empty where plain code did, or nobody yet.
+        tool_name: What kind of work it is.
+        target: Who does it: a model, or plain code.
+        depth: 1, or more in a session that itself is a delegation's.
+    """
+
+    task_id: str
+    account_id: str
+    session_key: str
+    run_id: str
+    child_run_id: str
+    tool_name: str
+    target: str
+    tier: int
+    rule: str
+    complexity: float
+    depth: int
+    status: TaskStatus
+    error: str
+    started_at: datetime
+    completed_at: datetime | None
+
+    @property
+    def latency_ms(self) -> int | None:
+        """How long it took; None while it goes on."""
+        if self.completed_at is None:
+            return None
+        return round((self.completed_at - self.started_at).total_seconds() * 1000)
+
+
+class ActiveDelegation(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is told of a task: the contract's `ActiveDelegation`, with what became of it."""
+
+    task_id: str
+    session_key: str
+    target: str
+    status: TaskStatus
+    started_at: str
+    tool_name: str
+    complexity: float
+    tier: int
+    rule: str = ""
+    latency_ms: int | None = None
+    completed_at: str | None = None
+    error: str = ""
+
+    @classmethod
+    def of(cls, task: Task) -> "ActiveDelegation":
+        """Show a task."""
+        return cls(
+            task_id=task.task_id,
+            session_key=task.session_key,
+            target=task.target,
+            status=task.status,
+            started_at=to_rfc3339(task.started_at),
+            tool_name=task.tool_name,
+            complexity=task.complexity,
+            tier=task.tier,
+            rule=task.rule,
+            latency_ms=task.latency_ms,
+            completed_at=None if task.completed_at is None else to_rfc3339(task.completed_at),
+            error=task.error,
+        )
+
+
+class History(Struct, frozen=True):
+    """A page of what was handed on, the newest first."""
+
+    items: list[Task]
+    total: int

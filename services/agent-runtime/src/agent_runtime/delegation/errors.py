@@ -1,0 +1,21 @@
+"""What can be refused here."""
+
+from shoal.errors import ConflictError, NotFoundError, ValidationError
+
+
+class RuleNotFoundError(NotFoundError):
+    """The account has no such rule."""
+
+    code = "delegation_rule_not_found"
+
+
+class InvalidRuleError(ValidationError):
+    """No rule can be like this."""
+
+    code = "invalid_delegation_rule"
+
+
+class TooManyRulesError(ConflictError):
+    """The account has as many rules as it may; delete one first."""
+
+    code = "too_many_delegation_rules"

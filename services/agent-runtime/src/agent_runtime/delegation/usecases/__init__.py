@@ -1,0 +1,1 @@
+"""Rules, and handing work on by them."""

@@ -1,0 +1,236 @@
+"""Delegation, through the door: an agent hands work on, and rules say to whom."""
+
+import json
+from typing import Any
+
+import pytest
+from runtime_door import Door
+from runtime_talk import Talk
+
+from shoal.testing.suite import eventually
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+RULE = {
+    "name": "low-complexity",
+    "pattern": "search-*|list-*",
+    "target": "offline/rules",
+    "complexity_threshold": 0.3,
+    "enabled": True,
+    "priority": 2,
+}
+
+
+async def rules(talk: Talk) -> dict[str, dict[str, Any]]:
+    answer = await talk.client.get("/api/delegation/rules")
+    assert answer.status_code == 200
+    return {rule["name"]: rule for rule in answer.json()}
+
+
+async def put(talk: Talk, **changes: Any) -> dict[str, Any]:
+    answer = await talk.client.patch("/api/delegation/rules", json=RULE | changes)
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+async def history(talk: Talk, **query: Any) -> dict[str, Any]:
+    answer = await talk.client.get("/api/delegation/history", params=query)
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def asking(task: str, tool_name: str = "task") -> str:
+    """Write a message upon which the offline model hands a task on."""
+    return f"/tool delegate_task {json.dumps({'tool_name': tool_name, 'task': task})}"
+
+
+async def hand_on(talk: Talk, task: str, tool_name: str = "task") -> dict[str, Any]:
+    """Have the session's agent hand a task on; returns what history tells of it, with the tool's result as `output`."""
+    told = await talk.say(asking(task, tool_name))
+    newest = (await history(talk, limit=1))["items"][0]
+    return newest | {"output": told["tool_calls"][0]["result"]}
+
+
+async def test_rules_are_added_changed_and_deleted(shared_door: Door) -> None:
+    talk = await Talk.begin(shared_door)
+    assert (await rules(talk)).keys() == {"simple-transforms"}
+    assert await put(talk) == RULE
+    assert list(await rules(talk)) == ["simple-transforms", "low-complexity"]
+    assert await put(talk, priority=0, target="anthropic/claude-haiku-3.5") == RULE | {
+        "priority": 0,
+        "target": "anthropic/claude-haiku-3.5",
+    }
+    switched = await talk.client.patch("/api/delegation/rules", json={"name": "low-complexity", "enabled": False})
+    assert (switched.json()["enabled"], switched.json()["priority"]) == (False, 0)
+    assert list(await rules(talk)) == ["low-complexity", "simple-transforms"]
+    await put(talk, name="a b/c?")
+    for name, path in (("low-complexity", "low-complexity"), ("a b/c?", "a%20b%2Fc%3F")):
+        deleted = await talk.client.delete(f"/api/delegation/rules/{path}")
+        assert deleted.json() == {"success": True, "deleted": name}
+        gone = await talk.client.delete(f"/api/delegation/rules/{path}")
+        assert (gone.status_code, gone.json()["error"]["code"]) == (404, "delegation_rule_not_found")
+    await talk.client.delete("/api/delegation/rules/simple-transforms")
+    assert await rules(talk) == {}
+
+
+async def test_an_agent_delegates_to_plain_code_by_rule(shared_door: Door) -> None:
+    talk = await Talk.begin(shared_door)
+    told = await talk.say(asking('{"b":1}', "format-json"))
+    assert '"b": 1' in told["tool_calls"][0]["result"]
+    page = await history(talk)
+    assert page.keys() == {"items", "total", "limit", "offset"}
+    assert (page["total"], page["limit"], page["offset"]) == (1, 50, 0)
+    [done] = page["items"]
+    assert done.keys() >= {
+        "task_id",
+        "session_key",
+        "target",
+        "status",
+        "started_at",
+        "latency_ms",
+        "tool_name",
+        "complexity",
+        "completed_at",
+    }
+    assert (done["session_key"], done["target"], done["status"], done["tier"], done["rule"]) == (
+        talk.key,
+        "agent-booster",
+        "completed",
+        1,
+        "simple-transforms",
+    )
+    assert (await talk.client.get("/api/delegation/active")).json() == []
+
+
+async def test_a_model_does_it_in_a_session_of_its_own(shared_door: Door) -> None:
+    talk = await Talk.begin(shared_door)
+    await put(talk)
+    done = await hand_on(talk, "find the keys", "search-files")
+    assert (done["status"], done["target"], done["tier"]) == ("completed", "offline/rules", 2)
+    assert (done["rule"], done["latency_ms"] >= 0) == ("low-complexity", True)
+    assert "offline/rules" in done["output"]
+    session = (await talk.client.get(f"/api/sessions/{done['task_id']}")).json()
+    assert [message["role"] for message in session["messages"]] == ["user", "assistant"]
+    assert session["messages"][0]["content"] == "find the keys"
+
+
+async def test_what_plain_code_cannot_do_falls_to_the_next_rule_and_then_to_the_default(shared_door: Door) -> None:
+    talk = await Talk.begin(shared_door)
+    no_json = await hand_on(talk, "not json at all", "format-json")
+    assert (no_json["target"], no_json["status"], no_json.get("rule")) == ("offline/rules", "completed", None)
+    await put(talk, name="rest", pattern="*", target="nowhere/at-all", complexity_threshold=1.0, priority=10)
+    failed = await hand_on(talk, "design, review, audit and debug it", "format-json")
+    assert (failed["target"], failed["status"], failed["tier"]) == ("nowhere/at-all", "failed", 3)
+    assert failed["error"]
+    assert failed["error"] in failed["output"]
+    reckoned = await hand_on(talk, "2 + 2", "calculate")
+    assert (reckoned["target"], reckoned["tier"], reckoned["output"]) == ("agent-booster", 1, "4")
+
+
+async def test_work_is_not_handed_on_for_ever(shared_door: Door) -> None:
+    talk = await Talk.begin(shared_door)
+    task = "2+2"
+    for _ in range(4):
+        task = asking(task)
+    await talk.say(task)
+    told = [item["status"] for item in reversed((await history(talk))["items"])]
+    assert len(told) == 4
+    assert told[-1] == "failed"
+
+
+async def test_history_is_paged_and_filtered(shared_door: Door) -> None:
+    talk = await Talk.begin(shared_door)
+    await talk.say(asking("1+1", "calculate"))
+    other = (await talk.client.post("/api/sessions", json={"agent_id": talk.agent_id})).json()["key"]
+    first = talk.key
+    talk.key = other
+    await talk.say(asking("2+2", "calculate"))
+    await talk.say(asking("hello"))
+    assert [item["target"] for item in (await history(talk))["items"]] == [
+        "offline/rules",
+        "agent-booster",
+        "agent-booster",
+    ]
+    assert (await history(talk, session=first))["total"] == 1
+    assert (await history(talk, target="booster"))["total"] == 2
+    assert (await history(talk, session=other, target="offline"))["total"] == 1
+    assert (await history(talk, target="%"))["total"] == 0
+    second = await history(talk, offset=1, limit=1)
+    assert (len(second["items"]), second["total"], second["limit"], second["offset"]) == (1, 3, 1, 1)
+    assert (await history(talk, offset=3))["items"] == []
+    assert (await history(talk, limit=1000))["limit"] == 200
+    for query in ("limit=0", "offset=-1", "limit=x", "limit=1000000000000"):
+        assert (await talk.client.get(f"/api/delegation/history?{query}")).status_code == 400, query
+
+
+async def test_a_cancelled_caller_ends_the_work(shared_door: Door) -> None:
+    talk = await Talk.begin(shared_door)
+    run_id = await talk.run(asking('/tool exec_shell {"command": "sleep 60"}'))
+    active: dict[str, Any] = {}
+
+    async def is_running() -> bool:
+        listed = (await talk.client.get("/api/delegation/active")).json()
+        active.update(listed[0] if listed else {})
+        return active.get("status") == "running"
+
+    await eventually(is_running, lambda: active)
+    assert (await talk.client.post(f"/api/runs/{run_id}/cancel")).status_code == 200
+    await talk.until(run_id, "cancelled")
+    ended: list[dict[str, Any]] = []
+
+    async def is_over() -> bool:
+        ended[:] = (await history(talk))["items"]
+        return ended[0]["status"] == "failed"
+
+    await eventually(is_over, lambda: ended)
+    assert (await talk.client.get("/api/delegation/active")).json() == []
+    runs = await shared_door.sql("select status from run where session_key = $1", active["task_id"])
+    assert [run["status"] for run in runs] == ["cancelled"]
+
+
+async def test_work_that_nobody_waits_for_any_more_is_settled(shared_door: Door) -> None:
+    talk = await Talk.begin(shared_door)
+    done, never = await hand_on(talk, "hello"), await hand_on(talk, "2+2", "calculate")
+    for task, status in ((done, "running"), (never, "pending")):
+        await shared_door.sql(
+            "update delegation set status = $2, completed_at = null, started_at = now() - interval '2 min'"
+            " where task_id = $1",
+            *(task["task_id"], status),
+        )
+    expected = {done["task_id"]: "completed", never["task_id"]: "failed"}
+
+    async def are_settled() -> bool:
+        return {item["task_id"]: item["status"] for item in (await history(talk))["items"]} == expected
+
+    await eventually(are_settled)
+
+
+async def test_what_is_wrong_is_refused_and_accounts_are_apart(shared_door: Door) -> None:
+    talk, other = await Talk.begin(shared_door), await Talk.begin(shared_door)
+    refused: list[dict[str, Any]] = [
+        {"complexity_threshold": -0.1},
+        {"complexity_threshold": 1.1},
+        {"priority": -1},
+        {"priority": 1.5},
+        {"pattern": ""},
+        {"pattern": "re:(a"},
+        {"pattern": r"re:(a)\1"},
+        {"pattern": "x" * 257},
+        {"target": ""},
+        {"name": ""},
+        {"name": "x" * 65},
+        {"name": "/a"},
+        {"enabled": "yes"},
+        {"owner": "me"},
+    ]
+    for changes in refused:
+        answer = await talk.client.patch("/api/delegation/rules", json=RULE | changes)
+        assert answer.status_code == 400, changes
+    assert (await talk.client.patch("/api/delegation/rules", json={"name": "new"})).status_code == 400
+    await put(talk)
+    await hand_on(talk, "2+2", "calculate")
+    assert "low-complexity" not in await rules(other)
+    assert (await other.client.delete("/api/delegation/rules/low-complexity")).status_code == 404
+    assert (await history(other))["total"] == 0
+    for method, path in (("GET", "/active"), ("GET", "/rules"), ("PATCH", "/rules"), ("GET", "/history")):
+        assert (await shared_door.nobody.request(method, f"/api/delegation{path}")).status_code == 401
