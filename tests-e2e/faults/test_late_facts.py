@@ -20,10 +20,10 @@ async def test_a_late_redelivered_confirmation_after_the_deletion_admits_nobody(
     tried = admitted = 0
     for _ in range(3 * size):
         agent = await stack.admin.pair()
-        confirmed = [e for e in await published(stack, PairingConfirmed) if e.pairing_id == agent.pairing_id]
+        confirmed = await confirmation_of(stack, agent)
         await stack.admin.unpair(agent)
         await eventually(lambda gone=agent: is_refused(gone))
-        await publish_as(stack, "pairing", confirmed[0])
+        await publish_as(stack, "pairing", confirmed)
         later = await stack.admin.pair()  # facts come in order: when this one is known, the late one has been read
         await eventually(lambda known=later: has_answers(stack, known))
         async with later.connect():
@@ -52,6 +52,18 @@ async def test_a_service_that_starts_after_the_facts_are_gone_catches_up_from_th
     assert await is_refused(ended)
     assert not await has_answers(stack, ended)
     tell("start after the facts", copies=len(COPIES), recovery_s=recovery_s)
+
+
+async def confirmation_of(stack: Stack, agent: PairedAgent) -> PairingConfirmed:
+    """Read the fact of an agent's pairing, once it is published."""
+    found: list[PairingConfirmed] = []
+
+    async def is_there() -> bool:
+        found[:] = [fact for fact in await published(stack, PairingConfirmed) if fact.pairing_id == agent.pairing_id]
+        return bool(found)
+
+    await eventually(is_there)
+    return found[0]
 
 
 async def forget_everything(stack: Stack) -> None:
