@@ -48,6 +48,18 @@ async def test_rows_come_as_structs_and_scalars(database: Database) -> None:
         assert await reading.value("select body from note where id = '3'") is None
 
 
+async def test_giving_a_connection_back_asks_nothing_of_the_server(working_url: str) -> None:
+    asked: list[str] = []
+    database = Database(working_url, schema="toy", pool_size=1)
+    async with database.reading() as reading:
+        await reading.value("select 1")
+        reading.connection.add_query_logger(lambda query: asked.append(query.query))
+    async with database.reading() as reading:
+        await reading.value("select 2")
+    await database.close()
+    assert asked == ["select 2"]
+
+
 async def test_execute_tells_how_many_rows_it_touched(database: Database) -> None:
     async with database.transaction() as tx:
         await tx.execute_many("insert into note (id) values ($1)", [("1",), ("2",)])

@@ -12,7 +12,14 @@ from shoal.database.errors import unavailable
 
 
 class TimedConnection(asyncpg.Connection):  # type: ignore[misc]  # untyped
-    """A connection that is not used again once a statement got no answer: who knows what the server made of it."""
+    """A connection that is not used again once a statement got no answer: who knows what the server made of it.
+
+    Nothing here changes the state of a session (locks, settings and cursors end with their transaction), so giving a
+    connection back asks nothing of the server.
+    """
+
+    def get_reset_query(self) -> str:
+        return ""
 
     async def execute(self, *arguments: Any, **settings: Any) -> Any:
         with self._in_time():
