@@ -38,7 +38,7 @@ async def open_pairings(password: str, count: int) -> list[str]:
 async def work(number: int, token: str) -> None:
     """Be one agent."""
     state = Path(f"/tmp/demo-{number}")  # noqa: S108 - forgotten with the container
-    await pair(state, URL, token)
+    await pair(state, URL, token, is_direct=True)
     async with Agent.open(state, interval_s=5) as agent, asyncio.TaskGroup() as tasks:
         tasks.create_task(agent.run())
         while True:

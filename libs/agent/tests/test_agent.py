@@ -62,6 +62,14 @@ async def test_pair_keeps_a_private_pairing_and_the_agent_id(gateway: Gateway, i
     assert TOKEN in path.read_text()
 
 
+async def test_pair_streams_to_the_very_gateway_where_it_is_asked_to(gateway: Gateway, tmp_path: Path) -> None:
+    gateway.confirms("wss://shoal.example/telemetry")
+    assert (await pair(tmp_path, gateway.url, "token")).websocket_url == "wss://shoal.example/telemetry"
+    near = await pair(tmp_path, gateway.url, "token", is_direct=True)
+    assert near.websocket_url == f"ws{gateway.url.removeprefix('http')}/telemetry"
+    assert StateDirectory.at(tmp_path).pairing() == near
+
+
 async def test_refused_pair_leaves_the_old_pairing(gateway: Gateway, paired: StateDirectory) -> None:
     gateway.refuses(400, "invalid_token", "Unknown token.")
     before = paired.pairing()

@@ -9,6 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Self
 
+import msgspec
+
 from shoal_agent.errors import InvalidSettingError, NotPairedError
 from shoal_agent.host import Host, instance_info
 from shoal_agent.journal import Journal
@@ -31,6 +33,7 @@ async def pair(
     *,
     agent_id: str | None = None,
     handle: str | None = None,
+    is_direct: bool = False,
 ) -> Pairing:
     """Confirm a pairing and keep it in a state directory; an agent that runs there takes it up at once.
 
@@ -40,6 +43,8 @@ async def pair(
         token: The pairing token that the dashboard shows.
         agent_id: The agent's id; by default the one used before, else a new one.
         handle: How the agent would like to be called.
+        is_direct: Stream to that very gateway: the address that its answer names is the one for the world outside, and
+            may lead nowhere from here.
 
     Raises:
         InvalidSettingError: An argument cannot be used.
@@ -50,6 +55,10 @@ async def pair(
 
     state = StateDirectory.at(state_dir)
     pairing = await confirm_pairing(gateway_url, token, state.agent_id(agent_id), instance_info(), handle=handle)
+    if is_direct:
+        pairing = msgspec.structs.replace(
+            pairing, websocket_url=f"ws{pairing.gateway_url.rstrip('/').removeprefix('http')}/telemetry"
+        )
     state.save_pairing(pairing)
     return pairing
 

@@ -120,7 +120,12 @@ class Instance:
     async def _pair(self, token: str) -> None:
         settings = self._settings
         pairing = await pair(
-            self._folder.agent, settings.gateway_url, token, agent_id=settings.agent_id, handle=settings.name
+            self._folder.agent,
+            settings.gateway_url,
+            token,
+            agent_id=settings.agent_id,
+            handle=settings.name,
+            is_direct=True,
         )
         log.info("paired with the dashboard as %s", pairing.agent_id)
 
