@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from shoal.testing.suite import eventually
 
 DRAW = '/tool render_ui {"command":"render","id":"t1","element":{"type":"text","content":"Drawn"}}'
+DELEGATE = '/tool delegate_task {"task":"Format this: {\\"a\\":1}","tool_name":"format-json"}'
 
 
 class Page:
@@ -84,16 +85,18 @@ async def ask(account: Account, key: str, content: str) -> None:
     assert answer.status_code == 200, answer.text
 
 
-async def test_topics_are_seen_live(stack: Stack, owner: Account) -> None:
+async def test_each_of_the_five_topics_is_seen_live(stack: Stack, owner: Account) -> None:
     key = await begin(owner)
     (agent, *_) = await owner.get("/api/agents")
     async with page(stack, **by_cookie(stack, owner)) as browser:
         await browser.until("connected")
-        topics = ("agent:status", "chat:message", "canvas:update", "pipeline:stage")
+        topics = ("agent:status", "chat:message", "canvas:update", "pipeline:stage", "delegation:update")
         for topic in topics:
             await browser.say(type="subscribe", topic=topic)
             await browser.until("subscribed", topic=topic)
         await ask(owner, key, DRAW)
+        await browser.until("chat:message", role="assistant")
+        await ask(owner, key, DELEGATE)
         await browser.until("chat:message", role="assistant")
         for verb in ("stop", "start"):
             assert (await owner.client.post(f"/api/agents/{agent['id']}/{verb}")).json() == {"ok": True}
@@ -103,6 +106,7 @@ async def test_topics_are_seen_live(stack: Stack, owner: Account) -> None:
         assert seen["canvas:update"]["data"]["element"]["content"] == "Drawn"
         assert seen["canvas:update"]["command"] == "render"
         assert set(seen["pipeline:stage"]["data"]) >= {"taskId", "stage", "status", "durationMs"}
+        assert set(seen["delegation:update"]["data"]) >= {"task_id", "session_key", "target", "status", "complexity"}
 
 
 async def test_page_of_the_web_ui_lives_by_its_cookie_alone(stack: Stack, owner: Account) -> None:
