@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 from runtime_door import Door
+from runtime_sockets import wire
 from runtime_talk import Talk
 
-from shoal.testing.suite import eventually
+from shoal.testing.suite import eventually, user
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -125,6 +126,20 @@ async def test_what_plain_code_cannot_do_falls_to_the_next_rule_and_then_to_the_
     assert failed["error"] in failed["output"]
     reckoned = await hand_on(talk, "2 + 2", "calculate")
     assert (reckoned["target"], reckoned["tier"], reckoned["output"]) == ("agent-booster", 1, "4")
+
+
+async def test_browsers_are_told_of_every_step(shared_door: Door) -> None:
+    talk = await Talk.begin(shared_door)
+    async with wire(shared_door.service, user(talk.account_id, "user_watching")) as browser:
+        await browser.subscribe("delegation:update")
+        done = await hand_on(talk, "hello")
+        frames = [await browser.hear("delegation:update") for _ in range(3)]
+    assert [frame["status"] for frame in frames] == ["pending", "running", "completed"]
+    assert {frame["task_id"] for frame in frames} == {done["task_id"]}
+    last = frames[-1]
+    assert last["topic"] == "delegation:update"
+    assert last["data"]["latency_ms"] == last["latency_ms"] >= 0
+    assert (last["session_key"], last["tool_name"], last["target"]) == (talk.key, "task", "offline/rules")
 
 
 async def test_work_is_not_handed_on_for_ever(shared_door: Door) -> None:

@@ -2,7 +2,7 @@
 
 from litestar import Controller, get, put
 
-from agent_runtime.configuration.schemas import ConfigView, Done, ReplaceConfig
+from agent_runtime.configuration.schemas import ConfigReplaced, ConfigView, ReplaceConfig
 from agent_runtime.configuration.usecases import Configurations
 from shoal.http.auth import require_admin, require_user
 from shoal.identity import Principal
@@ -20,7 +20,9 @@ class ConfigurationController(Controller):
         return ConfigView.from_domain(await configurations.get(principal.account_id), port=gateway_port)
 
     @put("/", operation_id="replaceConfig", summary="Replace the configuration", guards=[require_admin])
-    async def replace(self, data: ReplaceConfig, configurations: Configurations, principal: Principal) -> Done:
+    async def replace(
+        self, data: ReplaceConfig, configurations: Configurations, principal: Principal
+    ) -> ConfigReplaced:
         """Replace everything; a stored key stays unless its provider goes or moves to another address."""
         await configurations.replace(
             principal.account_id,
@@ -28,4 +30,4 @@ class ConfigurationController(Controller):
             providers=data.provider_changes,
             channels=data.channel_switches,
         )
-        return Done()
+        return ConfigReplaced()

@@ -111,7 +111,7 @@ class ReplaceConfig(Struct, frozen=True, forbid_unknown_fields=True):
         return {name: part.enabled for name, part in self.channels.items()}
 
 
-class Done(Struct, frozen=True):
-    """It is done."""
+class ConfigReplaced(Struct, frozen=True):
+    """Answer of `PUT /api/config`."""
 
     success: bool = True

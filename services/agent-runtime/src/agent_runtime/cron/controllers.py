@@ -2,7 +2,7 @@
 
 from litestar import Controller, delete, get, post, put
 
-from agent_runtime.cron.schemas import ChangeJob, CreateJob, Done, FiredView, FiringView, JobView
+from agent_runtime.cron.schemas import ChangeJob, CreateJob, FiredView, FiringView, JobDeleted, JobView
 from agent_runtime.cron.usecases.jobs import Jobs
 from shoal.http.auth import require_user
 from shoal.http.pagination import Limit
@@ -37,10 +37,10 @@ class CronController(Controller):
         return JobView.from_domain(await cron_jobs.change(principal.account_id, job_id, data.changes))
 
     @delete("/{job_id:str}", operation_id="deleteCronJob", summary="Delete a job", status_code=200)
-    async def remove(self, job_id: str, cron_jobs: Jobs, principal: Principal) -> Done:
+    async def remove(self, job_id: str, cron_jobs: Jobs, principal: Principal) -> JobDeleted:
         """Delete a job; a turn that it began goes on."""
         await cron_jobs.remove(principal.account_id, job_id)
-        return Done()
+        return JobDeleted()
 
     @post("/{job_id:str}/run", operation_id="runCronJob", summary="Run a job now", status_code=200)
     async def run(self, job_id: str, cron_jobs: Jobs, principal: Principal) -> FiredView:

@@ -151,7 +151,7 @@ class FiredView(Struct, frozen=True):
     success: bool = True
 
 
-class Done(Struct, frozen=True):
-    """It is done."""
+class JobDeleted(Struct, frozen=True):
+    """Answer of `DELETE /api/cron/{id}`."""
 
     success: bool = True

@@ -5,7 +5,7 @@ from typing import Annotated
 from litestar import Controller, delete, get, post
 from litestar.params import Parameter
 
-from agent_runtime.memory.schemas import Done, EntryView, KeepEntry
+from agent_runtime.memory.schemas import EntryForgotten, EntryView, KeepEntry
 from agent_runtime.memory.usecases import Memories
 from shoal.http.auth import require_user
 from shoal.http.pagination import Limit
@@ -64,13 +64,13 @@ class MemoryController(Controller):
         return EntryView.from_domain(await memories.get(principal.account_id, key.removeprefix("/")))
 
     @delete("/{key:path}", operation_id="deleteMemory", summary="Forget something", status_code=200)
-    async def remove(self, key: str, memories: Memories, principal: Principal) -> Done:
+    async def remove(self, key: str, memories: Memories, principal: Principal) -> EntryForgotten:
         """Forget what stands under a key."""
         await memories.remove(principal.account_id, key.removeprefix("/"))
-        return Done()
+        return EntryForgotten()
 
     @delete("/search", status_code=200, include_in_schema=False)
-    async def remove_search(self, memories: Memories, principal: Principal) -> Done:
+    async def remove_search(self, memories: Memories, principal: Principal) -> EntryForgotten:
         """Forget what stands under the key `search`, whose path is also the search's."""
         await memories.remove(principal.account_id, "search")
-        return Done()
+        return EntryForgotten()

@@ -59,7 +59,7 @@ class EntryView(Struct, frozen=True, kw_only=True):
         return cls.from_domain(found.entry, found.similarity)
 
 
-class Done(Struct, frozen=True):
-    """It is done."""
+class EntryForgotten(Struct, frozen=True):
+    """Answer of `DELETE /api/memory/{key}`."""
 
     success: bool = True

@@ -6,10 +6,10 @@ from litestar import Controller, delete, get, patch, post
 from litestar.params import Parameter
 
 from agent_runtime.skills.schemas import (
-    Done,
     InstallSkill,
     RegistrySkills,
     SkillDetailView,
+    SkillsChanged,
     SkillView,
     SwitchSkill,
 )
@@ -38,10 +38,10 @@ class SkillController(Controller):
         return await skills.search(asked)
 
     @post("/install", operation_id="installSkill", summary="Install a skill", status_code=200)
-    async def install(self, data: InstallSkill, skills: Skills, principal: Principal) -> Done:
+    async def install(self, data: InstallSkill, skills: Skills, principal: Principal) -> SkillsChanged:
         """Install a package by the id that the search told, in place of a skill of its name."""
         await skills.install(principal.account_id, data.id)
-        return Done()
+        return SkillsChanged()
 
     @get("/{name:str}", operation_id="getSkill", summary="Show a skill")
     async def show(self, name: str, skills: Skills, principal: Principal) -> SkillDetailView:
@@ -54,7 +54,7 @@ class SkillController(Controller):
         return SkillView.from_domain(await skills.enable(principal.account_id, name, is_enabled=data.enabled))
 
     @delete("/{name:str}", operation_id="uninstallSkill", summary="Uninstall a skill", status_code=200)
-    async def remove(self, name: str, skills: Skills, principal: Principal) -> Done:
+    async def remove(self, name: str, skills: Skills, principal: Principal) -> SkillsChanged:
         """Uninstall a skill."""
         await skills.uninstall(principal.account_id, name)
-        return Done()
+        return SkillsChanged()

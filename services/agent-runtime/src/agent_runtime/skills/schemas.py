@@ -72,8 +72,8 @@ class SwitchSkill(Struct, frozen=True, forbid_unknown_fields=True):
     enabled: bool
 
 
-class Done(Struct, frozen=True):
-    """It is done."""
+class SkillsChanged(Struct, frozen=True):
+    """Answer of installing and uninstalling."""
 
     success: bool = True
 
