@@ -24,10 +24,20 @@ class CourseRepository:
     # events
 
     async def add_events(self, run_id: str, events: Sequence[RunEvent]) -> None:
-        """Write events."""
-        await self._tx.execute_many(
-            "insert into run_event (run_id, seq, type, data) values ($1, $2, $3, $4)",
-            [(run_id, event.seq, event.type, dict(event.data)) for event in events],
+        """Write events, and into the run's row how many there are."""
+        await self._tx.execute(
+            """
+            with added as (
+                insert into run_event (run_id, seq, type, data)
+                select $1, seq, type, data
+                  from unnest($2::integer[], $3::text[], $4::jsonb[]) as event (seq, type, data)
+            )
+            update run
+               set last_seq = $5
+             where id = $1
+            """,
+            *(run_id, [event.seq for event in events], [str(event.type) for event in events]),
+            *([dict(event.data) for event in events], events[-1].seq),
         )
 
     async def events(self, run_id: str, *, after: int, limit: int) -> Sequence[RunEvent]:

@@ -1,7 +1,6 @@
 """Rows of `run`."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from msgspec import Struct
 
@@ -229,12 +228,22 @@ class RunRepository:
         """Note that a run is wanted ended."""
         await self._tx.execute("update run set cancel_requested_at = now() where id = $1", run_id)
 
-    async def learn(self, run_id: str, **values: Any) -> None:
-        """Write what a turn taught: by which `model`, of what `complexity`, `tier` and `score`."""
-        await self._tx.execute(
-            "update run set model = $2, complexity = $3, tier = $4, score = $5 where id = $1",
-            *(run_id, values["model"], values["complexity"], values["tier"], values["score"]),
+    async def complete(
+        self, run_id: str, *, model: str, complexity: float, tier: int, score: float, spent_ms: float
+    ) -> int:
+        """Write that a run has its answer, and what the turn taught; returns its new version."""
+        version: int = await self._tx.value(
+            """
+            update run
+               set status = 'completed', worker = null, epoch = null, cancel_requested_at = null,
+                   model = $2, complexity = $3, tier = $4, score = $5, spent_ms = spent_ms + $6,
+                   version = version + 1, ended_at = now()
+             where id = $1
+            returning version
+            """,
+            *(run_id, model, complexity, tier, score, spent_ms),
         )
+        return version
 
     async def move(
         self, run_id: str, status: RunStatus, *, spent_ms: float = 0, error_code: str = "", error: str = ""
@@ -252,10 +261,6 @@ class RunRepository:
             *(run_id, status, spent_ms, error_code, error, status.is_over),
         )
         return version
-
-    async def set_last_seq(self, run_id: str, last_seq: int) -> None:
-        """Write how many events a run has had."""
-        await self._tx.execute("update run set last_seq = $2 where id = $1", run_id, last_seq)
 
     async def traffic(self, account_id: str, origins: Sequence[str]) -> Traffic:
         """Count the messages that came from somewhere, and the answers to them."""

@@ -16,7 +16,6 @@ from agent_runtime.runs.domain.conversation import message_steps, message_told, 
 from agent_runtime.runs.domain.runs import CallRecord, EventType, Run, StepRecord
 from agent_runtime.runs.repositories.course import CourseRepository
 from agent_runtime.runs.repositories.runs import RunRepository
-from agent_runtime.runs.usecases.pipeline import Pipeline
 from agent_runtime.runs.usecases.recorder import Recorder
 from shoal.clock import Clock
 from shoal.database import Database, Transaction
@@ -63,14 +62,21 @@ class Endings:
         return Recorder(run, database=self._database, leases=self._leases, live=self._live, frames=self.frames)
 
     async def complete(
-        self, tx: Transaction, run: Run, course: Course, recorder: Recorder, pipeline: Pipeline, timed: TimedTurn
+        self, tx: Transaction, run: Run, course: Course, recorder: Recorder, timed: TimedTurn, *, score: float
     ) -> None:
         """End a run with its answer, inside the worker's transaction."""
         await self._pipeline_log.record(tx, timed)
         message = await self._say(tx, run, course, is_incomplete=False)
         assert message is not None  # noqa: S101 - a complete course has a last step
         recorder.note(EventType.COMPLETED, {"message": message_told(message)})
-        version = await RunRepository(tx).move(run.id, RunStatus.COMPLETED, spent_ms=pipeline.elapsed_ms)
+        version = await RunRepository(tx).complete(
+            run.id,
+            model=timed.model,
+            complexity=timed.complexity,
+            tier=timed.tier,
+            score=score,
+            spent_ms=timed.latency_ms - run.spent_ms,
+        )
         await self._outbox.append(
             tx,
             RunCompleted(
@@ -82,7 +88,7 @@ class Endings:
                 model=timed.model,
                 input_tokens=sum(step.input_tokens for step in course.steps),
                 output_tokens=sum(step.output_tokens for step in course.steps),
-                duration_ms=run.spent_ms + pipeline.elapsed_ms,
+                duration_ms=timed.latency_ms,
             ),
         )
         self._show_later(tx, run, message)

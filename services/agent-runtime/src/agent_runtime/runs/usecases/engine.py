@@ -258,14 +258,11 @@ class Engine:
         async with pipeline.stage("scorer"):
             score = score_of(course)
         async with pipeline.stage("learner"), recorder.writing() as tx:
-            await RunRepository(tx).learn(
-                run.id, model=str(answer.model), complexity=scene.complexity, tier=scene.tier, score=score
-            )
             await CourseRepository(tx).add_step(run.id, course.steps[-1])
             await self._transport.settle(tx, run, answer, tier=scene.tier)
             recorder.note(EventType.USAGE, _usage(course))
             timed = self._timed(run, scene, pipeline, model=str(answer.model), is_success=True)
-            await self._endings.complete(tx, run, course, recorder, pipeline, timed)
+            await self._endings.complete(tx, run, course, recorder, timed, score=score)
 
     def _timed(self, run: Run, scene: Scene | None, pipeline: Pipeline, *, model: str, is_success: bool) -> TimedTurn:
         """Tell how long a turn and its stages took."""

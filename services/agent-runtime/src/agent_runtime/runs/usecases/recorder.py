@@ -99,7 +99,6 @@ class Recorder:
             return
         self._given = events[-1].seq
         await CourseRepository(tx).add_events(self._run.id, events)
-        await RunRepository(tx).set_last_seq(self._run.id, events[-1].seq)
         tx.after_commit(partial(self._stored, events))
 
     async def close(self) -> None:

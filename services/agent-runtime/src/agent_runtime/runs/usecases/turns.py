@@ -228,7 +228,6 @@ class Turns:
             )
         )
         await CourseRepository(tx).add_events(run_id, [RunEvent(1, EventType.QUEUED, {})])
-        await RunRepository(tx).set_last_seq(run_id, 1)
         return run_id
 
     async def _end(self, run_id: str) -> bool:

@@ -25,6 +25,7 @@ _TOOL = re.compile(r"^/tool[ \t]+(?P<name>[A-Za-z0-9_-]{1,64})(?:[ \t]+(?P<argum
 _SLOWLY = re.compile(r"\s*/slowly\s+(?P<text>.+)", re.DOTALL)
 _WORDS = re.compile(r"\s*\S+|\s+$")
 _SLOW_S = 0.1
+_AT_ONCE = 5
 _MOST_REPEATED = 2000
 
 
@@ -32,7 +33,7 @@ class OfflineModel:
     """Answers by rules."""
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Piece, None]:
-        """Answer, word by word."""
+        """Answer, a few words at a time."""
         read = sum(tokens_of(said.text) for said in prompt.conversation) + tokens_of(prompt.instructions)
         asked, results = _latest(prompt.conversation)
         wanted = [] if results else list(_TOOL.finditer(asked))
@@ -43,8 +44,10 @@ class OfflineModel:
             return
         slow = None if results else _SLOWLY.match(asked)
         text = f"{NAME}: {slow['text']}" if slow else _words(asked, results, len(prompt.tools))
-        for word in _WORDS.findall(text):
-            yield TextPiece(word)
+        words = _WORDS.findall(text)
+        step = 1 if slow else _AT_ONCE
+        for place in range(0, len(words), step):
+            yield TextPiece("".join(words[place : place + step]))
             await asyncio.sleep(_SLOW_S if slow else 0)
         yield UsagePiece(read, tokens_of(text))
 
