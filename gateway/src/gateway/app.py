@@ -40,6 +40,7 @@ def create_app(factory: Factory) -> Door:
             "keys": factory.keys,
             "logins": factory.logins,
             "password_changes": factory.password_changes,
+            "sign_ins": factory.sign_ins,
             "suite_health": factory.suite_health,
             "users": factory.users,
         },

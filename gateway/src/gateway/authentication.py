@@ -11,8 +11,8 @@ from collections.abc import Callable
 from hashlib import sha256
 
 from gateway.credentials import Resolved
-from gateway.keys.usecases import Keys
-from gateway.logins.usecases import Logins
+from gateway.keys.usecases.keys import Keys
+from gateway.logins.usecases.logins import Logins
 from shoal.identity import Principal
 from shoal.peers import Peers
 

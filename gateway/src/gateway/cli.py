@@ -125,7 +125,7 @@ async def make_sign_in_link(database_url: str, *, public_url: str, username: str
 
 
 async def _link(on: Subjects, username: str, public_url: str) -> str:
-    made = await on.logins.make_link(await _find(on, username))
+    made = await on.sign_ins.make_link(await _find(on, username))
     return f"{public_url.rstrip('/')}/api/v1/auth/link/{made.code}"
 
 

@@ -8,7 +8,8 @@ from datetime import timedelta
 import httpx
 import msgspec
 
-from gateway.accounts.usecases import Accounts, Users
+from gateway.accounts.usecases.accounts import Accounts
+from gateway.accounts.usecases.users import Users
 from gateway.addresses import Addresses
 from gateway.authentication import Authentication
 from gateway.callers import Callers
@@ -16,10 +17,12 @@ from gateway.config import Config
 from gateway.forwarding import Forwarding
 from gateway.front import Front
 from gateway.identities import Identities
-from gateway.keys.usecases import Keys
+from gateway.keys.usecases.keys import Keys
 from gateway.ledger import Ledger
 from gateway.logins.cookies import CookieJar
-from gateway.logins.usecases import Logins, PasswordChanges
+from gateway.logins.usecases.logins import Logins
+from gateway.logins.usecases.password_changes import PasswordChanges
+from gateway.logins.usecases.sign_ins import SignIns
 from gateway.origins import Origins
 from gateway.outbox import HeardOutbox
 from gateway.overview.documents import Documents
@@ -94,6 +97,10 @@ class Factory:
         """Logins."""
         return self._subjects.logins
 
+    def sign_ins(self) -> SignIns:
+        """Ways to sign in."""
+        return self._subjects.sign_ins
+
     def password_changes(self) -> PasswordChanges:
         """Changes of passwords."""
         return self._subjects.password_changes
@@ -145,12 +152,13 @@ class Factory:
 
     def components(self) -> list[Component]:
         """List the components in the order of starting."""
-        resources, logins = self.resources, self._subjects.logins
+        resources, subjects = self.resources, self._subjects
         return [
             resources.relay(),
             self._revocations,
-            resources.job(Job("end expired logins", timedelta(seconds=15), logins.expire)),
-            resources.job(Job("forget old logins", timedelta(hours=1), logins.forget_old)),
+            resources.job(Job("end expired logins", timedelta(seconds=15), subjects.logins.expire)),
+            resources.job(Job("forget old logins", timedelta(hours=1), subjects.logins.forget_old)),
+            resources.job(Job("forget old sign-ins", timedelta(hours=1), subjects.sign_ins.forget_old)),
             resources.job(housekeeping(resources.database)),
             Closing(self._forwarding, self._probe),
         ]

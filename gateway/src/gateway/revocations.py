@@ -13,8 +13,8 @@ from nats.errors import Error as NatsError
 from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from gateway.authentication import Authentication
-from gateway.keys.usecases import Keys
-from gateway.logins.usecases import Logins
+from gateway.keys.usecases.keys import Keys
+from gateway.logins.usecases.logins import Logins
 from gateway.streams import Streams
 from shoal.errors import UnavailableError
 from shoal.identity import Principal

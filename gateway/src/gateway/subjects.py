@@ -2,13 +2,16 @@
 
 import msgspec
 
-from gateway.accounts.usecases import Accounts, Users
+from gateway.accounts.usecases.accounts import Accounts
+from gateway.accounts.usecases.users import Users
 from gateway.config import Config
 from gateway.keys.domain import Plan
-from gateway.keys.usecases import Keys
+from gateway.keys.usecases.keys import Keys
 from gateway.logins.domain import Kind, Terms
-from gateway.logins.throttle import Throttle
-from gateway.logins.usecases import Logins, PasswordChanges
+from gateway.logins.usecases.logins import Logins
+from gateway.logins.usecases.password_changes import PasswordChanges
+from gateway.logins.usecases.sign_ins import SignIns
+from gateway.logins.usecases.throttle import Throttle
 from gateway.passwords import Passwords
 from shoal.database import Database
 from shoal.outbox import Outbox
@@ -25,12 +28,10 @@ class Subjects:
         self.logins = Logins(
             database=database,
             outbox=outbox,
-            throttle=Throttle(database),
             terms={
                 Kind.SESSION: Terms(config.session_idle_ttl, config.session_ttl),
                 Kind.TOKEN: Terms(config.token_ttl, None),
             },
-            link_ttl=config.link_ttl,
         )
         self.users = Users(
             database=database,
@@ -41,4 +42,14 @@ class Subjects:
         self.accounts = Accounts(
             database=database, outbox=outbox, passwords=passwords, users=self.users, plan=config.default_plan
         )
-        self.password_changes = PasswordChanges(database=database, outbox=outbox, passwords=passwords, users=self.users)
+        self.sign_ins = SignIns(
+            database=database,
+            accounts=self.accounts,
+            users=self.users,
+            logins=self.logins,
+            throttle=Throttle(database),
+            link_ttl=config.link_ttl,
+        )
+        self.password_changes = PasswordChanges(
+            database=database, passwords=passwords, users=self.users, logins=self.logins
+        )

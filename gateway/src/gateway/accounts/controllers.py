@@ -17,7 +17,8 @@ from gateway.accounts.schemas import (
     UserCreatedView,
     UserView,
 )
-from gateway.accounts.usecases import Accounts, Users
+from gateway.accounts.usecases.accounts import Accounts
+from gateway.accounts.usecases.users import Users
 from shoal.copies import ExportedFact
 from shoal.http.auth import require_admin, require_permitted_service
 from shoal.http.pagination import Page

@@ -4,7 +4,7 @@ from litestar import Controller, delete, get, post
 
 from gateway.keys.domain import Kind
 from gateway.keys.schemas import CreateKey, KeyCreatedView, KeyRevokedView, KeysView
-from gateway.keys.usecases import Keys
+from gateway.keys.usecases.keys import Keys
 from shoal.http.auth import require_user
 from shoal.identity import Principal
 

@@ -21,7 +21,7 @@ class ApiKey(Struct, frozen=True, kw_only=True):
     """A key, without its secret."""
 
     id: str
-    person_id: str
+    user_id: str
     account_id: str
     kind: Kind
     name: str

@@ -35,7 +35,7 @@ class KeyRepository:
             """
             insert into api_key (id, person_id, account_id, kind, name, secret_hash, hint)
             values ($1, $2, $3, $4, $5, $6, $7)
-            returning id, person_id, account_id, kind, name, hint, created_at, last_used_at
+            returning id, person_id as user_id, account_id, kind, name, hint, created_at, last_used_at
             """,
             key_id,
             user_id,
@@ -82,7 +82,7 @@ class KeyRepository:
         return await self._tx.all(
             ApiKey,
             """
-            select id, person_id, account_id, kind, name, hint, created_at, last_used_at
+            select id, person_id as user_id, account_id, kind, name, hint, created_at, last_used_at
               from api_key
              where account_id = $1
                and person_id = coalesce($2, person_id)
@@ -113,7 +113,7 @@ class KeyRepository:
                and account_id = $2
                and person_id = coalesce($3, person_id)
                and revoked_at is null
-            returning id, person_id, account_id, kind, name, hint, created_at, last_used_at
+            returning id, person_id as user_id, account_id, kind, name, hint, created_at, last_used_at
             """,
             key_id,
             account_id,
@@ -129,7 +129,7 @@ class KeyRepository:
                set revoked_at = now()
              where person_id = $1
                and revoked_at is null
-            returning id, person_id, account_id, kind, name, hint, created_at, last_used_at
+            returning id, person_id as user_id, account_id, kind, name, hint, created_at, last_used_at
             """,
             user_id,
         )

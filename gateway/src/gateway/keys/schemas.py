@@ -46,7 +46,7 @@ class KeyView(Struct, frozen=True):
     @classmethod
     def from_domain(cls, key: ApiKey) -> "KeyView":
         """Show a key."""
-        return cls(key.id, key.name, key.hint, "account", key.kind, key.person_id, key.created_at, key.last_used_at)
+        return cls(key.id, key.name, key.hint, "account", key.kind, key.user_id, key.created_at, key.last_used_at)
 
 
 class KeysView(Struct, frozen=True):

@@ -6,7 +6,8 @@ from typing import Any
 from litestar import Controller, Request, Response, delete, get, post
 
 from gateway.accounts.schemas import Done, ResetPassword
-from gateway.accounts.usecases import Accounts, Users
+from gateway.accounts.usecases.accounts import Accounts
+from gateway.accounts.usecases.users import Users
 from gateway.logins.cookies import CookieJar
 from gateway.logins.schemas import (
     ChangePassword,
@@ -20,7 +21,9 @@ from gateway.logins.schemas import (
     TokenVerifiedView,
     TokenView,
 )
-from gateway.logins.usecases import Logins, PasswordChanges
+from gateway.logins.usecases.logins import Logins
+from gateway.logins.usecases.password_changes import PasswordChanges
+from gateway.logins.usecases.sign_ins import SignIns
 from shoal.http.auth import require_admin, require_session, require_user
 from shoal.identity import Principal
 
@@ -41,24 +44,24 @@ class AuthController(Controller):
 
     @post("/setup", operation_id="setUp", summary="Make the first account and its admin", status_code=201)
     async def set_up(
-        self, data: SetUp, accounts: Accounts, logins: Logins, jar: CookieJar, principal: Principal
+        self, data: SetUp, sign_ins: SignIns, jar: CookieJar, principal: Principal
     ) -> Response[SignedInView]:
         """Make the first account, and sign its admin in."""
-        opened = await logins.set_up(data.to_domain(), accounts=accounts, source=principal.source)
+        opened = await sign_ins.as_first(data.to_domain(), source=principal.source)
         return Response(SignedInView.from_domain(opened.user), cookies=[jar.keep(opened)])
 
     @post("/login", operation_id="signIn", summary="Sign in", status_code=200)
     async def sign_in(
-        self, data: SignIn, logins: Logins, users: Users, jar: CookieJar, principal: Principal
+        self, data: SignIn, sign_ins: SignIns, jar: CookieJar, principal: Principal
     ) -> Response[SignedInView]:
         """Sign in by name and password; the answer sets the session cookie."""
-        opened = await logins.sign_in(data.username, data.password, users=users, source=principal.source)
+        opened = await sign_ins.by_password(data.username, data.password, source=principal.source)
         return Response(SignedInView.from_domain(opened.user), cookies=[jar.keep(opened)])
 
     @get("/link/{code:str}", operation_id="followLink", summary="Sign in by a one-time link", status_code=303)
-    async def follow_link(self, code: str, logins: Logins, jar: CookieJar, principal: Principal) -> Response[None]:
+    async def follow_link(self, code: str, sign_ins: SignIns, jar: CookieJar, principal: Principal) -> Response[None]:
         """Use a one-time link up: sets the session cookie and leads to the documentation."""
-        opened = await logins.follow_link(code, source=principal.source)
+        opened = await sign_ins.by_link(code, source=principal.source)
         headers = {"location": "/docs", "referrer-policy": "no-referrer"}
         return Response(None, headers=headers, cookies=[jar.keep(opened)])
 
@@ -144,9 +147,9 @@ class TokenController(Controller):
         status_code=200,
         guards=[require_session],
     )
-    async def create(self, logins: Logins, users: Users, jar: CookieJar, principal: Principal) -> Response[TokenView]:
+    async def create(self, sign_ins: SignIns, jar: CookieJar, principal: Principal) -> Response[TokenView]:
         """Make a token for whoever is signed in; a cookie carries it to sockets, which cannot send headers."""
-        opened = await logins.open_token(users=users, by=principal)
+        opened = await sign_ins.for_web_chat(by=principal)
         return Response(TokenView(opened.secret), cookies=[jar.keep(opened)])
 
     @get("/verify", operation_id="verifyToken", summary="Whether the bearer token is good", guards=[require_user])

@@ -53,7 +53,7 @@ class EndedLogin(Struct, frozen=True):
     """A login that just ended."""
 
     id: str
-    person_id: str
+    user_id: str
     account_id: str
     end_reason: EndReason
 

@@ -12,6 +12,7 @@ from datetime import timedelta
 from msgspec import Struct
 
 from gateway.logins.errors import TooManyAttemptsError
+from gateway.logins.repositories.attempts import AttemptRepository
 from shoal.database import Database
 
 FORGOTTEN_AFTER = timedelta(hours=1)
@@ -52,47 +53,21 @@ class Throttle:
     async def succeed(self, username: str, source: str) -> None:
         """Forget the failures of a username, and take back the one counted for the address."""
         async with self._database.transaction() as tx:
-            await tx.execute("delete from login_attempt where key = $1", _account_key(username))
-            await tx.execute(
-                """
-                update login_attempt
-                   set failures = greatest(failures - 1, 0), closed_until = null
-                 where key = $1
-                """,
-                _address_key(source),
-            )
+            attempts = AttemptRepository(tx)
+            await attempts.delete(_account_key(username))
+            await attempts.take_back(_address_key(source))
 
     async def forget_old(self) -> None:
         """Delete what no longer counts."""
         async with self._database.transaction() as tx:
-            await tx.execute("delete from login_attempt where tried_at < now() - $1::interval", FORGOTTEN_AFTER)
+            await AttemptRepository(tx).delete_old(FORGOTTEN_AFTER)
 
     async def _pass(self, key: str, door: Door) -> None:
         async with self._database.transaction() as tx:
-            counted = await tx.value(
-                """
-                insert into login_attempt as tried (key, failures)
-                values ($1, 1)
-                    on conflict (key) do update
-                   set failures = case when tried.tried_at < now() - $4::interval then 1 else tried.failures + 1 end,
-                       closed_until = case
-                           when tried.tried_at < now() - $4::interval or tried.failures < $2 then null
-                           else now() + least($3::interval, interval '1 s' * power(2, least(tried.failures - $2, 20)))
-                       end,
-                       tried_at = now()
-                 where tried.closed_until is null or tried.closed_until <= now()
-                returning failures
-                """,
-                key,
-                door.free,
-                door.longest,
-                FORGOTTEN_AFTER,
-            )
-            if counted is not None:
+            attempts = AttemptRepository(tx)
+            if await attempts.count(key, free=door.free, longest=door.longest, forgotten_after=FORGOTTEN_AFTER):
                 return
-            closed_s = await tx.value(
-                "select extract(epoch from closed_until - now())::float from login_attempt where key = $1", key
-            )
+            closed_s = await attempts.closed_for(key)
         raise TooManyAttemptsError(retry_after_s=closed_s or 1)
 
 

@@ -1,10 +1,9 @@
-"""SQL of logins, and nothing else."""
+"""SQL of logins."""
 
 from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from gateway.accounts.domain import User
 from gateway.logins.domain import EndedLogin, EndReason, Kind, Login, Terms
 from gateway.logins.errors import LoginNotFoundError
 from shoal.database import Transaction
@@ -150,7 +149,7 @@ class LoginRepository:
                and p.id = l.person_id
                and p.id = coalesce($3, p.id)
                and l.ended_at is null
-            returning l.id, l.person_id, p.account_id, l.end_reason
+            returning l.id, l.person_id as user_id, p.account_id, l.end_reason
             """,
             login_id,
             reason,
@@ -169,7 +168,7 @@ class LoginRepository:
                and l.person_id = p.id
                and l.id <> $3
                and l.ended_at is null
-            returning l.id, l.person_id, p.account_id, l.end_reason
+            returning l.id, l.person_id as user_id, p.account_id, l.end_reason
             """,
             user_id,
             reason,
@@ -192,50 +191,10 @@ class LoginRepository:
                              order by expires_at
                              limit 500
                                for update skip locked)
-            returning l.id, l.person_id, p.account_id, l.end_reason
+            returning l.id, l.person_id as user_id, p.account_id, l.end_reason
             """,
         )
 
     async def delete_old(self) -> None:
-        """Delete logins that ended more than a month ago, and links that can no longer be used."""
+        """Delete logins that ended more than a month ago."""
         await self._tx.execute("delete from login where ended_at < now() - interval '30 days'")
-        await self._tx.execute("delete from sign_in_link where expires_at < now() - interval '1 day'")
-
-
-class LinkRepository:
-    """Rows of `sign_in_link`."""
-
-    def __init__(self, tx: Transaction) -> None:
-        self._tx = tx
-
-    async def insert(self, code_hash: bytes, *, user_id: str, ttl: timedelta) -> datetime:
-        """Add a link; returns until when it may be used."""
-        expires_at: datetime = await self._tx.value(
-            """
-            insert into sign_in_link (code_hash, person_id, expires_at)
-            values ($1, $2, now() + $3)
-            returning expires_at
-            """,
-            code_hash,
-            user_id,
-            ttl,
-        )
-        return expires_at
-
-    async def use(self, code_hash: bytes) -> User | None:
-        """Use a link up; None when it cannot be used: one statement, so that one use wins."""
-        return await self._tx.find(
-            User,
-            """
-            update sign_in_link as link
-               set used_at = now()
-              from person as p
-             where link.code_hash = $1
-               and link.used_at is null
-               and link.expires_at > now()
-               and p.id = link.person_id
-               and p.deleted_at is null
-            returning p.id, p.account_id, p.username, p.email, p.role, p.version, p.created_at, p.deleted_at
-            """,
-            code_hash,
-        )

@@ -1,4 +1,4 @@
-"""Decisions about API keys, each with its transaction."""
+"""Making, listing and revoking API keys."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,11 +8,11 @@ from gateway.credentials import Resolved
 from gateway.keys.domain import PREFIXES, ApiKey, Kind, OpenedKey, Plan
 from gateway.keys.errors import KeyLimitReachedError, KeyNotFoundError, SelfRevokeError
 from gateway.keys.repositories import KeyRepository
+from gateway.keys.usecases import facts
 from shoal.database import Database, Transaction
 from shoal.identity import Principal, Via
 from shoal.ids import fingerprint, new_id, new_secret
 from shoal.outbox import Outbox
-from shoal_events import ApiKeyRevoked
 
 NEVER_EXPIRES_S = float("inf")
 
@@ -98,7 +98,7 @@ class Keys:
             return await KeyRepository(database).list_good(key_ids)
 
     async def _tell(self, tx: Transaction, key: ApiKey) -> None:
-        await self._outbox.append(tx, ApiKeyRevoked(key_id=key.id, account_id=key.account_id, user_id=key.person_id))
+        await self._outbox.append(tx, facts.revoked(key))
 
 
 def _whose(by: Principal) -> str | None:

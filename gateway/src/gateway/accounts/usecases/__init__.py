@@ -1,0 +1,1 @@
+"""Decisions about accounts and users, each with its transaction."""

@@ -1,0 +1,1 @@
+"""Decisions about API keys, each with its transaction."""

@@ -1,0 +1,1 @@
+"""Decisions about logins, each with its transaction."""
