@@ -3,6 +3,7 @@
 import asyncio
 from datetime import datetime
 
+import httpx
 import pytest
 from orchestrator_door import INSTANCES, Door, Open, refused
 
@@ -22,12 +23,12 @@ WEB_INTERFACES = {
 
 async def test_create_answers_creating_as_the_contract_shows(idle: Door) -> None:
     body = await idle.create("Bot Alpha", openai_api_key="sk-override-key-here", anthropic_api_key=None)
-    address = idle.settings["SHOAL_NODE_ADDRESS"]
     assert body.keys() >= CONTRACT_LIST | WEB_INTERFACES
     assert (body["id"], body["name"], body["display_name"], body["status"]) == (1, "bot-alpha", "Bot Alpha", "creating")
     assert (body["nodeport_chrome"], body["nodeport_terminal"]) == (30100, 30101)
-    assert body["vnc_chrome_url"] == f"http://{address}:30100/vnc.html?autoconnect=true"
-    assert body["vnc_terminal_url"] == f"http://{address}:30101/vnc.html?autoconnect=true"
+    screen = f"http://127.0.0.1:8080/api/v1/instances/{body['id']}/desktop/vnc.html?autoconnect=true"
+    assert (body["vnc_chrome_url"], body["vnc_terminal_url"]) == (screen, screen)
+    assert body["control_url"] == f"/api/v1/instances/{body['id']}/control/"
     assert (body["cpu_request"], body["cpu_limit"]) == ("500m", "2000m")
     assert (body["memory_request"], body["memory_limit"]) == ("1Gi", "4Gi")
     assert [body[f"storage_{volume}"] for volume in ("clawdbot", "homebrew", "clawd", "chrome")] == [
@@ -330,3 +331,21 @@ async def test_ports_that_somebody_listens_on_are_skipped(open_door: Open) -> No
     server = await asyncio.start_server(lambda *_: None, idle.settings["SHOAL_NODE_ADDRESS"], 30101)
     async with server:
         assert (await idle.create())["nodeport_chrome"] == 30102
+
+
+async def test_a_creation_that_is_sent_again_under_its_key_is_one_creation(idle: Door) -> None:
+    async def create(key: str, name: str, client: httpx.AsyncClient | None = None) -> httpx.Response:
+        headers = {"idempotency-key": key}
+        return await (client or idle.admin).post(INSTANCES, json={"display_name": name}, headers=headers)
+
+    answers = await asyncio.gather(*(create("k1", "Bot Alpha") for _ in range(5)))
+    assert [answer.status_code for answer in answers] == [201] * 5
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert len(await idle.suite.events(InstanceCreated)) == 1
+    refused(await create("k1", "Bot Beta"), 409, "idempotency_key_reused")
+    refused(await create("k2", "Bot Alpha"), 409, "instance_name_taken")
+    assert (await create("k2", "Bot Gamma")).status_code == 201
+    assert (await create("k1", "Bot Delta", idle.stranger)).status_code == 201
+    refused(await create("k" * 256, "Bot Zeta"), 400)
+    (row,) = await idle.sql("select digest from creation where account_id = 'acct_1' and key = 'k1'")
+    assert len(row["digest"]) == 32

@@ -79,17 +79,17 @@ async def read_log(door: Door, **query: Any) -> list[str]:
 
 async def test_an_instance_runs_within_seconds_and_serves_its_pages(door: Door, state: Path) -> None:
     await door.create()
-    shown = await door.until_status(1, "running")
+    await door.until_status(1, "running")
     (reached,) = await door.suite.events(InstanceRunning)
     assert (reached.ssh_host, reached.ssh_user) == ("127.0.0.1", "shoal")
     assert reached.host_public_key.startswith("ssh-ed25519 ")
-    async with httpx.AsyncClient(trust_env=False) as client:
-        page = await client.get(shown["vnc_chrome_url"])
-        assert "bot-alpha" in page.text
-        assert (await client.get(shown["vnc_terminal_url"])).status_code == 200
-        rebound = await client.get(shown["vnc_chrome_url"], headers={"host": "evil.example:30100"})
-        assert rebound.status_code == 403
     place = f"{door.settings['SHOAL_NODE_ADDRESS']}:30100"
+    async with httpx.AsyncClient(trust_env=False) as client:
+        page = await client.get(f"http://{place}/vnc.html?autoconnect=true")
+        assert "bot-alpha" in page.text
+        assert (await client.get(f"http://{place[:-1]}1/vnc.html")).status_code == 200
+        rebound = await client.get(f"http://{place}/vnc.html", headers={"host": "evil.example:30100"})
+        assert rebound.status_code == 403
     async with connect(f"ws://{place}/log", proxy=None) as socket:
         assert "Starting instance bot-alpha" in await socket.recv()
     assert oct((folder(state) / "host_key").stat().st_mode)[-3:] == "600"

@@ -20,6 +20,6 @@ def create_app(factory: Factory) -> Door:
             "settings": factory.settings,
             "assignments": factory.assignments,
             "exports": factory.exports,
-            "node_address": factory.node_address,
+            "public_url": factory.public_url,
         },
     )

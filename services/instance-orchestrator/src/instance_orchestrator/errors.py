@@ -47,6 +47,12 @@ class NoFreePortsError(ConflictError):
     code = "no_free_ports"
 
 
+class IdempotencyKeyReusedError(ConflictError):
+    """This Idempotency-Key came with another request before"""  # noqa: D415 - as its siblings
+
+    code = "idempotency_key_reused"
+
+
 class InvalidConfigError(BadRequestError):
     """Invalid JSON in config"""  # noqa: D415 - the contract's words
 

@@ -1,5 +1,7 @@
 """How everything here is made, top to bottom."""
 
+from datetime import timedelta
+
 import msgspec
 
 from instance_orchestrator.clients.backend import Backend
@@ -24,7 +26,7 @@ from instance_orchestrator.usecases.ssh_keys import SshKeys
 from instance_orchestrator.vault import envelope_of, kept_key
 from shoal.config import ConfigError
 from shoal.copies import Copy, Sweep
-from shoal.jobs import housekeeping
+from shoal.jobs import Job, housekeeping
 from shoal.resources import Component, Resources
 from shoal.subscriptions import Handlers, Subscription
 from shoal_events import (
@@ -85,9 +87,9 @@ class Factory:
         """Everything, for copies."""
         return Exports(database=self.resources.database, envelope=self.envelope)
 
-    def node_address(self) -> str:
-        """Where the ports of instances are reached."""
-        return self.resources.config.node_address
+    def public_url(self) -> str:
+        """Where people reach the gateway, and through it the pages of instances."""
+        return self.resources.config.public_url
 
     # what works beside requests
 
@@ -124,6 +126,7 @@ class Factory:
             resources.copier(Copy("accounts", owner="gateway", handlers=accounts, is_required=False)),
             self._reconciler(),
             resources.job(housekeeping(resources.database)),
+            resources.job(Job("forget creations", timedelta(hours=1), self.instances().forget_creations)),
         ]
 
     def _reconciler(self) -> Reconciler:

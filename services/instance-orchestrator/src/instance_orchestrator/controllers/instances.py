@@ -34,19 +34,28 @@ class InstanceController(Controller):
     guards = (require_user,)
 
     @get("/", operation_id="listInstances", summary="List instances")
-    async def list_all(self, instances: Instances, principal: Principal, node_address: str) -> list[InstanceView]:
+    async def list_all(self, instances: Instances, principal: Principal, public_url: str) -> list[InstanceView]:
         """List what the caller may use, in the account's order."""
         defaults = await instances.default_settings(principal)
         found = await instances.list_for(principal)
-        return [InstanceView.from_domain(one, defaults, node_address) for one in found]
+        return [InstanceView.from_domain(one, defaults, public_url) for one in found]
 
     @post("/", operation_id="createInstance", summary="Create an instance", guards=[require_admin])
     async def create(
-        self, data: CreateInstance, instances: Instances, principal: Principal, node_address: str
+        self,
+        data: CreateInstance,
+        instances: Instances,
+        principal: Principal,
+        public_url: str,
+        key: Annotated[str, Parameter(header="Idempotency-Key", max_length=255, required=False)] = "",
     ) -> InstanceView:
-        """Take a name and ports, and have the instance made; its status says how far that is."""
-        made = await instances.create(data.to_domain(), by=principal)
-        return InstanceView.from_domain(made, await instances.default_settings(principal), node_address)
+        """Take a name and ports, and have the instance made; its status says how far that is.
+
+        A request that names itself by `Idempotency-Key` may be sent again: within a day that answers with what the
+        first one made.
+        """
+        made = await instances.create(data.to_domain(), by=principal, key=key)
+        return InstanceView.from_domain(made, await instances.default_settings(principal), public_url)
 
     @put("/reorder", operation_id="reorderInstances", summary="Change the order", status_code=204)
     async def reorder(self, data: ReorderInstances, instances: Instances, principal: Principal) -> None:
@@ -54,20 +63,18 @@ class InstanceController(Controller):
         await instances.reorder(data.ordered_ids, by=principal)
 
     @get("/{instance_id:str}", operation_id="getInstance", summary="Show an instance")
-    async def show(
-        self, instance_id: str, instances: Instances, principal: Principal, node_address: str
-    ) -> InstanceView:
+    async def show(self, instance_id: str, instances: Instances, principal: Principal, public_url: str) -> InstanceView:
         """Show one."""
         found = await instances.get(instance_id, by=principal)
-        return InstanceView.from_domain(found, await instances.default_settings(principal), node_address)
+        return InstanceView.from_domain(found, await instances.default_settings(principal), public_url)
 
     @put("/{instance_id:str}", operation_id="changeInstance", summary="Change an instance")
     async def change(
-        self, instance_id: str, data: ChangeInstance, instances: Instances, principal: Principal, node_address: str
+        self, instance_id: str, data: ChangeInstance, instances: Instances, principal: Principal, public_url: str
     ) -> InstanceView:
         """Change what it is called, given and may use; what only a start can bring into effect restarts it."""
         changed = await instances.change(instance_id, data.to_domain(), by=principal)
-        return InstanceView.from_domain(changed, await instances.default_settings(principal), node_address)
+        return InstanceView.from_domain(changed, await instances.default_settings(principal), public_url)
 
     @delete("/{instance_id:str}", operation_id="deleteInstance", summary="Delete an instance", guards=[require_admin])
     async def remove(self, instance_id: str, instances: Instances, principal: Principal) -> None:
@@ -94,11 +101,11 @@ class InstanceController(Controller):
 
     @post("/{instance_id:str}/clone", operation_id="cloneInstance", summary="Clone it", guards=[require_admin])
     async def clone(
-        self, instance_id: str, instances: Instances, principal: Principal, node_address: str
+        self, instance_id: str, instances: Instances, principal: Principal, public_url: str
     ) -> InstanceView:
         """Make another like it, with empty volumes."""
         made = await instances.clone(instance_id, by=principal)
-        return InstanceView.from_domain(made, await instances.default_settings(principal), node_address)
+        return InstanceView.from_domain(made, await instances.default_settings(principal), public_url)
 
     @get("/{instance_id:str}/config", operation_id="getInstanceConfig", summary="Show its clawdbot.json")
     async def config(self, instance_id: str, configurations: Configurations, principal: Principal) -> ConfigView:

@@ -1,5 +1,6 @@
 """What people ask of an instance: of a new one, or of one that there is."""
 
+import hashlib
 from collections.abc import Mapping
 
 import msgspec
@@ -25,6 +26,11 @@ class NewInstance(Struct, frozen=True, kw_only=True):
     disabled_models: list[str] = []
     extra_models: list[str] = []
     default_model: str = ""
+
+    @property
+    def digest(self) -> bytes:
+        """Tells it from another."""
+        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).digest()
 
 
 class InstanceChange(Struct, frozen=True, kw_only=True):

@@ -148,7 +148,9 @@ class InstanceView(Struct, frozen=True, kw_only=True):
     vnc_resolution: str | None
     has_resolution_override: bool
     vnc_chrome_url: str
+    """Its screen, through the gateway, for whoever is signed in and may use it."""
     vnc_terminal_url: str
+    """The same: an instance has one screen that is reached so; its terminal is a socket of its own."""
     control_url: str
     gateway_token: str
     """Always empty: the way to an instance's own gateway is by sign-in, at `control_url`."""
@@ -161,7 +163,7 @@ class InstanceView(Struct, frozen=True, kw_only=True):
     updated_at: datetime
 
     @classmethod
-    def from_domain(cls, instance: Instance, defaults: Defaults, node_address: str) -> "InstanceView":
+    def from_domain(cls, instance: Instance, defaults: Defaults, public_url: str) -> "InstanceView":
         """Show an instance."""
         own = set(instance.key_names)
         return cls(
@@ -182,8 +184,8 @@ class InstanceView(Struct, frozen=True, kw_only=True):
             has_image_override=instance.container_image is not None,
             vnc_resolution=instance.vnc_resolution,
             has_resolution_override=instance.vnc_resolution is not None,
-            vnc_chrome_url=_screen(node_address, instance.ports.chrome),
-            vnc_terminal_url=_screen(node_address, instance.ports.terminal),
+            vnc_chrome_url=_screen(public_url, instance.id),
+            vnc_terminal_url=_screen(public_url, instance.id),
             control_url=f"/api/v1/instances/{instance.id}/control/",
             gateway_token="",
             allowed_source_ips="",
@@ -218,6 +220,5 @@ class ConfigReplacedView(Struct, frozen=True):
     restarted: bool
 
 
-def _screen(node_address: str, port: int) -> str:
-    host = f"[{node_address}]" if ":" in node_address else node_address
-    return f"http://{host}:{port}/vnc.html?autoconnect=true"
+def _screen(public_url: str, instance_id: int) -> str:
+    return f"{public_url.rstrip('/')}/api/v1/instances/{instance_id}/desktop/vnc.html?autoconnect=true"

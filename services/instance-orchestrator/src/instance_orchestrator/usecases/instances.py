@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 
 import msgspec
 
@@ -19,8 +20,15 @@ from instance_orchestrator.domain.instances import DEFAULT_CONFIG, Desired, Inst
 from instance_orchestrator.domain.names import display_name_of, name_of, with_suffix
 from instance_orchestrator.domain.ports import PortRange
 from instance_orchestrator.domain.settings import Defaults
-from instance_orchestrator.errors import AdminOnlyError, InvalidInstanceError, NameTakenError, NoFreePortsError
+from instance_orchestrator.errors import (
+    AdminOnlyError,
+    IdempotencyKeyReusedError,
+    InvalidInstanceError,
+    NameTakenError,
+    NoFreePortsError,
+)
 from instance_orchestrator.repositories.assignments import AssignmentRepository
+from instance_orchestrator.repositories.creations import Creation, CreationRepository
 from instance_orchestrator.repositories.instances import InstanceRepository
 from instance_orchestrator.repositories.keys import KeyRepository
 from instance_orchestrator.repositories.ports import PortRepository
@@ -34,6 +42,8 @@ from shoal.outbox import Outbox
 
 WORK = "instance_orchestrator_work"
 """The channel on which the reconciler hears that there is work."""
+KEYS_LAST = timedelta(days=1)
+"""How long the name of a request is remembered."""
 
 
 class Instances:
@@ -70,17 +80,29 @@ class Instances:
         async with self._database.reading() as database:
             return await accessible(database, instance_id, by=by)
 
-    async def create(self, new: NewInstance, *, by: Principal) -> Instance:
+    async def create(self, new: NewInstance, *, by: Principal, key: str = "") -> Instance:
         """Make an instance: its row, its ports, its host key and the fact, all or nothing.
+
+        Args:
+            new: What is asked for.
+            by: Who asks.
+            key: Names the request, if it names itself: sent again within a day it makes nothing more.
 
         Raises:
             InvalidInstanceError: It cannot be so.
+            IdempotencyKeyReusedError: Something else was asked for under this key.
+            InstanceNotFoundError: What was made under this key is gone.
             NameTakenError: There is one of this name.
             NoFreePortsError: Every pair of ports is taken.
         """
         display_name = display_name_of(new.display_name)
         busy = self._busy_ports(self._ports.first, self._ports.last)
         async with self._database.transaction() as tx:
+            creations = CreationRepository(tx)
+            if key and (known := await creations.lock(key, account_id=by.account_id)) is not None:
+                if known.digest != new.digest:
+                    raise IdempotencyKeyReusedError
+                return await accessible(tx, str(known.instance_id), by=by)
             defaults = Defaults.of(await SettingRepository(tx).of(by.account_id))
             resources = resources_with(defaults.resources, new.resources)
             wanted = _fresh(
@@ -94,7 +116,10 @@ class Instances:
                 default_model=new.default_model,
                 **msgspec.structs.asdict(resources),
             )
-            return await self._insert(tx, wanted, DEFAULT_CONFIG, keys.changes(new.keys), busy)
+            made = await self._insert(tx, wanted, DEFAULT_CONFIG, keys.changes(new.keys), busy)
+            if key:
+                await creations.insert(key, Creation(new.digest, made.id), account_id=by.account_id)
+            return made
 
     async def clone(self, instance_id: str, *, by: Principal) -> Instance:
         """Make another instance like this one: its resources, config, models and keys, but none of its volumes.
@@ -208,6 +233,11 @@ class Instances:
             moved = set(ordered_ids)
             order = [next(named) if one.id in moved else one.id for one in everything]
             await repository.set_order([(one, place) for place, one in enumerate(order, start=1)])
+
+    async def forget_creations(self) -> None:
+        """Forget the names of requests that nobody sends again."""
+        async with self._database.transaction() as tx:
+            await CreationRepository(tx).forget(KEYS_LAST)
 
     async def default_settings(self, by: Principal) -> Defaults:
         """Read the account's defaults, which instances show where they have nothing of their own."""
