@@ -171,6 +171,7 @@ async def test_canvas_socket_without_a_subscription_hears_every_canvas(door: Doo
 async def test_deleted_canvas_is_cleared_where_it_is_shown(drawn: Door) -> None:
     async with wire(drawn.service, ALICE) as page:
         await page.subscribe("canvas:update")
+        assert [(await page.hear("canvas:update"))["id"] for _ in range(2)] == ["t1", "b1"]
         assert (await drawn.alice.delete("/api/canvas/s1")).json() == {"success": True}
         assert (await page.hear("canvas:update"))["command"] == "reset"
     assert (await drawn.alice.get("/api/canvas")).json() == []

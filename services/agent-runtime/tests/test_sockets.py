@@ -99,7 +99,14 @@ async def test_page_that_never_subscribed_hears_what_a_reloaded_page_waits_for(d
     await page.subscribe("agent:status")
     for topic, kind, data in told:
         await show(door, topic, kind, data)
-    assert (await page.hear())["type"] == "agent:status"
+    assert [await _short(page) for _ in range(2)] == [
+        ("voice:status", "voice:status"),
+        ("agent:status", "agent:status"),
+    ]
+    assert await page.heard_until_pong() == []
+    await page.say({"type": "unsubscribe", "topic": "voice:status"})
+    await page.hear("unsubscribed")
+    await show(door, "voice:status", "voice:status", {"state": "idle"})
     assert await page.heard_until_pong() == []
 
 
@@ -219,6 +226,14 @@ async def test_user_has_so_many_sockets_over_all_replicas_and_no_more(open_door:
         await eventually(lambda: _is_welcome(two))
 
 
+async def test_process_that_was_taken_for_lost_counts_its_sockets_again(open_door: Any) -> None:
+    door = await open_door(AGENT_RUNTIME_SOCKET_BEAT="100ms")
+    async with wire(door.service, ALICE) as page:
+        await page.hear("connected")
+        await door.sql("delete from socket_process")
+        await eventually(lambda: _is_counted(door))
+
+
 async def test_frame_reaches_sockets_of_every_replica_once(open_door: Any) -> None:
     one, two = await open_door(), await open_door()
     async with wire(one.service, ALICE) as here, wire(two.service, ALICE) as there:
@@ -294,3 +309,7 @@ async def _is_welcome(door: Door) -> bool:
         with contextlib.suppress(ConnectionClosed):
             return (await page.hear())["type"] == "connected"
     return False
+
+
+async def _is_counted(door: Door) -> bool:
+    return [row["user_id"] for row in await door.sql("select user_id from socket")] == ["user_alice"]

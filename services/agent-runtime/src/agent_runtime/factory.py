@@ -54,12 +54,13 @@ from agent_runtime.sockets.instruments import Instruments as SocketInstruments
 from agent_runtime.sockets.usecases.audiences import Audiences
 from agent_runtime.sockets.usecases.conversations import Conversation, Send
 from agent_runtime.sockets.usecases.credentials import Credentials
-from agent_runtime.sockets.usecases.dialogues import CanvasDialogue, ChatDialogue, PageDialogue, Subjects
+from agent_runtime.sockets.usecases.dialogues import CanvasDialogue, ChatDialogue, PageDialogue
 from agent_runtime.sockets.usecases.entrance import Receive
 from agent_runtime.sockets.usecases.means import Means
 from agent_runtime.sockets.usecases.revocations import Revocations
 from agent_runtime.sockets.usecases.slots import Slots
 from agent_runtime.sockets.usecases.sockets import Sockets
+from agent_runtime.sockets.usecases.speaking import Subjects
 from agent_runtime.voice.clients import SpeechClient
 from agent_runtime.voice.usecases import SpokenFrames, Voices
 from shoal.config import ConfigError

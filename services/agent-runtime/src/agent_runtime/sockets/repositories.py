@@ -66,15 +66,29 @@ class SlotRepository:
         """Give back the slots of sockets that are closed."""
         await self._tx.execute("delete from socket where id = any($1::text[])", list(socket_ids))
 
-    async def beat(self, process: str) -> None:
-        """Prove that a process lives."""
-        await self._tx.execute(
+    async def beat(self, process: str) -> bool:
+        """Prove that a process lives; True when it was not known, or was taken for lost."""
+        return bool(
+            await self._tx.value(
+                """
+                insert into socket_process (id) values ($1)
+                    on conflict (id) do update
+                   set beat_at = now()
+                returning xmax = 0
+                """,
+                process,
+            )
+        )
+
+    async def restore(self, process: str, held: Sequence[tuple[str, str, str]]) -> None:
+        """Count sockets again that a process holds: id, account, user."""
+        await self._tx.execute_many(
             """
-            insert into socket_process (id) values ($1)
-                on conflict (id) do update
-               set beat_at = now()
+            insert into socket (id, account_id, user_id, process)
+            values ($1, $2, $3, $4)
+                on conflict do nothing
             """,
-            process,
+            [(*socket, process) for socket in held],
         )
 
     async def forget_silent(self, silent_for: timedelta) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from agent_runtime.ports import Drawing, Message
+from agent_runtime.sockets.domain.topics import CANVAS_COMMAND, CANVAS_COMMANDS
 
 
 def said(message: Message) -> dict[str, Any]:
@@ -21,9 +22,10 @@ def state(drawing: Drawing) -> dict[str, Any]:
     return {"type": "state", **msgspec.to_builtins(drawing), "element_count": len(drawing.elements)}
 
 
-def rendered(drawing: Drawing) -> Iterable[dict[str, Any]]:
-    """Tell what stands on a canvas as the commands that would draw it."""
+def rendered(drawing: Drawing, topic: str) -> Iterable[dict[str, Any]]:
+    """Tell what stands on a canvas as the commands that would draw it, in the form of a topic."""
+    kind = CANVAS_COMMAND if topic == CANVAS_COMMANDS else topic
     for drawn in drawing.elements:
         told = {"command": "render", "canvas_id": drawing.canvas_id, "id": drawn.id, "element": drawn.element}
         told |= {"position": drawn.position} if drawn.position is not None else {}
-        yield {**told, "type": "canvas_command", "topic": "canvas", "data": told}
+        yield {**told, "type": kind, "topic": topic, "data": told}

@@ -24,17 +24,22 @@ UNASKED: Final = ""
 ANY_CANVAS: Final = "canvas:*"
 """The name under which the sockets of `/ws/canvas` hear every canvas."""
 
+CANVAS_UPDATES: Final = "canvas:update"
+CANVAS_COMMANDS: Final = "canvas"
+"""What is drawn, one command at a time, as the web UI takes it."""
+CANVAS_COMMAND: Final = "canvas_command"
+VOICE_STATUS: Final = "voice:status"
+
 _SESSION = session_topic("")
 _SPOKEN = "sessions:"
 _CHAT = "chat:"
 _CHAT_MESSAGE = "chat:message"
-_CANVAS = "canvas:update"
 _PLAIN: Final[Mapping[str, tuple[str, ...]]] = {
     "agent:status": ("agents",),
     "pipeline:stage": ("pipeline",),
     "delegation:update": ("delegation",),
     "channels": ("channel:status", UNASKED),
-    "voice:status": ("voice", UNASKED),
+    VOICE_STATUS: ("voice", UNASKED),
 }
 """Topics with one form, and the further names that they are found by."""
 _ALIASES: Final[Mapping[str, str]] = {
@@ -101,9 +106,9 @@ def _chat_message(frame: Frame) -> Iterator[Form]:
 
 def _canvas_update(frame: Frame) -> Iterator[Form]:
     own = canvas_topic(str(frame.data.get("canvas_id", "")))
-    yield Form(frozenset({_CANVAS, EVERYTHING}), _CANVAS, _CANVAS, (frame.data,))
-    yield Form(frozenset({ANY_CANVAS, own}), _CANVAS, "command", (frame.data,))
-    yield Form(frozenset({"canvas", UNASKED}), "canvas", "canvas_command", tuple(_single(frame.data)))
+    yield Form(frozenset({CANVAS_UPDATES, EVERYTHING}), CANVAS_UPDATES, CANVAS_UPDATES, (frame.data,))
+    yield Form(frozenset({ANY_CANVAS, own}), CANVAS_UPDATES, "command", (frame.data,))
+    yield Form(frozenset({CANVAS_COMMANDS, UNASKED}), CANVAS_COMMANDS, CANVAS_COMMAND, tuple(_single(frame.data)))
 
 
 def _single(command: Payload) -> Iterator[Payload]:
@@ -118,5 +123,5 @@ def _single(command: Payload) -> Iterator[Payload]:
 
 _SPECIAL: Final[Mapping[str, Callable[[Frame], Iterator[Form]]]] = {
     _CHAT_MESSAGE: _chat_message,
-    _CANVAS: _canvas_update,
+    CANVAS_UPDATES: _canvas_update,
 }

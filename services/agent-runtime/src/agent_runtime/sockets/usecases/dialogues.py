@@ -4,16 +4,11 @@
 happens in it. `/ws/canvas` is what agents draw: what stands, then every command.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
-import msgspec
-from msgspec import Struct
-
-from agent_runtime import ports
 from agent_runtime.errors import SessionNotFoundError
-from agent_runtime.ports import TurnRequest, session_topic
-from agent_runtime.sockets.domain.endings import NO_SESSION, Ending
+from agent_runtime.ports import session_topic
+from agent_runtime.sockets.domain.endings import NO_SESSION
 from agent_runtime.sockets.domain.frames import (
     CancelFrame,
     CanvasInteractionFrame,
@@ -27,136 +22,42 @@ from agent_runtime.sockets.domain.frames import (
 from agent_runtime.sockets.domain.showing import rendered, said, state
 from agent_runtime.sockets.domain.topics import (
     ANY_CANVAS,
+    CANVAS_COMMANDS,
+    CANVAS_UPDATES,
     UNASKED,
+    VOICE_STATUS,
     canonical,
     canvas_topic,
     session_of,
 )
-from agent_runtime.sockets.errors import NoSessionNamedError, NothingToCancelError, TooManyTopicsError
-from shoal.identity import Principal
+from agent_runtime.sockets.errors import NoSessionNamedError, TooManyTopicsError
+from agent_runtime.sockets.usecases.speaking import VOICE, Peer, Speaking, Subjects
 
 HISTORY = 50
 MOST_TOPICS = 100
-VOICE = "voice"
-"""The one session that nobody has to open first."""
-_OWN_FIELDS = ("type", "canvas_id", "session_id")
-
-
-class Peer(Protocol):
-    """As much of a socket as a dialogue needs."""
-
-    id: str
-
-    @property
-    def principal(self) -> Principal:
-        """Who is there."""
-        ...
-
-    def answer(self, frame: Mapping[str, Any]) -> None:
-        """Tell the peer something."""
-        ...
-
-    async def join(self, names: Iterable[str]) -> None:
-        """Hear the account's frames of some names; they are held back until `release`."""
-        ...
-
-    def listen(self, names: Iterable[str]) -> None:
-        """Hear other names from now on."""
-        ...
-
-    def hold_back(self) -> None:
-        """Hold back frames until `release`."""
-        ...
-
-    def release(self) -> None:
-        """Let through what was held back."""
-        ...
-
-    def end(self, ending: Ending) -> None:
-        """Close the socket."""
-        ...
-
-
-class Subjects(Struct, frozen=True):
-    """Whom dialogues ask."""
-
-    turns: ports.Turns
-    sessions: ports.Sessions
-    canvases: ports.Canvases
-    drawings: ports.Drawings
-
-
-class Speaking:
-    """What every dialogue can do: say something to an agent, end what it does, use what it drew."""
-
-    def __init__(self, peer: Peer, subjects: Subjects) -> None:
-        self._peer = peer
-        self._subjects = subjects
-
-    def _connected(self, **more: Any) -> None:
-        told = {"type": "connected", "message": "Shoal WebSocket connected", "socket_id": self._peer.id}
-        self._peer.answer(told | more)
-
-    async def _say(self, frame: MessageFrame, session_key: str) -> None:
-        request = self._request(
-            frame.content,
-            session_key,
-            origin="voice" if session_key == VOICE else "web",
-            is_session_made=session_key == VOICE,
-            idempotency_key=frame.id or "",
-        )
-        run_id = await self._subjects.turns.start(request)
-        told = {"type": "accepted", "session_key": session_key, "run_id": run_id}
-        self._peer.answer(told | ({"ref": {"id": frame.id}} if frame.id else {}))
-
-    async def _cancel(self, frame: CancelFrame, session_key: str | None) -> None:
-        account_id = self._peer.principal.account_id
-        if frame.run_id is not None:
-            await self._subjects.turns.cancel(account_id, frame.run_id)
-        elif session_key is not None:
-            await self._subjects.turns.cancel_session(account_id, session_key)
-        else:
-            raise NothingToCancelError
-        self._peer.answer({"type": "cancelling", "session_key": session_key, "run_id": frame.run_id})
-
-    async def _use(self, frame: CanvasInteractionFrame, text: str, session_key: str | None) -> None:
-        """Tell the agent that drew something what somebody did with it."""
-        key = session_key or frame.session_id or frame.canvas_id
-        if key is None and frame.element_id is not None:
-            key = await self._subjects.drawings.canvas_of(self._peer.principal.account_id, frame.element_id)
-        if key is None:
-            raise NoSessionNamedError
-        used = msgspec.json.encode(further_fields(text, *_OWN_FIELDS)).decode()
-        run_id = await self._subjects.turns.start(self._request(f"[canvas] {used}", key, origin="canvas"))
-        self._peer.answer({"type": "accepted", "session_key": key, "run_id": run_id})
-
-    def _request(self, content: str, session_key: str, *, origin: str, **more: Any) -> TurnRequest:
-        principal = self._peer.principal
-        return TurnRequest(
-            account_id=principal.account_id,
-            content=content,
-            session_key=session_key,
-            origin=origin,
-            by=principal.subject,
-            credential_id=principal.credential_id,
-            **more,
-        )
 
 
 class PageDialogue(Speaking):
-    """`/ws`: a page of a dashboard."""
+    """`/ws`: a page of a dashboard.
+
+    Until its first subscription a page hears what a page without one waits for. Of those frames `voice:status` goes on
+    afterwards until it is unsubscribed: the web UI never asks for it, and subscribes to other topics as people go from
+    page to page.
+    """
 
     path = "ws"
 
     def __init__(self, peer: Peer, subjects: Subjects) -> None:
         super().__init__(peer, subjects)
         self._names: dict[str, str] = {}
+        self._has_asked = False
+        self._hears_voice = True
 
     async def begin(self) -> None:
         """Welcome; show what stands on the canvas, for a page that was loaded anew asks for nothing."""
         self._connected()
         await self._peer.join({UNASKED})
-        await self._show_canvas()
+        await self._show_canvas(CANVAS_COMMANDS)
 
     async def hear(self, frame: Any, text: str) -> None:
         """Do what a frame asks."""
@@ -164,9 +65,7 @@ class PageDialogue(Speaking):
             case SubscribeFrame(topic=topic):
                 await self._subscribe(topic)
             case UnsubscribeFrame(topic=topic):
-                self._names.pop(topic, None)
-                self._peer.listen(self._names.values())
-                self._peer.answer({"type": "unsubscribed", "topic": topic})
+                self._unsubscribe(topic)
             case MessageFrame(session_key=session_key):
                 if session_key is None:
                     raise NoSessionNamedError
@@ -182,16 +81,28 @@ class PageDialogue(Speaking):
         if topic not in self._names and len(self._names) >= MOST_TOPICS:
             raise TooManyTopicsError
         name = self._names[topic] = canonical(topic)
-        self._peer.listen(self._names.values())
+        self._has_asked = True
+        self._hears_voice |= name == VOICE_STATUS
+        self._listen()
         self._peer.answer({"type": "subscribed", "topic": topic})
-        if name == "canvas":
+        if name in {CANVAS_COMMANDS, CANVAS_UPDATES}:
             self._peer.hold_back()
-            await self._show_canvas()
+            await self._show_canvas(name)
 
-    async def _show_canvas(self) -> None:
+    def _unsubscribe(self, topic: str) -> None:
+        self._names.pop(topic, None)
+        self._hears_voice &= canonical(topic) != VOICE_STATUS
+        self._listen()
+        self._peer.answer({"type": "unsubscribed", "topic": topic})
+
+    def _listen(self) -> None:
+        names = {*self._names.values()} if self._has_asked else {UNASKED}
+        self._peer.listen(names | {VOICE_STATUS} if self._has_asked and self._hears_voice else names)
+
+    async def _show_canvas(self, name: str) -> None:
         try:
             drawing = await self._subjects.drawings.newest(self._peer.principal.account_id)
-            for frame in rendered(drawing) if drawing else ():
+            for frame in rendered(drawing, name) if drawing else ():
                 self._peer.answer(frame)
         finally:
             self._peer.release()

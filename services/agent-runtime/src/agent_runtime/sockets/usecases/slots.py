@@ -1,7 +1,8 @@
 """Slots: how many sockets a user and an account hold, over all processes.
 
-A row per signed-in socket counts while its process beats. Slots are given back from a task of its own, so that a
-socket's end never waits for the database; what could not be given back goes with the process.
+A row per signed-in socket counts while its process beats; a process that was taken for lost counts its sockets again.
+Slots are given back from a task of its own, so that a socket's end never waits for the database; what could not be
+given back goes with the process.
 """
 
 import asyncio
@@ -105,7 +106,8 @@ class Slots:
         due = dict(self._due)
         async with self._database.transaction() as tx:
             slots = SlotRepository(tx)
-            await slots.beat(self._process)
+            if await slots.beat(self._process):
+                await slots.restore(self._process, self._sockets.held())
             if due:
                 await slots.free(list(due))
             lost = await slots.forget_silent(self._silent_for)

@@ -1,7 +1,6 @@
 """Sockets: every open one of this process, found by what may end it."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Protocol
@@ -69,9 +68,9 @@ class Sockets:
         """List the signed-in sockets of a user."""
         return [socket.id for socket, who in self._signed_in() if who.principal.user_id == user_id]
 
-    def count_by_account(self) -> Counter[str]:
-        """Count the signed-in sockets of each account."""
-        return Counter(who.principal.account_id for _, who in self._signed_in())
+    def held(self) -> list[tuple[str, str, str]]:
+        """List the signed-in sockets: id, account, user."""
+        return [(socket.id, who.principal.account_id, who.principal.user_id) for socket, who in self._signed_in()]
 
     # what ends sockets
 

@@ -1,0 +1,119 @@
+"""Speaking: what can be done over a socket of any path."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from agent_runtime import ports
+from agent_runtime.ports import TurnRequest
+from agent_runtime.sockets.domain.endings import Ending
+from agent_runtime.sockets.domain.frames import CancelFrame, CanvasInteractionFrame, MessageFrame, further_fields
+from agent_runtime.sockets.errors import NoSessionNamedError, NothingToCancelError
+from shoal.identity import Principal
+
+VOICE: Final = "voice"
+"""The one session that nobody has to open first."""
+_OWN_FIELDS = ("type", "canvas_id", "session_id")
+
+
+class Peer(Protocol):
+    """As much of a socket as a dialogue needs."""
+
+    id: str
+
+    @property
+    def principal(self) -> Principal:
+        """Who is there."""
+        ...
+
+    def answer(self, frame: Mapping[str, Any]) -> None:
+        """Tell the peer something."""
+        ...
+
+    async def join(self, names: Iterable[str]) -> None:
+        """Hear the account's frames of some names; they are held back until `release`."""
+        ...
+
+    def listen(self, names: Iterable[str]) -> None:
+        """Hear other names from now on."""
+        ...
+
+    def hold_back(self) -> None:
+        """Hold back frames until `release`."""
+        ...
+
+    def release(self) -> None:
+        """Let through what was held back."""
+        ...
+
+    def end(self, ending: Ending) -> None:
+        """Close the socket."""
+        ...
+
+
+class Subjects(Struct, frozen=True):
+    """Whom dialogues ask."""
+
+    turns: ports.Turns
+    sessions: ports.Sessions
+    canvases: ports.Canvases
+    drawings: ports.Drawings
+
+
+class Speaking:
+    """What every dialogue can do: say something to an agent, end what it does, use what it drew."""
+
+    def __init__(self, peer: Peer, subjects: Subjects) -> None:
+        self._peer = peer
+        self._subjects = subjects
+
+    def _connected(self, **more: Any) -> None:
+        told = {"type": "connected", "message": "Shoal WebSocket connected", "socket_id": self._peer.id}
+        self._peer.answer(told | more)
+
+    async def _say(self, frame: MessageFrame, session_key: str) -> None:
+        request = self._request(
+            frame.content,
+            session_key,
+            origin="voice" if session_key == VOICE else "web",
+            is_session_made=session_key == VOICE,
+            idempotency_key=frame.id or "",
+        )
+        run_id = await self._subjects.turns.start(request)
+        told = {"type": "accepted", "session_key": session_key, "run_id": run_id}
+        self._peer.answer(told | ({"ref": {"id": frame.id}} if frame.id else {}))
+
+    async def _cancel(self, frame: CancelFrame, session_key: str | None) -> None:
+        account_id = self._peer.principal.account_id
+        if frame.run_id is not None:
+            await self._subjects.turns.cancel(account_id, frame.run_id)
+        elif session_key is not None:
+            await self._subjects.turns.cancel_session(account_id, session_key)
+        else:
+            raise NothingToCancelError
+        self._peer.answer({"type": "cancelling", "session_key": session_key, "run_id": frame.run_id})
+
+    async def _use(self, frame: CanvasInteractionFrame, text: str, session_key: str | None) -> None:
+        """Tell the agent that drew something what somebody did with it."""
+        key = session_key or frame.session_id or frame.canvas_id
+        if key is None and frame.element_id is not None:
+            key = await self._subjects.drawings.canvas_of(self._peer.principal.account_id, frame.element_id)
+        if key is None:
+            raise NoSessionNamedError
+        used = msgspec.json.encode(further_fields(text, *_OWN_FIELDS)).decode()
+        run_id = await self._subjects.turns.start(self._request(f"[canvas] {used}", key, origin="canvas"))
+        self._peer.answer({"type": "accepted", "session_key": key, "run_id": run_id})
+
+    def _request(self, content: str, session_key: str, *, origin: str, **more: Any) -> TurnRequest:
+        principal = self._peer.principal
+        return TurnRequest(
+            account_id=principal.account_id,
+            content=content,
+            session_key=session_key,
+            origin=origin,
+            by=principal.subject,
+            credential_id=principal.credential_id,
+            **more,
+        )
