@@ -8,7 +8,7 @@ import asyncssh
 from ssh_manager.terminals.domain import Shell, Size
 from ssh_manager.terminals.errors import ShellFailedError
 
-OPEN_S = 10.0
+OPEN_S, PARTING_S = 10.0, 2.0
 TERMINAL = "xterm-256color"
 _BLOCK = 32 * 1024
 
@@ -42,9 +42,12 @@ class RemoteShell:
             OSError: The connection was lost.
         """
         try:
-            return await self._process.stdout.read(_BLOCK)
+            shown = await self._process.stdout.read(_BLOCK)
+            if not shown:  # how it ended is told after its last word
+                await asyncio.wait_for(self._process.wait_closed(), PARTING_S)
         except asyncssh.Error as error:
             raise ConnectionError(str(error)) from error
+        return shown
 
     async def write(self, data: bytes) -> None:
         """Type; a shell that has ended takes nothing."""
