@@ -239,6 +239,21 @@ async def test_service_publishes_its_own_facts_and_nobody_elses(
     assert (await stored(admin, "EVENTS"), await stored(admin, "TELEMETRY")) == before
 
 
+@pytest.mark.parametrize("subject", ["shoal.frames.acct_1", "shoal.runs.run_1.cancel"])
+async def test_what_processes_of_the_runtime_tell_each_other_stays_among_them(
+    subject: str, admin: Client, connections: Connections
+) -> None:
+    here, there, other = [await connections.open(name) for name in ("agent-runtime", "agent-runtime", "metrics-query")]
+    heard = await there.subscribe(subject)
+    await there.flush()
+    await here.publish(subject, b"{}")
+    assert (await heard.next_msg(timeout=2)).data == b"{}"
+    (refusal,) = await connections.refusals(other.publish(subject, b"{}"), other)
+    assert subject in refusal
+    (refusal,) = await connections.refusals(other.subscribe(subject), other)
+    assert subject in refusal
+
+
 async def test_service_makes_streams_and_reads_them_with_acknowledgements(
     admin: Client, connections: Connections
 ) -> None:
