@@ -11,6 +11,7 @@ from agent_runtime.memory.controllers import MemoryController
 from agent_runtime.monitoring.controllers import MonitoringController
 from agent_runtime.runs.controllers.messages import MessageController
 from agent_runtime.runs.controllers.runs import ApprovalController, RunController
+from agent_runtime.runs.controllers.servers import McpServerController
 from agent_runtime.runs.controllers.tools import ToolController
 from agent_runtime.sessions.controllers import SessionController
 from agent_runtime.skills.controllers import SkillController
@@ -32,6 +33,7 @@ def create_app(factory: Factory) -> Door:
             RunController,
             ApprovalController,
             ToolController,
+            McpServerController,
             MemoryController,
             SkillController,
             ConfigurationController,
@@ -51,6 +53,7 @@ def create_app(factory: Factory) -> Door:
             "following": factory.following,
             "approvals": factory.approvals,
             "toolbox": lambda: factory.toolbox,
+            "mcp_servers": factory.mcp_servers,
             "answer_timeout": factory.answer_timeout,
             "memories": factory.memories,
             "skills": factory.skills,

@@ -38,6 +38,8 @@ class Config(ServiceConfig, frozen=True, kw_only=True):
     """Where the gateway is reached."""
     allow_exec_shell: bool = False
     """Whether agents may be given a shell of this machine at all; an agent's own policy decides further."""
+    allow_mcp_stdio: bool = False
+    """Whether MCP servers may be programs that are started on this machine."""
     run_lease: timedelta = timedelta(seconds=10)
     """How long after its last sign of life a process is taken for dead and its runs for interrupted."""
     answer_timeout: timedelta = timedelta(seconds=170)

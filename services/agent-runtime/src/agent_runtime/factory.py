@@ -29,6 +29,7 @@ from agent_runtime.monitoring.usecases.budgets import Budgets
 from agent_runtime.monitoring.usecases.reports import Reports
 from agent_runtime.monitoring.usecases.spending import Spending
 from agent_runtime.runs.clients.live import Live
+from agent_runtime.runs.clients.mcp.links import McpLinks
 from agent_runtime.runs.clients.models.shelf import LazyCloud, Shelf
 from agent_runtime.runs.clients.toolbox import Toolbox
 from agent_runtime.runs.clients.tools.asking import Asking
@@ -41,6 +42,7 @@ from agent_runtime.runs.usecases.assembly import Assembly
 from agent_runtime.runs.usecases.endings import Endings
 from agent_runtime.runs.usecases.engine import Engine
 from agent_runtime.runs.usecases.following import Following
+from agent_runtime.runs.usecases.servers import Directory, McpServers
 from agent_runtime.runs.usecases.sweeping import Sweeping
 from agent_runtime.runs.usecases.traffics import Traffics
 from agent_runtime.runs.usecases.transport import Transport
@@ -138,7 +140,23 @@ class Factory:
         """What agents can do."""
         asking = Asking(memories=self.memories(), delegations=self.delegations(), canvases=self.canvases())
         shell = shell_tools() if self.resources.config.allow_exec_shell else []
-        return Toolbox([*file_tools(), *shell, *Web(self.outgoing).tools(), *asking.tools()])
+        return Toolbox([*file_tools(), *shell, *Web(self.outgoing).tools(), *asking.tools()], [self.mcp_links])
+
+    @cached_property
+    def mcp_links(self) -> McpLinks:
+        """Tools of MCP servers."""
+        directory = Directory(database=self.resources.database, envelope=self.envelope)
+        return McpLinks(directory.enabled, self.outgoing)
+
+    def mcp_servers(self) -> McpServers:
+        """Which MCP servers there are."""
+        return McpServers(
+            database=self.resources.database,
+            envelope=self.envelope,
+            outgoing=self.outgoing,
+            links=self.mcp_links,
+            is_stdio_allowed=self.resources.config.allow_mcp_stdio,
+        )
 
     @cached_property
     def live(self) -> Live:
@@ -460,6 +478,7 @@ class Factory:
             resources.subscriber(Subscription("accounts", accounts)),
             resources.copier(Copy("accounts", owner="gateway", handlers=accounts, is_required=False)),
             self.cloud,
+            self.mcp_links,
             self.worker,
             resources.job(Job("forget runs", timedelta(hours=1), self.sweeping().forget)),
             self.sockets,
@@ -486,6 +505,7 @@ class Factory:
             self.voices().erase,
             self.cron_jobs().end_account,
             self.delegation_rules().end_account,
+            self.mcp_servers().erase,
         ]
 
 

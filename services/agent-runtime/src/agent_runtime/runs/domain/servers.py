@@ -1,0 +1,41 @@
+"""What an MCP server is."""
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+NAME_PATTERN = r"^[a-z0-9][a-z0-9-]{0,31}\Z"
+"""What a server may be called: its tools are named `<server>__<tool>`."""
+
+
+class McpServer(Struct, frozen=True, kw_only=True):
+    """A server of tools, by address or by command, without its secrets."""
+
+    account_id: str
+    name: str
+    url: str
+    command: str
+    arguments: tuple[str, ...]
+    secret_names: tuple[str, ...]
+    is_enabled: bool
+    version: int
+
+
+class OpenServer(Struct, frozen=True, kw_only=True):
+    """A server with its secrets opened: headers where it has an address, variables where it is a program."""
+
+    account_id: str
+    name: str
+    url: str
+    command: str
+    arguments: tuple[str, ...]
+    secrets: Mapping[str, str]
+    version: int
+
+
+class LinkState(Struct, frozen=True):
+    """How a server is reached just now: `connected`, `disconnected` (nobody asked lately) or `error`."""
+
+    status: str = "disconnected"
+    tool_count: int = 0
+    error: str = ""

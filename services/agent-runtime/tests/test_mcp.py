@@ -1,0 +1,123 @@
+"""Tools of MCP servers."""
+
+import asyncio
+import contextlib
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from runtime_door import Door
+from runtime_talk import Talk
+
+from shoal.installation import Installation
+from shoal.service import installed
+from shoal.testing.servers import TestDatabases, nats_server
+from shoal.testing.suite import Suite, eventually, free_port
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SERVER = str(Path(__file__).with_name("mcp_server.py"))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def http_port() -> AsyncIterator[int]:
+    """An MCP server over HTTP."""
+    port = free_port()
+    process = await asyncio.create_subprocess_exec(sys.executable, SERVER, str(port), stderr=asyncio.subprocess.DEVNULL)
+
+    async def answers() -> bool:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+    await eventually(answers, within_s=20)
+    yield port
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    await process.wait()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def mcp_door(databases: TestDatabases, installation: Installation, http_port: int) -> AsyncIterator[Door]:
+    url = await databases.make([installed()["agent-runtime"]])
+    with tempfile.TemporaryDirectory() as folder:
+        async with nats_server() as nats_url:
+            suite = Suite(databases=databases, database_url=url, nats_url=nats_url, installation=installation)
+            settings = {
+                "SHOAL_STATE": folder,
+                "SHOAL_OUTGOING_ALLOWED": f"127.0.0.1:{http_port}",
+                "AGENT_RUNTIME_ALLOW_MCP_STDIO": "true",
+            }
+            yield Door(suite, await suite.start("agent-runtime", **settings), Path(folder))
+            await suite.close()
+    await databases.drop(url)
+
+
+async def test_tools_of_a_program_are_offered_and_called(mcp_door: Door) -> None:
+    talk = await Talk.begin(mcp_door, tools={"*": "auto"})
+    body = {"command": sys.executable, "args": [SERVER, "stdio"], "env": {"GREETING": "hello-CANARY"}}
+    assert (await talk.client.put("/api/mcp-servers/local", json=body)).json() == {"success": True}
+
+    tools = {tool["name"]: tool for tool in (await talk.client.get("/api/tools")).json()}
+
+    assert tools["local__add"]["description"] == "Add two numbers."
+    assert tools["local__add"]["policy"] == "ask"
+    assert set(tools["local__add"]["schema"]["properties"]) == {"one", "other"}
+    told = await talk.say('/tool local__add {"one": 2, "other": 3}\n/tool local__greeting\n/tool local__fail')
+    add, greeting, fail = told["tool_calls"]
+    assert (add["result"], greeting["result"], fail["is_error"]) == ("5", "hello-CANARY", True)
+    (server,) = (await talk.client.get("/api/mcp-servers")).json()
+    assert (server["status"], server["tool_count"], server["env_names"]) == ("connected", 3, ["GREETING"])
+    assert "CANARY" not in str(server)
+    stored = await mcp_door.sql("select secrets from mcp_server where account_id = $1", talk.account_id)
+    assert b"CANARY" not in stored[0][0]
+
+
+async def test_tools_of_an_http_server_wait_for_approval(mcp_door: Door, http_port: int) -> None:
+    talk = await Talk.begin(mcp_door)
+    body = {"url": f"http://127.0.0.1:{http_port}/mcp", "headers": {"Authorization": "Bearer x"}}
+    assert (await talk.client.put("/api/mcp-servers/web", json=body)).status_code == 200
+    run_id = await talk.run('/tool web__add {"one": 2, "other": 3}')
+    run = await talk.until(run_id, "pending_approval", within_s=20)
+    assert run["tool_calls"][0]["name"] == "web__add"
+    await talk.client.post(f"/api/runs/{run_id}/approve")
+    run = await talk.until(run_id, "completed")
+    assert run["tool_calls"][0]["result"] == "5"
+    assert (await talk.client.delete("/api/mcp-servers/web")).json() == {"success": True}
+    assert "web__add" not in str((await talk.client.get("/api/tools")).json())
+
+
+async def test_server_that_is_away_holds_nothing_up(mcp_door: Door, http_port: int) -> None:
+    talk = await Talk.begin(mcp_door)
+    body = {"command": "/bin/false"}
+    assert (await talk.client.put("/api/mcp-servers/gone", json=body)).status_code == 200
+    assert "offline/rules" in (await talk.say("Hello"))["content"]
+    (server,) = (await talk.client.get("/api/mcp-servers")).json()
+    assert server["status"] == "error"
+    assert server["error"]
+
+
+async def test_refused_servers(mcp_door: Door) -> None:
+    talk = await Talk.begin(mcp_door)
+    for body, status in (
+        ({"url": "http://127.0.0.1:1/mcp"}, 400),
+        ({"url": "http://169.254.169.254/"}, 400),
+        ({}, 400),
+        ({"url": "https://example.com", "command": "x"}, 400),
+    ):
+        answer = await talk.client.put("/api/mcp-servers/x", json=body)
+        assert answer.status_code == status, answer.text
+    assert (await talk.client.put("/api/mcp-servers/No_Name", json={"command": "x"})).status_code == 400
+    assert (await talk.client.delete("/api/mcp-servers/none")).status_code == 404
+
+
+async def test_programs_are_not_started_unless_allowed(shared_door: Door) -> None:
+    talk = await Talk.begin(shared_door)
+    answer = await talk.client.put("/api/mcp-servers/x", json={"command": "/bin/true"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "stdio_not_allowed")
