@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from hypothesis import given, strategies as st
 from runtime_door import Door
 
 from agent_runtime.errors import BudgetExhaustedError, TokenBudgetExhaustedError
-from agent_runtime.monitoring.domain.budgets import Period
+from agent_runtime.monitoring.domain.budgets import Budget, Period, Scope, Standing, set_aside
 from agent_runtime.monitoring.domain.prices import PriceOverride, Tokens, cost_of, split
 from agent_runtime.monitoring.usecases.reports import Reports
 from agent_runtime.monitoring.usecases.spending import Spending
@@ -63,6 +64,31 @@ def test_own_price_stands_instead_and_counts_cached_tokens_apart() -> None:
 def test_periods_begin_and_end_in_utc(period: Period, begins: datetime, ends: datetime | None) -> None:
     assert (period.begins(NOW), period.ends(NOW)) == (begins, ends)
     assert period.begins(NOW.astimezone(tz=None)) == begins
+
+
+@given(
+    limit=st.integers(1, 10_000),
+    calls=st.lists(st.tuples(st.integers(1, 4000), st.integers(0, 4000), st.booleans()), max_size=30),
+)
+def test_what_is_set_aside_never_passes_the_limit(limit: int, calls: list[tuple[int, int, bool]]) -> None:
+    budget = Budget(
+        id="bud_1", account_id="acct_1", scope=Scope.AGENT, subject="agent_1", period=Period.TOTAL, limit_usd=None,
+        limit_tokens=limit,
+    )  # fmt: skip
+    spent, held = 0, []
+    for wanted, taken, is_settled in calls:
+        standing = Standing(spent_tokens=spent, held_tokens=sum(held))
+        try:
+            hold = set_aside(budget, standing, usd=Decimal(0), tokens=wanted, now=NOW)
+        except TokenBudgetExhaustedError:
+            assert spent + sum(held) >= limit
+            continue
+        assert 0 < hold.tokens <= wanted
+        assert spent + sum(held) + hold.tokens <= limit
+        if is_settled:
+            spent += min(taken, hold.tokens)
+        else:
+            held.append(hold.tokens)
 
 
 class Ledger:
@@ -136,10 +162,11 @@ async def test_tokens_and_costs_are_added_up_as_the_contract_has_them(ledger: Le
 
 
 async def test_timed_turns_are_listed_newest_first_and_recorded_once(ledger: Ledger, door: Door) -> None:
+    at = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
     turn = TimedTurn(
         run_id="run_1", account_id="acct_1", agent_id="agent_1", session_key="s1", model="offline/rules",
         complexity=0.72, tier=2, latency_ms=3200.5, is_success=True, trace_id="4bf9",
-        stages=(StageTiming("classifier", "completed", 0.4),), at=NOW,
+        stages=(StageTiming("classifier", "completed", 0.4),), at=at,
     )  # fmt: skip
     async with door.service.running.resources.database.transaction() as tx:
         for told in (turn, turn, _later(turn)):
@@ -148,7 +175,7 @@ async def test_timed_turns_are_listed_newest_first_and_recorded_once(ledger: Led
     assert [(run["id"], run["status"]) for run in runs] == [("run_2", "error"), ("run_1", "success")]
     assert runs[1] == {
         "id": "run_1", "session_key": "s1", "agent_id": "agent_1", "model": "offline/rules", "complexity": 0.72,
-        "tier": 2, "latency_ms": 3200.5, "status": "success", "timestamp": "2026-02-24T10:30:00Z", "trace_id": "4bf9",
+        "tier": 2, "latency_ms": 3200.5, "status": "success", "timestamp": at.isoformat().replace("+00:00", "Z"), "trace_id": "4bf9",
         "stages": [{"stage": "classifier", "status": "completed", "duration_ms": 0.4}],
     }  # fmt: skip
     assert len((await door.alice.get("/api/monitoring/pipeline-runs?limit=1")).json()) == 1
@@ -237,5 +264,5 @@ async def test_own_price_counts_from_its_day_on(ledger: Ledger, door: Door) -> N
 
 
 def _later(turn: TimedTurn) -> TimedTurn:
-    changes: dict[str, Any] = {"run_id": "run_2", "at": NOW + timedelta(minutes=1), "is_success": False}
+    changes: dict[str, Any] = {"run_id": "run_2", "at": turn.at + timedelta(minutes=1), "is_success": False}
     return TimedTurn(**({name: getattr(turn, name) for name in turn.__struct_fields__} | changes))
