@@ -124,23 +124,17 @@ async def test_a_sealed_key_that_was_moved_does_not_open(door: Door) -> None:
         await opened_key(door)
 
 
-@pytest.mark.parametrize(
-    "api_base",
-    [
+async def test_an_address_that_leads_inwards_is_refused(door: Door) -> None:
+    addresses = [
         "http://127.0.0.1:1/v1",
         "http://[::1]/",
         "http://169.254.169.254",
         "http://10.0.0.1",
         "http://localhost",
-        "https://key@1.1.1.1",
-        "file:///etc/passwd",
-        "not an address",
-        "",
-    ],
-)
-async def test_an_address_that_leads_inwards_is_refused(door: Door, api_base: str) -> None:
-    refused = await door.admin.put("/api/config", json=config(api_base=api_base))
-    assert refused.status_code == 400
+    ]
+    for api_base in (*addresses, "https://key@1.1.1.1", "file:///etc/passwd", "not an address", ""):
+        refused = await door.admin.put("/api/config", json=config(api_base=api_base))
+        assert refused.status_code == 400, api_base
     assert (await shown(door))["providers"]["anthropic"]["api_base"] == "https://api.anthropic.com"
 
 

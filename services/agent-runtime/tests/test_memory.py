@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import pytest
 from runtime_door import Door
 
 NOTES = {
@@ -65,10 +64,10 @@ async def test_search_finds_words_other_spellings_and_parts_and_respects_the_thr
     assert order == sorted(order, key=lambda one: -one[1])
 
 
-@pytest.mark.parametrize("asked", ["weather in Paris tomorrow", "my grandmother's apple cake", "xyzzy", "!!!", "zebra"])
-async def test_what_has_nothing_to_do_with_it_scores_below_three_tenths(door: Door, asked: str) -> None:
+async def test_what_has_nothing_to_do_with_it_scores_below_three_tenths(door: Door) -> None:
     await keep_notes(door)
-    assert all(similarity < 0.3 for similarity in (await search(door, asked)).values())
+    for asked in ("weather in Paris tomorrow", "my grandmother's apple cake", "xyzzy", "!!!", "zebra"):
+        assert all(similarity < 0.3 for similarity in (await search(door, asked)).values()), asked
 
 
 async def test_keys_may_hold_any_sign(door: Door) -> None:

@@ -19,7 +19,8 @@ MOST_KEY, MOST_NAMESPACE, MOST_TAG = 256, 64, 64
 MOST_TAGS = 32
 MOST_VALUE_BYTES = 64 * 1024
 MOST_ENTRIES = 10_000
-MOST_WORDS = 32
+MOST_WORDS = 12
+"""How many words of a question are looked for: the longest, which tell most."""
 ALIKE = 0.6
 """From which trigram similarity on a word counts as another spelling of the one asked for."""
 
@@ -70,7 +71,8 @@ class Query(Struct, frozen=True):
         folded = fold(text)
         words = tuple(dict.fromkeys(words_of(folded)))
         telling = tuple(word for word in words if word not in _FILLERS)
-        return cls(folded, (telling or words)[:MOST_WORDS])
+        longest = set(sorted(telling or words, key=len, reverse=True)[:MOST_WORDS])
+        return cls(folded, tuple(word for word in words if word in longest))
 
 
 class Found(Struct, frozen=True):

@@ -7,7 +7,7 @@ from msgspec import Struct
 from agent_runtime.memory.domain import Entry, Evidence, Query
 from shoal.database import Transaction
 
-_MOST_CANDIDATES = 1000
+_MOST_CANDIDATES = 200
 
 
 class Candidate(Struct, frozen=True):
@@ -73,27 +73,36 @@ class MemoryRepository:
         )
 
     async def candidates(self, account_id: str, query: Query, *, namespace: str) -> list[Candidate]:
-        """Find what full-text search, trigrams or plain comparison take for a match."""
+        """Find what full-text search, trigrams or plain comparison take for a match: of too many, the newest."""
         rows = await self._tx.connection.fetch(
             """
-            with near as (
-                select distinct m.key
-                  from unnest($4::text[]) as asked (word)
-                  join memory as m on m.account_id = $1 and m.haystack operator(public.%>) asked.word
+            with exact as (
+                select key
+                  from memory
+                 where account_id = $1 and text @@ plainto_tsquery('english', $2)
+                 union
+                select key
+                  from memory
+                 where account_id = $1 and strpos(lower(names || ' ' || value), lower($2)) > 0
+            ), alike as (
+                select key
+                  from memory
+                 where account_id = $1 and haystack operator(public.%>) any ($4::text[])
+            ), candidate as (
+                select m.key, m.value, m.namespace, m.tags, m.updated_at, m.haystack, m.text
+                  from memory as m
+                 where m.account_id = $1
+                   and ($3 = '' or m.namespace = $3)
+                   and (m.key in (select key from exact) or m.key in (select key from alike))
+                 order by m.key in (select key from exact) desc, m.updated_at desc
+                 limit $5
             )
-            select m.key, m.value, m.namespace, m.tags, m.updated_at, words.alike,
-                   m.text @@ plainto_tsquery('english', $2) as has_all_stems
-              from memory as m
-             cross join lateral (select array_agg(public.word_similarity(asked.word, m.haystack)
-                                                  order by asked.place) as alike
-                                   from unnest($4::text[]) with ordinality as asked (word, place)) as words
-             where m.account_id = $1
-               and ($3 = '' or m.namespace = $3)
-               and (m.key in (select near.key from near)
-                    or m.text @@ plainto_tsquery('english', $2)
-                    or strpos(lower(m.names || ' ' || m.value), lower($2)) > 0)
-             order by m.updated_at desc
-             limit $5
+            select c.key, c.value, c.namespace, c.tags, c.updated_at,
+                   array(select public.word_similarity(asked.word, c.haystack)
+                           from unnest($4::text[]) with ordinality as asked (word, place)
+                          order by asked.place) as alike,
+                   c.text @@ plainto_tsquery('english', $2) as has_all_stems
+              from candidate as c
             """,
             *(account_id, query.text, namespace, list(query.words), _MOST_CANDIDATES),
         )
@@ -106,7 +115,7 @@ class MemoryRepository:
                     tags=row["tags"],
                     updated_at=row["updated_at"],
                 ),
-                Evidence(tuple(row["alike"] or ()), row["has_all_stems"]),
+                Evidence(tuple(row["alike"]), row["has_all_stems"]),
             )
             for row in rows
         ]

@@ -9,13 +9,14 @@ create table memory (
     namespace  text        not null,
     tags       text[]      not null default '{}',
     names      text        not null default '',
-    haystack   text        not null generated always as (names || ' ' || left(value, 4000)) stored,
+    haystack   text        not null generated always as (names || ' ' || left(value, 1000)) stored,
     text       tsvector    not null,
     updated_at timestamptz not null default now(),
     primary key (account_id, key)
 );
 create index memory_account_id_idx on memory (account_id, updated_at desc);
-create index memory_haystack_idx on memory using gin (haystack public.gin_trgm_ops);
+create index memory_text_idx on memory using gin (text) with (fastupdate = off);
+create index memory_haystack_idx on memory using gin (haystack public.gin_trgm_ops) with (fastupdate = off);
 
 -- migrate:down
 -- Steps only go forward: what went wrong is mended by the next one.
