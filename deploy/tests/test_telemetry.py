@@ -80,5 +80,5 @@ def test_log_events_that_are_told_are_written_somewhere() -> None:
     events = {
         name for line in table.splitlines() for name in re.findall(r"`(\w+)`", line.partition("| ")[2].split("|")[0])
     }
-    assert {"http_request", "event_dead", "job_failed"} <= events
+    assert {"http_request", "message_dead", "job_failed"} <= events
     assert not [event for event in events if f'"{event}"' not in source]

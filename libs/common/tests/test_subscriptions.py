@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from nats.aio.client import Client
 
-from shoal import subscriptions
+from shoal import deliveries, subscriptions
 from shoal.database import Database, DatabaseUnavailableError, Transaction
 from shoal.messaging import DEAD, EVENTS, Bus
 from shoal.subscriptions import Handlers, Subscriber, Subscription
@@ -43,8 +43,8 @@ def make(database: Database, bus: Bus, metrics: Metrics, tracing: Tracing) -> Ma
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subscriptions, "BACK_OFF_S", (0.02, 0.03))
-    monkeypatch.setattr(subscriptions, "OUTAGE_S", 0.1)
+    monkeypatch.setattr(deliveries, "BACK_OFF_S", (0.02, 0.03))
+    monkeypatch.setattr(deliveries, "OUTAGE_S", 0.1)
 
 
 @pytest_asyncio.fixture
@@ -212,7 +212,7 @@ async def test_handler_that_fails_and_then_succeeds_leaves_its_effects_once(
 async def test_poison_is_set_aside_with_its_story_and_delays_nobody(
     database: Database, bus: Bus, make: Make, admin: Client, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(subscriptions, "BACK_OFF_S", (0.2,))
+    monkeypatch.setattr(deliveries, "BACK_OFF_S", (0.2,))
 
     async def choke(tx: Transaction, fact: PairingRenamed) -> None:
         if fact.name == "poison":
@@ -235,7 +235,7 @@ async def test_poison_is_set_aside_with_its_story_and_delays_nobody(
     assert message.headers["shoal-subject"] == "shoal.events.pairing.renamed.v1.pair_1"
     assert message.headers["shoal-reason"].startswith("ValueError('cannot")
     assert message.headers["Nats-Msg-Id"] == "toy-names:2"
-    assert outcomes(metrics) == {"done": 2, "retried": subscriptions.MOST_FAILURES - 1, "dead": 1}
+    assert outcomes(metrics) == {"done": 2, "retried": deliveries.MOST_FAILURES - 1, "dead": 1}
 
 
 async def test_poison_of_two_purposes_is_set_aside_twice(bus: Bus, make: Make, admin: Client) -> None:
@@ -380,7 +380,7 @@ async def test_outage_of_the_database_counts_as_no_failure_and_loses_nothing(
     async with at_work(subscriber.run()):
         for number in range(20):
             await publish(bus, "x", pairing_id=f"pair_{number}")
-        await until(lambda: flaky.asked > subscriptions.MOST_FAILURES + 2, within_s=8)
+        await until(lambda: flaky.asked > deliveries.MOST_FAILURES + 2, within_s=8)
         assert flaky.asked < 100  # one try for each batch, not one for each message
         flaky.is_away = False
         await until_notes(flaky, **{f"pair_{number}": "x" for number in range(20)})

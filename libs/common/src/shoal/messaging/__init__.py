@@ -5,13 +5,14 @@ and are never stored. A publish whose answer did not come may still have been st
 stable `Nats-Msg-Id` and every retry reuses it.
 """
 
-from shoal.messaging.bus import Bus
+from shoal.messaging.bus import ACK_WAIT_S, Bus
 from shoal.messaging.errors import MessagingUnavailableError, RejectedMessageError
 from shoal.messaging.feed import Feed, FeedBrokenError
 from shoal.messaging.pull import Pull, acknowledge, subscribed
 from shoal.messaging.streams import DEAD, EVENTS, TELEMETRY, StreamLimits, streams
 
 __all__ = [
+    "ACK_WAIT_S",
     "DEAD",
     "EVENTS",
     "TELEMETRY",

@@ -1,6 +1,7 @@
-"""A gauge over some time: how often it was read, and the sum, the lowest and the highest of the readings."""
+"""Gauges: over some time (how often read; sum, lowest and highest of the readings), and as an agent read them last."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from msgspec import Struct
 
@@ -34,3 +35,16 @@ class Gauge(Struct, frozen=True, gc=False):
 
 
 NO_READINGS = Gauge()
+
+
+class Present(Struct, frozen=True):
+    """An agent's latest minute: its reading, and means of its gauges in thousandths."""
+
+    source: int
+    minute: datetime
+    messages_1h: int | None
+    messages_24h: int | None
+    uptime_s: int | None
+    sessions: float | None
+    memory: float | None
+    cpu: float | None

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from metrics_query.domain.buckets import Bucket
+from metrics_query.domain.moments import from_minute, to_minute
 from metrics_query.domain.periods import Grain
 from metrics_query.domain.skills import SkillBucket
 from metrics_query.repositories.minutes import from_gauge, from_latency, to_gauge, to_latency
-from metrics_query.repositories.moments import from_minute, to_minute
 from shoal.database import Transaction
 
 

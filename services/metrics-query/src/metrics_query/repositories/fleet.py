@@ -4,25 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from msgspec import Struct
-
+from metrics_query.domain.gauges import Present
+from metrics_query.domain.moments import from_minute, to_minute
 from metrics_query.domain.periods import Window
 from metrics_query.domain.series import Totals
-from metrics_query.repositories.moments import from_minute, to_minute
 from shoal.database import Transaction
-
-
-class Present(Struct, frozen=True):
-    """An agent's latest minute: its reading, and means of its gauges in thousandths."""
-
-    source: int
-    minute: datetime
-    messages_1h: int | None
-    messages_24h: int | None
-    uptime_s: int | None
-    sessions: float | None
-    memory: float | None
-    cpu: float | None
 
 
 class FleetRepository:

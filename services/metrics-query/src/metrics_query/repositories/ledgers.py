@@ -3,7 +3,7 @@
 import msgspec
 
 from metrics_query.domain.ledgers import Ledger
-from metrics_query.repositories.moments import from_hour, to_hour
+from metrics_query.domain.moments import from_hour, to_hour
 from shoal.database import Transaction
 
 

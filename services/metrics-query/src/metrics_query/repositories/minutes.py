@@ -6,7 +6,7 @@ from typing import Any
 from metrics_query.domain.gauges import NO_READINGS, Gauge
 from metrics_query.domain.latencies import NO_RESPONSES, Latency
 from metrics_query.domain.minutes import Minute, Reading, SkillMinute, SkillReading, Stamp
-from metrics_query.repositories.moments import from_minute, to_minute
+from metrics_query.domain.moments import from_minute, to_minute
 from shoal.database import Transaction
 
 MinuteKey = tuple[int, int]

@@ -1,9 +1,9 @@
 """The narrow columns of `minute` and `bucket` that one chart needs."""
 
 from metrics_query.domain.minutes import Minute
+from metrics_query.domain.moments import from_minute, to_minute
 from metrics_query.domain.series import Totals
 from metrics_query.repositories.minutes import to_gauge, to_latency
-from metrics_query.repositories.moments import from_minute, to_minute
 from shoal.database import Transaction
 
 

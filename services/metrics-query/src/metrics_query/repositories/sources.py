@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from asyncpg import Range
 from msgspec import Struct
 
+from metrics_query.domain.moments import from_hour, from_minute, to_hour
 from metrics_query.domain.seen import Ranges
-from metrics_query.repositories.moments import from_hour, from_minute, to_hour
 from shoal.database import Transaction
 
 Agent = tuple[str, str]

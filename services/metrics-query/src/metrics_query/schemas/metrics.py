@@ -9,9 +9,9 @@ from msgspec import UNSET, Struct, UnsetType
 from metrics_query.domain.buckets import Bucket
 from metrics_query.domain.gauges import Gauge
 from metrics_query.domain.measures import money, number
+from metrics_query.domain.moments import from_minute
 from metrics_query.domain.series import LatencySource, Metric
 from metrics_query.errors import UnknownMetricError
-from metrics_query.repositories.moments import from_minute
 from metrics_query.usecases.history import Answer
 from shoal.errors import FieldProblem
 

@@ -5,11 +5,12 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from metrics_query.domain.gauges import Present
 from metrics_query.domain.minutes import minute_of
 from metrics_query.domain.periods import Period, Resolution, Window, resolve, window
 from metrics_query.domain.series import Totals
 from metrics_query.repositories.agents import Agent, AgentRepository
-from metrics_query.repositories.fleet import FleetRepository, Present
+from metrics_query.repositories.fleet import FleetRepository
 from shoal.clock import Clock
 from shoal.database import Database
 
