@@ -12,6 +12,7 @@ from uuid import uuid4
 import asyncssh
 
 from shoal.crypto import Envelope
+from shoal.testing.sshd import Sshd
 from shoal.testing.suite import eventually
 from shoal_events import Event, InstanceCreated, InstanceDeleted, InstanceRunning, InstanceSshKeyApplied
 from stack.running import Stack
@@ -64,12 +65,24 @@ class PlayedInstance:
         self.asked_to_sign_in = 0
         self.folder = folder
         self.port = 0
+        self.user = USER
         self._version = 1
         self._acceptor: asyncssh.SSHAcceptor | None = None
         self.host_key = asyncssh.generate_private_key("ssh-ed25519")
         (folder / ".ssh").mkdir(parents=True)
         self.authorized_keys = folder / ".ssh" / "authorized_keys"
         self.authorized_keys.write_bytes(FOREIGN)
+
+    def behind(self, sshd: Sshd) -> None:
+        """Be served by OpenSSH from now on, at the same host key."""
+        sshd.change_host_key(self.host_key)
+        self.port, self.user, self.authorized_keys = sshd.port, sshd.user, sshd.authorized_keys
+
+    def twin(self, number: int) -> "PlayedInstance":
+        """Make another instance that the same server serves."""
+        twin = PlayedInstance(self.stack, self.folder / str(number), number)
+        twin.host_key, twin.port, twin.authorized_keys = self.host_key, self.port, self.authorized_keys
+        return twin
 
     @property
     def url(self) -> str:
@@ -127,7 +140,7 @@ class PlayedInstance:
                 display_name=self.name,
                 ssh_host=host,
                 ssh_port=port or self.port,
-                ssh_user=USER,
+                ssh_user=self.user,
                 host_public_key=self.host_key.export_public_key().decode().strip(),
                 version=self._version,
             )
@@ -182,7 +195,7 @@ class PlayedInstance:
         try:
             async with asyncssh.connect(
                 *("127.0.0.1", self.port),
-                username=USER,
+                username=self.user,
                 client_keys=[key],
                 known_hosts=None,
                 config=None,
