@@ -175,7 +175,8 @@ async def test_timed_turns_are_listed_newest_first_and_recorded_once(ledger: Led
     assert [(run["id"], run["status"]) for run in runs] == [("run_2", "error"), ("run_1", "success")]
     assert runs[1] == {
         "id": "run_1", "session_key": "s1", "agent_id": "agent_1", "model": "offline/rules", "complexity": 0.72,
-        "tier": 2, "latency_ms": 3200.5, "status": "success", "timestamp": at.isoformat().replace("+00:00", "Z"), "trace_id": "4bf9",
+        "tier": 2, "latency_ms": 3200.5, "status": "success", "trace_id": "4bf9",
+        "timestamp": at.isoformat().replace("+00:00", "Z"),
         "stages": [{"stage": "classifier", "status": "completed", "duration_ms": 0.4}],
     }  # fmt: skip
     assert len((await door.alice.get("/api/monitoring/pipeline-runs?limit=1")).json()) == 1

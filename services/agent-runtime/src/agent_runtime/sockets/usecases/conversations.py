@@ -27,7 +27,7 @@ from agent_runtime.sockets.domain.frames import (
 from agent_runtime.sockets.usecases.credentials import Credential
 from agent_runtime.sockets.usecases.entrance import Entrance, Receive
 from agent_runtime.sockets.usecases.means import Means
-from agent_runtime.sockets.usecases.outgoing import Outgoing
+from agent_runtime.sockets.usecases.outgoing import MOST_WAITING, Outgoing
 from shoal.errors import AppError
 from shoal.http.sockets import DRAINING
 from shoal.identity import Principal
@@ -142,6 +142,8 @@ class Conversation:
             self._pass_on(message)
         else:
             self._held_back.append(message)
+            if len(self._held_back) > MOST_WAITING:
+                self.end(STALLED)
 
     def end(self, ending: Ending) -> None:
         """Close the socket; again is without effect."""
