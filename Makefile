@@ -60,6 +60,7 @@ install:
 
 dev:
 	@$(PYTHON) tools/install.py --dev
+	@$(PYTHON) tools/install_sshd.py
 
 clean: ## Forget what was installed; your data in .shoal stays
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
