@@ -320,3 +320,27 @@ async def test_a_folder_without_an_instance_is_swept_away(open_door: Open, state
     await open_door()
     await eventually(lambda: not stray.exists())
     assert fresh.exists()
+
+
+async def test_a_clone_begins_with_a_copy_of_the_home_and_goes_its_own_way(door: Door, state: Path) -> None:
+    await door.create()
+    await door.until_status(1, "running")
+    home = folder(state) / "home"
+    (home / "work").mkdir()
+    (home / "work" / "notes").write_text("before")
+    (home / "work" / "link").symlink_to("notes")
+    os.mkfifo(home / "pipe")
+    (home / ".ssh" / "authorized_keys").write_text("ssh-ed25519 AAAA somebody\n")
+    assert (await door.admin.post(f"{INSTANCES}/1/clone")).status_code == 201
+    shown = await door.until_status(2, "running")
+    copied = state / "instances" / f"2-{shown['name']}" / "home"
+    assert (copied / "work" / "link").read_text() == "before"
+    assert (copied / "work" / "link").is_symlink()
+    assert not (copied / "pipe").exists()
+    assert "somebody" not in (copied / ".ssh" / "authorized_keys").read_text()
+    (home / "work" / "notes").write_text("after")
+    (copied / "work" / "own").write_text("own")
+    assert (await door.admin.post(f"{INSTANCES}/2/restart")).status_code == 200
+    await door.until_status(2, "running")
+    assert (copied / "work" / "notes").read_text() == "before"
+    assert (copied / "work" / "own").exists()

@@ -52,8 +52,8 @@ class Factory:
         self.ports = _ports(config)
         self.envelope = envelope_of(_encryption_key(config))
         self.backend = self._backend(config)
-        resources.health.add_fact("orchestrator_backend", lambda: config.backend)
-        resources.health.add_fact("kubernetes", self._kubernetes)
+        resources.health.add_detail("orchestrator_backend", lambda: config.backend)
+        resources.health.add_detail("kubernetes", self._kubernetes)
 
     # use cases
 

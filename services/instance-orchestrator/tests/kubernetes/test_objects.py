@@ -245,7 +245,7 @@ async def test_create_answers_while_the_cluster_is_away(door: Door, cluster: Api
 
 async def test_readiness_tells_of_the_cluster(door: Door, cluster: ApiDouble) -> None:
     async def told() -> dict:
-        return json.loads((await door.admin.get("/readyz")).text)["facts"]
+        return json.loads((await door.admin.get("/readyz")).text)["details"]
 
     async def is_said(word: str) -> bool:
         return (await told()) == {"orchestrator_backend": "kubernetes", "kubernetes": word}

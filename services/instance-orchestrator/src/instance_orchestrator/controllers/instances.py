@@ -103,7 +103,7 @@ class InstanceController(Controller):
     async def clone(
         self, instance_id: str, instances: Instances, principal: Principal, public_url: str
     ) -> InstanceView:
-        """Make another like it, with empty volumes."""
+        """Make another like it; a local one begins with a copy of its home, one on Kubernetes with empty volumes."""
         made = await instances.clone(instance_id, by=principal)
         return InstanceView.from_domain(made, await instances.default_settings(principal), public_url)
 

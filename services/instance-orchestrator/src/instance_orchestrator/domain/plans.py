@@ -65,6 +65,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     host_key: HostKey
     authorized: AuthorizedKey | None
     seat: Seat
+    source: Identity | None = None
+    """The instance that it is a clone of: what that keeps it begins with, where the backend can copy it."""
 
     def __repr__(self) -> str:
         return f"Plan({self.identity.name}, generation {self.generation})"

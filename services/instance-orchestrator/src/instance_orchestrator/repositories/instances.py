@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from instance_orchestrator.domain.instances import Instance
-from instance_orchestrator.domain.plans import Observed
+from instance_orchestrator.domain.plans import Identity, Observed
 from shoal.database import Transaction
 
 
@@ -32,6 +32,18 @@ class InstanceRepository:
                 *(instance.storage_chrome, config, instance.container_image, instance.vnc_resolution),
                 *(instance.disabled_models, instance.extra_models, instance.default_model),
             )
+        )
+
+    async def set_source(self, instance_id: int, source_id: int) -> None:
+        """Note whose clone an instance is."""
+        await self._tx.execute("insert into clone (instance_id, source_id) values ($1, $2)", instance_id, source_id)
+
+    async def source(self, instance_id: int) -> Identity | None:
+        """Read whose clone an instance is, whether that still is or not."""
+        return await self._tx.find(
+            Identity,
+            "select s.id, s.name from clone as c join instance as s on s.id = c.source_id where c.instance_id = $1",
+            instance_id,
         )
 
     async def select(

@@ -131,6 +131,7 @@ class Convergence:
                 host_key=host_key,
                 authorized=await SshKeyRepository(tx).find(instance.id),
                 seat=Seat(instance.agent_id, instance.name, self._site.gateway_url, token or ""),
+                source=await InstanceRepository(tx).source(instance.id),
             )
 
     async def _seek_pairing(self, instance: Instance) -> None:

@@ -122,7 +122,7 @@ class Instances:
             return made
 
     async def clone(self, instance_id: str, *, by: Principal) -> Instance:
-        """Make another instance like this one: its resources, config, models and keys, but none of its volumes.
+        """Make another instance like this one: its resources, config, models and keys, and what its home holds.
 
         Raises:
             InvalidInstanceIdError, InstanceNotFoundError: As for `accessible`.
@@ -148,7 +148,9 @@ class Instances:
                 **msgspec.structs.asdict(source.resources),
             )
             own = await KeyRepository(tx, self._envelope).of_instance(source.id)
-            return await self._insert(tx, wanted, await repository.config(source.id), {**own}, busy)
+            made = await self._insert(tx, wanted, await repository.config(source.id), {**own}, busy)
+            await repository.set_source(made.id, source.id)
+            return made
 
     async def remove(self, instance_id: str, *, by: Principal) -> None:
         """Delete an instance: nobody can use it from now on, and its name is free. Its ports are given back when the

@@ -78,6 +78,8 @@ class LocalBackend:
         folder = Folder(self._root, plan.identity)
         try:
             self._beat()
+            if plan.source is not None:
+                await asyncio.to_thread(folder.take_home_of, Folder(self._root, plan.source))
             folder.write(
                 plan,
                 host=self._settings.host,

@@ -106,6 +106,27 @@ class Folder:
         self._put("authorized_keys", f"{plan.authorized.line}\n".encode() if plan.authorized else b"")
         self._put("pairing_token", plan.seat.token.encode())
 
+    def take_home_of(self, source: "Folder") -> None:
+        """Begin with a copy of another instance's home, but for who may sign in there; once, and all of it or nothing.
+
+        The other may be at work: what it deletes meanwhile is left out.
+
+        Raises:
+            OSError: It cannot be copied.
+        """
+        if self.home.exists() or not source.home.exists():
+            return
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft = self.path / ".home.new"
+        shutil.rmtree(draft, ignore_errors=True)
+        try:
+            shutil.copytree(source.home, draft, symlinks=True, ignore=_not_to_be_copied)
+        except shutil.Error as error:
+            failed = [(file, why) for file, _, why in error.args[0] if os.path.lexists(file)]
+            if failed:
+                raise OSError(f"{failed[0][0]}: {failed[0][1]}") from error
+        draft.rename(self.home)
+
     def started(self) -> Started | None:
         """Read which process was started."""
         return self._read("process.json", Started)
@@ -156,6 +177,17 @@ class Folder:
             return msgspec.json.decode((self.path / name).read_bytes(), type=kind)
         except (FileNotFoundError, msgspec.DecodeError):
             return None
+
+
+def _not_to_be_copied(folder: str, names: list[str]) -> set[str]:
+    """Leave out the keys that let people in, and what is no file: pipes, sockets."""
+    kept = Path(folder)
+    strange = {name for name in names if not (kept / name).is_symlink() and not _is_plain(kept / name)}
+    return strange | ({"authorized_keys"} if kept.name == ".ssh" else set())
+
+
+def _is_plain(path: Path) -> bool:
+    return path.is_file() or path.is_dir()
 
 
 def folders(root: Path) -> Iterator[Identity]:
