@@ -95,8 +95,9 @@ class Outgoing:
         """
         host, port = _target(url)
         try:
-            await self.addresses(host, port)
-        except OSError:
+            async with asyncio.timeout(RESOLVE_S):
+                await self.addresses(host, port)
+        except OSError:  # a timeout is one too
             return
 
     async def addresses(self, host: str, port: int) -> list[Address]:

@@ -44,6 +44,7 @@ from agent_runtime.runs.usecases.engine import Engine
 from agent_runtime.runs.usecases.following import Following
 from agent_runtime.runs.usecases.servers import Directory, McpServers
 from agent_runtime.runs.usecases.sweeping import Sweeping
+from agent_runtime.runs.usecases.tallies import Tallies
 from agent_runtime.runs.usecases.traffics import Traffics
 from agent_runtime.runs.usecases.transport import Transport
 from agent_runtime.runs.usecases.turns import Turns
@@ -236,6 +237,11 @@ class Factory:
             pipeline_log=self.pipeline_log(),
             clock=resources.clock,
         )
+
+    def tallies(self) -> Tallies:
+        """What agents did, as telemetry."""
+        resources = self.resources
+        return Tallies(database=resources.database, bus=resources.bus, clock=resources.clock, process=resources.process)
 
     def sweeping(self) -> Sweeping:
         """What runs are looked after by."""
@@ -481,12 +487,14 @@ class Factory:
             self.mcp_links,
             self.worker,
             resources.job(Job("forget runs", timedelta(hours=1), self.sweeping().forget)),
+            resources.job(Job("tell telemetry", resources.config.telemetry_interval, self.tallies().tell)),
             self.sockets,
             self.slots,
             self.channel_watch,
             Revocations(resources.bus, resources.clock, self.sockets),
             Scheduler(database=resources.database, leases=resources.leases, firings=self.firings()),
             resources.job(Job("sweep delegations", resources.config.delegation_sweep, self.delegations().sweep)),
+            resources.job(Job("forget delegations", timedelta(hours=6), self.delegations().forget_old)),
             resources.job(Job("forget firings", timedelta(hours=6), self.firings().forget_old)),
             resources.job(housekeeping(resources.database)),
             resources.job(Job("forget lapsed holds", timedelta(minutes=10), self.usage().forget_lapsed)),
@@ -506,6 +514,7 @@ class Factory:
             self.cron_jobs().end_account,
             self.delegation_rules().end_account,
             self.mcp_servers().erase,
+            self.tallies().erase,
         ]
 
 

@@ -6,6 +6,9 @@ from agent_runtime.delegation.domain.rules import Rule
 from agent_runtime.delegation.domain.tasks import History, Task, TaskStatus
 from shoal.database import Transaction
 
+_PIECE = 1000
+"""How many old tasks one statement deletes."""
+
 
 class RuleRepository:
     """Rows of `delegation_rule`, and which accounts have begun."""
@@ -178,6 +181,16 @@ class TaskRepository:
             *(*matching, offset, limit),
         )
         return History(items, int(total))
+
+    async def forget_old(self, age: timedelta) -> int:
+        """Delete some tasks that ended long ago; returns how many: fewer than a thousand are all."""
+        return await self._tx.execute(
+            """
+            delete from delegation
+             where task_id in (select task_id from delegation where completed_at < now() - $1::interval limit $2)
+            """,
+            *(age, _PIECE),
+        )
 
     async def forget(self, account_id: str) -> None:
         """Delete everything of an account."""

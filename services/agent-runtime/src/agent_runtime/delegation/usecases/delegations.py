@@ -33,6 +33,8 @@ from shoal.errors import AppError, UnavailableError
 from shoal.ids import new_id
 
 TOPIC = "delegation:update"
+KEPT = timedelta(days=90)
+"""How long ended work stays in the history."""
 _LOOK_S = 5.0
 _APPROVAL_S = 0.5
 _LOOKED_AT = 100
@@ -125,6 +127,13 @@ class Delegations:
             done = await self._look(task)
             if done is not None:
                 await self._end(task, done)
+
+    async def forget_old(self) -> None:
+        """Delete what was handed on long ago."""
+        forgotten = 1
+        while forgotten:
+            async with self._database.transaction() as tx:
+                forgotten = await TaskRepository(tx).forget_old(KEPT)
 
     async def _choose(self, account_id: str, text: str, tool_name: str) -> tuple[Choice, str | None]:
         """Choose; plain code's result comes with the choice, since trying is how one knows that it can."""
