@@ -32,7 +32,7 @@ class OverviewController(Controller):
     @get("/api/health", operation_id="systemHealth", summary="How the suite is, for the web chat")
     async def system_health(self, suite_health: SuiteHealth) -> Response[SystemHealthView]:
         """Answer 200, or 503 when the database cannot be reached."""
-        view = SystemHealthView.from_domain(await suite_health.summary(), suite_health.uptime_s)
+        view = SystemHealthView.from_domain(await suite_health.summary(), suite_health.process())
         return Response(view, status_code=503 if view.status == "down" else 200)
 
     @get("/openapi.json", operation_id="openapi", summary="This description", include_in_schema=False)

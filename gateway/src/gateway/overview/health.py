@@ -18,11 +18,11 @@ KEEP_S = 1.0
 
 
 class Readiness(Struct, frozen=True):
-    """What a service says at `/readyz`; `facts` are numbers and words that summaries show."""
+    """What a service says at `/readyz`; `details` are numbers and words that summaries show."""
 
     ready: bool
     checks: dict[str, str] = {}
-    facts: dict[str, str | int] = {}
+    details: dict[str, str | int] = {}
 
 
 class Summary(Struct, frozen=True):
@@ -31,7 +31,7 @@ class Summary(Struct, frozen=True):
     is_database_there: bool
     services: dict[str, str]
     """By name: `ready`, `not ready: …` or `unreachable`."""
-    facts: dict[str, str | int]
+    details: dict[str, str | int]
 
     @property
     def status(self) -> str:
@@ -39,6 +39,14 @@ class Summary(Struct, frozen=True):
         if not self.is_database_there:
             return "down"
         return "healthy" if all(state == "ready" for state in self.services.values()) else "degraded"
+
+
+class Process(Struct, frozen=True):
+    """This process at one moment."""
+
+    version: str
+    uptime_s: int
+    memory_mb: float
 
 
 class SuiteHealth:
@@ -52,10 +60,9 @@ class SuiteHealth:
         self._turn = asyncio.Lock()
         self._started = time.monotonic()
 
-    @property
-    def uptime_s(self) -> int:
-        """How long this process has been up."""
-        return int(time.monotonic() - self._started)
+    def process(self) -> Process:
+        """Tell how this process is."""
+        return Process(version=_version(), uptime_s=int(time.monotonic() - self._started), memory_mb=_memory_mb())
 
     async def summary(self) -> Summary:
         """Tell how the suite is."""
@@ -70,10 +77,10 @@ class SuiteHealth:
             self._is_database_there(), asyncio.gather(*(self._ask(self._addresses[name]) for name in names))
         )
         services = dict(zip(names, (_word(answer) for answer in answers), strict=True))
-        facts: dict[str, str | int] = {}
+        details: dict[str, str | int] = {}
         for answer in answers:
-            facts |= {} if answer is None else answer.facts
-        return Summary(is_database_there, services, facts)
+            details |= {} if answer is None else answer.details
+        return Summary(is_database_there, services, details)
 
     async def _is_database_there(self) -> bool:
         try:
@@ -92,12 +99,12 @@ class SuiteHealth:
             return None
 
 
-def version() -> str:
+def _version() -> str:
     """Tell the version of this distribution."""
     return importlib.metadata.version("shoal-gateway")
 
 
-def memory_mb() -> float:
+def _memory_mb() -> float:
     """Tell how much memory this process has, in MiB."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return round(pages * os.sysconf("SC_PAGE_SIZE") / 2**20, 1)

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from gateway.overview.health import Summary, memory_mb, version
+from gateway.overview.health import Process, Summary
 
 
 class HealthView(Struct, frozen=True):
@@ -20,12 +20,12 @@ class HealthView(Struct, frozen=True):
     @classmethod
     def from_domain(cls, summary: Summary) -> "HealthView":
         """Show the suite."""
-        backend = str(summary.facts.get("orchestrator_backend", "none"))
+        backend = str(summary.details.get("orchestrator_backend", "none"))
         default = "disconnected" if backend == "kubernetes" else "disabled"
         is_there = summary.services.get("instance-orchestrator") == "ready"
         return cls(
             status="unhealthy" if summary.status == "down" else summary.status,
-            kubernetes=str(summary.facts.get("kubernetes", default)),
+            kubernetes=str(summary.details.get("kubernetes", default)),
             database="connected" if summary.is_database_there else "disconnected",
             orchestrator="connected" if is_there else "disconnected",
             orchestrator_backend=backend,
@@ -48,14 +48,14 @@ class SystemHealthView(Struct, frozen=True):
     services: dict[str, str]
 
     @classmethod
-    def from_domain(cls, summary: Summary, uptime_s: int) -> "SystemHealthView":
-        """Show the suite."""
+    def from_domain(cls, summary: Summary, process: Process) -> "SystemHealthView":
+        """Show the suite, and this process."""
         return cls(
             status=summary.status,
-            version=version(),
-            uptime_seconds=uptime_s,
-            uptime_secs=uptime_s,
-            memory_usage_mb=memory_mb(),
+            version=process.version,
+            uptime_seconds=process.uptime_s,
+            uptime_secs=process.uptime_s,
+            memory_usage_mb=process.memory_mb,
             agent_count=_count(summary, "agent_count"),
             session_count=_count(summary, "session_count"),
             tool_count=_count(summary, "tool_count"),
@@ -64,5 +64,5 @@ class SystemHealthView(Struct, frozen=True):
 
 
 def _count(summary: Summary, name: str) -> int:
-    value = summary.facts.get(name, 0)
+    value = summary.details.get(name, 0)
     return value if isinstance(value, int) else 0

@@ -10,6 +10,7 @@ from shoal.outbox import Relay
 from shoal.resources import Component, Resources
 from shoal.subscriptions import Handler, Subscription
 from shoal_events import Event, PairingConfirmed, PairingDeleted, PairingTokenReissued
+from telemetry_ingest.clients.publisher import Publisher
 from telemetry_ingest.config import Config
 from telemetry_ingest.instruments import Instruments
 from telemetry_ingest.jobs import forget_ended
@@ -22,7 +23,6 @@ from telemetry_ingest.usecases.hearing import Means
 from telemetry_ingest.usecases.pairings import Pairings
 from telemetry_ingest.usecases.posts import Posts
 from telemetry_ingest.usecases.presences import Presences
-from telemetry_ingest.usecases.publisher import Publisher
 from telemetry_ingest.usecases.revocations import Revocations
 from telemetry_ingest.usecases.rosters import Rosters
 from telemetry_ingest.usecases.sockets import Sockets

@@ -17,7 +17,7 @@ class Readiness(Struct, frozen=True):
 
     ready: bool
     checks: dict[str, str]
-    facts: dict[str, str | int] = {}
+    details: dict[str, str | int] = {}
     """Words and numbers that summaries of the suite show."""
 
 
@@ -25,7 +25,7 @@ KEEP_S = 1.0
 ANSWER_S = 0.7
 """Less than who asks for readiness waits: they shall hear what is wrong."""
 Check = Callable[[], str | None]
-Fact = Callable[[], str | int]
+Detail = Callable[[], str | int]
 
 
 class Probe:
@@ -85,7 +85,7 @@ class Health:
     def __init__(self, metrics: Metrics) -> None:
         self._checks: dict[str, Check] = {}
         self._probes: list[Probe] = []
-        self._facts: dict[str, Fact] = {}
+        self._details: dict[str, Detail] = {}
         self._metrics = metrics
         self.is_draining = False
 
@@ -98,9 +98,9 @@ class Health:
         self._probes.append(probe)
         self.add(name, probe.problem)
 
-    def add_fact(self, name: str, fact: Fact) -> None:
+    def add_detail(self, name: str, detail: Detail) -> None:
         """Add something to tell that decides nothing here. It must not wait."""
-        self._facts[name] = fact
+        self._details[name] = detail
 
     async def look(self) -> Readiness:
         """Ask every part, and wait for those that must be waited for."""
@@ -117,8 +117,8 @@ class Health:
         checks = {name: _ask(check) or "ok" for name, check in self._checks.items()}
         if self.is_draining:
             checks["draining"] = "shutting down"
-        facts = {name: fact() for name, fact in self._facts.items()}
-        return Readiness(ready=all(answer == "ok" for answer in checks.values()), checks=checks, facts=facts)
+        details = {name: detail() for name, detail in self._details.items()}
+        return Readiness(ready=all(answer == "ok" for answer in checks.values()), checks=checks, details=details)
 
     def metrics(self) -> bytes:
         """Expose the service's metrics."""

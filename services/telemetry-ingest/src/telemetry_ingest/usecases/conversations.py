@@ -47,7 +47,7 @@ Send = Callable[[Any], Awaitable[None]]
 
 
 class Conversation:
-    """One socket. It is a socket to `Sockets`, a viewer to `Audiences`, a peer to its `Hearing`."""
+    """One socket. It is a socket to `Sockets`, a viewer to `Audiences`, a speaker to its `Hearing`."""
 
     def __init__(self, means: Means, receive: Receive, send: Send, principal: Principal) -> None:
         now = means.clock.monotonic()

@@ -1,4 +1,4 @@
-"""Hearing: what an admitted peer says, and what is done about it."""
+"""Hearing: what an admitted speaker says, and what is done about it."""
 
 import asyncio
 from collections.abc import Collection
@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from shoal.clock import Clock
 from shoal.errors import UnavailableError
+from telemetry_ingest.clients.publisher import Publisher
 from telemetry_ingest.config import Config
 from telemetry_ingest.domain.endings import FOREIGN_AGENT, STALLED, TRY_AGAIN, UNAUTHORIZED, Ending
 from telemetry_ingest.domain.frames import (
@@ -38,7 +39,6 @@ from telemetry_ingest.usecases.admissions import Admissions, Visitor
 from telemetry_ingest.usecases.credentials import Credential, Credentials
 from telemetry_ingest.usecases.intake import Intake, UnknownAgentError
 from telemetry_ingest.usecases.outgoing import Outgoing
-from telemetry_ingest.usecases.publisher import Publisher
 
 MOST_PONGS_DUE = 512
 MEET_EVERY_S = 0.4
@@ -56,7 +56,7 @@ class Means(Struct, frozen=True):
     instruments: Instruments
 
 
-class Peer(Visitor, Protocol):
+class Speaker(Visitor, Protocol):
     """The socket that is listened to."""
 
     outgoing: Outgoing
@@ -68,22 +68,22 @@ class Peer(Visitor, Protocol):
 
 
 class Hearing:
-    """Listens to one peer.
+    """Listens to one speaker.
 
     Args:
-        agents: Whom the peer may speak for; may grow and shrink.
+        agents: Whom the speaker may speak for; may grow and shrink.
         epoch: In which its numbered frames stand, if it named one.
     """
 
     def __init__(
-        self, means: Means, peer: Peer, credential: Credential, agents: Collection[str], epoch: str | None
+        self, means: Means, speaker: Speaker, credential: Credential, agents: Collection[str], epoch: str | None
     ) -> None:
         self._means = means
-        self._peer = peer
+        self._speaker = speaker
         self._credential = credential
         self._agents = agents
         self._pongs_due = 0
-        self._acknowledgements = Acknowledgements(peer.outgoing, give_up=self._give_up)
+        self._acknowledgements = Acknowledgements(speaker.outgoing, give_up=self._give_up)
         self._intake = self._open_intake(epoch)
         self._epoch = epoch
 
@@ -93,10 +93,10 @@ class Hearing:
         return self._credential.is_agent
 
     def welcome(self) -> None:
-        """Say that the peer is in."""
+        """Say that the speaker is in."""
         principal, config = self._credential.principal, self._means.config
         limits = Limits(config.messages_per_second, MOST_FRAME_BYTES, round(config.idle_timeout.total_seconds()))
-        self._peer.outgoing.answer(
+        self._speaker.outgoing.answer(
             AuthSuccess(
                 user_id=principal.user_id,
                 agents=sorted(self._agents),
@@ -149,7 +149,7 @@ class Hearing:
 
     async def _take_all(self, batch: BatchFrame) -> int:
         for index, item in enumerate(batch.items):
-            if self._peer.ended_at is not None:
+            if self._speaker.ended_at is not None:
                 break
             try:
                 await self._take(read_agent_frame(item), index)
@@ -165,7 +165,7 @@ class Hearing:
             try:
                 await self._means.admissions.refresh(self._credential)
             except UnavailableError:
-                self._peer.end(TRY_AGAIN)
+                self._speaker.end(TRY_AGAIN)
                 return
             if frame.agent_id in self._agents:
                 self._intake.take(frame)
@@ -173,14 +173,14 @@ class Hearing:
             await asyncio.sleep(MEET_EVERY_S)
         self._means.instruments.frames.labels(frame.kind, "refused").inc()
         message = "The credential does not speak for this agent."
-        self._peer.outgoing.answer(ProtocolError("agent_not_yours", message, ref))
-        self._peer.end(FOREIGN_AGENT)
+        self._speaker.outgoing.answer(ProtocolError("agent_not_yours", message, ref))
+        self._speaker.end(FOREIGN_AGENT)
 
     def _refuse(self, error: RefusedFrameError, index: int | None) -> None:
         self._means.instruments.frames.labels("any", "refused").inc()
         ref = Ref(seq=error.ref.seq, index=index)
         told = ProtocolError(error.code, error.message, None if ref == Ref() else ref)
-        self._peer.outgoing.answer(told)
+        self._speaker.outgoing.answer(told)
         self._intake.count_refused(error)
 
     def _open_intake(self, epoch: str | None) -> Intake:
@@ -195,10 +195,10 @@ class Hearing:
         )
 
     def _speak_for(self, agent_id: str) -> None:
-        self._means.admissions.speak_for(self._peer, self._credential, agent_id)
+        self._means.admissions.speak_for(self._speaker, self._credential, agent_id)
 
     def _give_up(self) -> None:
-        self._peer.end(TRY_AGAIN)
+        self._speaker.end(TRY_AGAIN)
 
     # everything else
 
@@ -207,11 +207,11 @@ class Hearing:
             case PingFrame():
                 self._ping()
             case SubscribeFrame(agent_id=agent_id) if agent_id in self._agents:
-                self._peer.muted.discard(agent_id)
+                self._speaker.muted.discard(agent_id)
                 if self._credential.is_agent:
-                    await self._means.admissions.watch(self._peer, self._credential)
+                    await self._means.admissions.watch(self._speaker, self._credential)
             case UnsubscribeFrame(agent_id=agent_id) if agent_id in self._agents:
-                self._peer.muted.add(agent_id)
+                self._speaker.muted.add(agent_id)
             case SubscribeFrame() | UnsubscribeFrame():
                 raise RefusedFrameError("agent_not_found", "There is no such agent here.")
             case AuthFrame():
@@ -220,29 +220,29 @@ class Hearing:
     def _ping(self) -> None:
         self._pongs_due += 1
         if self._pongs_due > MOST_PONGS_DUE:
-            self._peer.end(STALLED)
+            self._speaker.end(STALLED)
         else:
             self._intake.when_stored(self._pong)
 
     def _pong(self) -> None:
         self._pongs_due -= 1
         self._acknowledgements.tell()
-        self._peer.outgoing.answer(Pong(self._means.clock.now()))
+        self._speaker.outgoing.answer(Pong(self._means.clock.now()))
 
     async def _prove_again(self, frame: AuthFrame) -> None:
         """Answer a second auth frame: the same account again, perhaps in another epoch."""
         try:
             again = await self._means.credentials.resolve(frame.token)
         except CredentialUnknownError as error:
-            self._peer.outgoing.answer(AuthError(error.code, error.message))
-            self._peer.end(UNAUTHORIZED)
+            self._speaker.outgoing.answer(AuthError(error.code, error.message))
+            self._speaker.end(UNAUTHORIZED)
             return
         except UnavailableError:
-            self._peer.end(TRY_AGAIN)
+            self._speaker.end(TRY_AGAIN)
             return
         if again.principal.account_id != self._credential.principal.account_id:
-            self._peer.outgoing.answer(AuthError("already_authenticated", "This socket is another account's."))
-            self._peer.end(UNAUTHORIZED)
+            self._speaker.outgoing.answer(AuthError("already_authenticated", "This socket is another account's."))
+            self._speaker.end(UNAUTHORIZED)
             return
         if frame.epoch is not None and frame.epoch != self._epoch:
             self._begin_epoch(frame.epoch)
@@ -252,7 +252,7 @@ class Hearing:
         """Read the numbers of what follows in another epoch; what came before is no longer acknowledged by number."""
         before = self._intake
         self._acknowledgements.stop()
-        self._acknowledgements = Acknowledgements(self._peer.outgoing, give_up=self._give_up)
+        self._acknowledgements = Acknowledgements(self._speaker.outgoing, give_up=self._give_up)
         self._epoch = epoch
         self._intake = self._open_intake(epoch)
         self._intake.last = before.last

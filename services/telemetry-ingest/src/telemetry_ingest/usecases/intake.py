@@ -6,9 +6,9 @@ import msgspec
 
 from shoal.clock import Clock
 from shoal.ids import new_id
+from telemetry_ingest.clients.publisher import Batch, Publisher, Sender, Source
 from telemetry_ingest.domain.frames import AgentFrame, Ref
 from telemetry_ingest.domain.reading import RefusedFrameError, check_time
-from telemetry_ingest.usecases.publisher import Batch, Publisher, Sender, Source
 
 _encode = msgspec.json.Encoder().encode
 

@@ -9,13 +9,13 @@ from msgspec import Struct
 from shoal.clock import Clock
 from shoal.errors import UnavailableError
 from shoal.identity import Principal, Via
+from telemetry_ingest.clients.publisher import Publisher
 from telemetry_ingest.domain.frames import Ref
 from telemetry_ingest.domain.reading import MalformedFrameError, RefusedFrameError, read_agent_frame
 from telemetry_ingest.errors import NotASenderError
 from telemetry_ingest.instruments import Instruments
 from telemetry_ingest.usecases.credentials import Credentials
 from telemetry_ingest.usecases.intake import Intake, UnknownAgentError
-from telemetry_ingest.usecases.publisher import Publisher
 from telemetry_ingest.usecases.rosters import Rosters
 
 AT_ONCE = 250

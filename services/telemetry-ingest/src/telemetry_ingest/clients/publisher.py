@@ -223,8 +223,9 @@ class Publisher:
 
     async def _show(self, batch: Batch) -> None:
         """Let viewers see the frames, wherever they are connected; nothing waits for them."""
-        client, live, batch.live = self._bus.client, batch.live, []
-        if client.is_connected:
+        live, batch.live = batch.live, []
+        if self._bus.is_connected:
+            client = self._bus.client
             with contextlib.suppress(NatsError, OSError):
                 for subject, body in live:
                     await client.publish(subject, body)
