@@ -59,6 +59,7 @@ TELEMETRY: Sequence[Panel] = (
 INSTANCES: Sequence[Panel] = (
     Panel("Not yet as they should be", "max(shoal_instances_unfinished)", "short", "instances"),
     Panel("The longest of them", "max(shoal_instances_unfinished_age_seconds)", "s", "age"),
+    Panel("Tunnels", "sum by (state) (shoal_ssh_tunnels)", "short", "{{state}}"),
 )
 
 

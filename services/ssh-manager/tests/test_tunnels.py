@@ -185,6 +185,14 @@ async def until_tunnels(place: Place, *statuses: str, within_s: float = 10) -> l
     return seen
 
 
+def measured(door: Door) -> tuple[float | None, float | None]:
+    """How many tunnels are healthy, and how many broken."""
+    registry = door.service.running.resources.metrics.registry
+    states = ("healthy", "broken")
+    healthy, broken = (registry.get_sample_value("shoal_ssh_tunnels", {"state": state}) for state in states)
+    return healthy, broken
+
+
 async def test_a_connected_instance_has_both_tunnels_as_the_contract_shows_them(
     door: Door, bot: Bot, bot_place: Place
 ) -> None:
@@ -211,10 +219,12 @@ async def test_a_tunnel_without_anybody_at_its_end_is_closed_says_why_and_comes_
     place = await make_place(door)
     _, gateway = await until_tunnels(place, "active", "closed")
     assert gateway["last_error"] == "connection refused"
+    await eventually(lambda: measured(door) == (1, 1))
     entry = await door.until_entry("tunnel_status")
     assert "gateway tunnel" in entry["details"] or "vnc tunnel" in entry["details"]
     bot.ways[8080] = way
     await until_tunnels(place, "active", "active")
+    await eventually(lambda: measured(door) == (2, 0))
     details = [entry["details"] for entry in await door.entries(event_type="tunnel_status")]
     assert any("connection refused" in one for one in details)
 

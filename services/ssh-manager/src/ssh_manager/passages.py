@@ -98,7 +98,11 @@ class Passages:
             ),
             self._resources.subscriber(Subscription("terminals", {UserDeleted: terminals.on_user_deleted})),
             self._resources.job(Job("forget expired tickets", TICKETS_EVERY, self._tickets.forget_expired)),
-            TunnelChecks(self._tunnels, self._resources.config.tunnel_interval.total_seconds()),
+            TunnelChecks(
+                self._tunnels,
+                self._resources.config.tunnel_interval.total_seconds(),
+                self._resources.metrics.registry,
+            ),
             StayChecks(self._stays, self._http),
             SessionChecks(self._sessions),
         ]

@@ -88,6 +88,10 @@ class Tunnels:
                 del self._bundles[instance_id]
         await asyncio.gather(*(self.check(instance_id) for instance_id in tuple(self._bundles)))
 
+    def every_state(self) -> Sequence[TunnelState]:
+        """List every tunnel of instances that run."""
+        return [kept.state for bundle in self._bundles.values() for kept in bundle.kept.values()]
+
     def close(self) -> None:
         """Close everything."""
         for bundle in self._bundles.values():
