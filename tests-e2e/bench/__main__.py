@@ -20,6 +20,7 @@ from stack.figures import Machine, table  # noqa: E402
 from bench import (  # noqa: E402
     agent_pairings,
     fan_out,
+    fleet,
     freshness,
     gateway_http,
     gateway_sockets,
@@ -27,6 +28,8 @@ from bench import (  # noqa: E402
     instances,
     outbox,
     query,
+    runtime_sockets,
+    tunnels,
     up,
 )
 from bench.processes import MissingError  # noqa: E402
@@ -39,11 +42,16 @@ BENCHES: dict[str, Callable[[Scale], Awaitable[list[Row]]]] = {
     "fresh": freshness.run,
     "fan-out": fan_out.run,
     "query": query.run,
+    "runtime-sockets": runtime_sockets.run,
     "outbox": outbox.run,
     "pairings": agent_pairings.run,
     "instances": instances.run,
+    "tunnels": tunnels.run,
     "up": up.run,
+    "fleet": fleet.run,
 }
+LONG = frozenset({"fleet"})
+"""Runs only when it is asked for: ten minutes by itself."""
 
 
 def main() -> int:
@@ -53,7 +61,7 @@ def main() -> int:
     if arguments.quick:
         scale = Scale(seconds=2.0, rounds=1, quick=True)
     rows, failures, used = [], 0, Machine()
-    for name in arguments.benches or BENCHES:
+    for name in arguments.benches or [bench for bench in BENCHES if bench not in LONG]:
         started = time.monotonic()
         print(f"{name} …", flush=True)
         try:

@@ -36,9 +36,9 @@ class RawAgent:
         elif b"error" in message:
             self.refused.append(message)
 
-    async def open(self, url: str, identity: str) -> None:
-        """Connect and authenticate by the first frame."""
-        self.wire = await Wire.open(url, self.hear, {HEADER.decode(): identity})
+    async def open(self, url: str, identity: str | None = None) -> None:
+        """Connect and authenticate by the first frame; with an identity, as the gateway would for somebody."""
+        self.wire = await Wire.open(url, self.hear, {HEADER.decode(): identity} if identity else None)
         await self.wire.write(frame(json.dumps({"type": "auth", "token": self.agent.token}).encode()))
         async with asyncio.timeout(20):
             await self._news.wait()
