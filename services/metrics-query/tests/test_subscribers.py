@@ -16,6 +16,9 @@ from shoal_events import (
     PairingConfirmed,
     PairingDeleted,
     PairingRenamed,
+    RuntimeAgentCreated,
+    RuntimeAgentDeleted,
+    RuntimeAgentUpdated,
     Sample,
     SampleError,
     SampleGroup,
@@ -260,6 +263,21 @@ async def test_agents_follow_pairings(metrics: ServiceUnderTest, suite: Suite) -
     await suite.publish(gone, event_id=str(uuid4()))
     await until_named(metrics, {"agent_2": "Second"})
     assert (await metrics.client(ALICE).get("/telemetry/metrics/agent_1")).status_code == 404
+
+
+async def test_agents_of_the_runtime_are_answered_for_without_a_pairing(
+    metrics: ServiceUnderTest, suite: Suite
+) -> None:
+    about = {"agent_id": "agent_general", "account_id": "acct_1", "status": "running", "model": "offline/rules"}
+    created = RuntimeAgentCreated(**about, name="general-agent", version=1)
+    await suite.publish(created, event_id=str(uuid4()))
+    await until_named(metrics, {"agent_1": "Production", "agent_general": "general-agent"})
+    assert (await metrics.client(ALICE).get("/telemetry/metrics/agent_general")).status_code == 200
+    await suite.publish(RuntimeAgentUpdated(**about, name="Ada", version=2), event_id=str(uuid4()))
+    await until_named(metrics, {"agent_1": "Production", "agent_general": "Ada"})
+    deleted = RuntimeAgentDeleted(agent_id="agent_general", account_id="acct_1", version=3)
+    await suite.publish(deleted, event_id=str(uuid4()))
+    await until_named(metrics, {"agent_1": "Production"})
 
 
 async def test_an_older_confirmation_names_the_agent_but_takes_nothing_back(

@@ -46,7 +46,7 @@ def create_app(factory: Factory) -> Door:
             *socket_doors(factory.page_socket, factory.canvas_socket, factory.chat_socket),
         ],
         dependencies={
-            "agents": factory.agents,
+            "known": factory.agents,
             "sessions": factory.sessions,
             "conversations": factory.conversations,
             "turns": factory.turns,
@@ -56,7 +56,7 @@ def create_app(factory: Factory) -> Door:
             "mcp_servers": factory.mcp_servers,
             "answer_timeout": factory.answer_timeout,
             "memories": factory.memories,
-            "skills": factory.skills,
+            "installed": factory.skills,
             "configurations": factory.configurations,
             "gateway_port": factory.gateway_port,
             "cron_jobs": factory.cron_jobs,

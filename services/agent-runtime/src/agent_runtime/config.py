@@ -40,6 +40,8 @@ class Config(ServiceConfig, frozen=True, kw_only=True):
     """Whether agents may be given a shell of this machine at all; an agent's own policy decides further."""
     allow_mcp_stdio: bool = False
     """Whether MCP servers may be programs that are started on this machine."""
+    telemetry_interval: timedelta = timedelta(seconds=5)
+    """How often what agents did is told as telemetry."""
     run_lease: timedelta = timedelta(seconds=10)
     """How long after its last sign of life a process is taken for dead and its runs for interrupted."""
     answer_timeout: timedelta = timedelta(seconds=170)

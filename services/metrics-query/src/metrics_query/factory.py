@@ -4,7 +4,7 @@ from metrics_query.config import Config
 from metrics_query.jobs import keep, roll_up
 from metrics_query.subscribers.agents import AgentSubscribers
 from metrics_query.subscribers.samples import SampleSubscriber
-from metrics_query.usecases.agents import Agents
+from metrics_query.usecases.agents import Agents, place_of
 from metrics_query.usecases.fleet import Fleet
 from metrics_query.usecases.history import History
 from metrics_query.usecases.retention import Retention
@@ -15,7 +15,15 @@ from shoal.copies import Copy, Sweep
 from shoal.jobs import Job, housekeeping
 from shoal.resources import Component, Resources
 from shoal.subscriptions import Handlers, Subscription
-from shoal_events import AccountDeleted, PairingConfirmed, PairingDeleted, PairingRenamed
+from shoal_events import (
+    AccountDeleted,
+    PairingConfirmed,
+    PairingDeleted,
+    PairingRenamed,
+    RuntimeAgentCreated,
+    RuntimeAgentDeleted,
+    RuntimeAgentUpdated,
+)
 
 
 class Factory:
@@ -73,6 +81,12 @@ class Factory:
             PairingRenamed: subscribers.on_pairing_renamed,
             PairingDeleted: subscribers.on_pairing_deleted,
         }
+        running: Handlers = {
+            RuntimeAgentCreated: subscribers.on_runtime_agent_created,
+            RuntimeAgentUpdated: subscribers.on_runtime_agent_updated,
+            RuntimeAgentDeleted: subscribers.on_runtime_agent_deleted,
+        }
+        sweep_running = Sweep(known=agents.known_running, key=place_of, end=agents.vanished)
         sweep = Sweep(known=agents.known, key=lambda fact: fact.pairing_id, end=agents.vanished)
         accounts: Handlers = {AccountDeleted: subscribers.on_account_deleted}
         roll = roll_up(self.rollups(), at_least=config.rollup_after)
@@ -80,6 +94,10 @@ class Factory:
             resources.subscriber(Subscription("agents", told)),
             resources.subscriber(Subscription("accounts", accounts)),
             resources.copier(Copy("pairings", owner="pairing", handlers=told, sweep=sweep)),
+            resources.subscriber(Subscription("runtime-agents", running)),
+            resources.copier(
+                Copy("runtime agents", owner="agent-runtime", handlers=running, is_required=False, sweep=sweep_running)
+            ),
             resources.copier(Copy("accounts", owner="gateway", handlers=accounts, is_required=False)),
             SampleSubscriber(
                 self.samples(),

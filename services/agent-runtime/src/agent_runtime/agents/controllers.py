@@ -21,25 +21,25 @@ class AgentController(Controller):
     guards = (require_user,)
 
     @get("/", operation_id="listAgents", summary="List agents")
-    async def list(self, principal: Principal, agents: Agents) -> list[AgentSummary]:
+    async def list(self, principal: Principal, known: Agents) -> list[AgentSummary]:
         """List the account's agents, oldest first."""
-        return [AgentSummary.of(agent) for agent in await agents.list(principal.account_id)]
+        return [AgentSummary.of(agent) for agent in await known.list(principal.account_id)]
 
     @post("/", operation_id="createAgent", summary="Create an agent", guards=[require_admin])
-    async def create(self, data: CreateAgent, principal: Principal, agents: Agents) -> AgentDetail:
+    async def create(self, data: CreateAgent, principal: Principal, known: Agents) -> AgentDetail:
         """Have one more agent, which answers at once."""
-        agent = await agents.create(principal.account_id, data.to_draft())
+        agent = await known.create(principal.account_id, data.to_draft())
         return AgentDetail.of_counted(agent, 0)
 
     @get("/{agent_id:str}", operation_id="getAgent", summary="Show an agent")
-    async def show(self, agent_id: str, principal: Principal, agents: Agents) -> AgentDetail:
+    async def show(self, agent_id: str, principal: Principal, known: Agents) -> AgentDetail:
         """Show an agent and how many sessions it has."""
-        return AgentDetail.of_counted(*await agents.show(principal.account_id, agent_id))
+        return AgentDetail.of_counted(*await known.show(principal.account_id, agent_id))
 
     @patch("/{agent_id:str}", operation_id="changeAgent", summary="Change an agent", guards=[require_admin])
-    async def change(self, agent_id: str, data: ChangeAgent, principal: Principal, agents: Agents) -> AgentDetail:
+    async def change(self, agent_id: str, data: ChangeAgent, principal: Principal, known: Agents) -> AgentDetail:
         """Change an agent; what is absent stays."""
-        return AgentDetail.of_counted(*await agents.change(principal.account_id, agent_id, data.to_change()))
+        return AgentDetail.of_counted(*await known.change(principal.account_id, agent_id, data.to_change()))
 
     @delete(
         "/{agent_id:str}",
@@ -48,21 +48,21 @@ class AgentController(Controller):
         guards=[require_admin],
         status_code=200,
     )
-    async def remove(self, agent_id: str, principal: Principal, agents: Agents) -> Done:
+    async def remove(self, agent_id: str, principal: Principal, known: Agents) -> Done:
         """Have an agent no more; its sessions can still be read."""
-        await agents.remove(principal.account_id, agent_id)
+        await known.remove(principal.account_id, agent_id)
         return Done()
 
     @post("/{agent_id:str}/start", operation_id="startAgent", summary="Let an agent answer", status_code=200)
-    async def start(self, agent_id: str, principal: Principal, agents: Agents) -> Done:
+    async def start(self, agent_id: str, principal: Principal, known: Agents) -> Done:
         """Let an agent answer; nothing happens to one that does."""
-        await agents.start(principal.account_id, agent_id)
+        await known.start(principal.account_id, agent_id)
         return Done()
 
     @post("/{agent_id:str}/stop", operation_id="stopAgent", summary="Let an agent answer no more", status_code=200)
-    async def stop(self, agent_id: str, principal: Principal, agents: Agents) -> Done:
+    async def stop(self, agent_id: str, principal: Principal, known: Agents) -> Done:
         """Let an agent answer no more; what it is saying it says to the end."""
-        await agents.stop(principal.account_id, agent_id)
+        await known.stop(principal.account_id, agent_id)
         return Done()
 
 
@@ -75,7 +75,7 @@ class ExportController(Controller):
 
     @get("/export", operation_id="exportAgents")
     async def export(
-        self, agents: Agents, after: str = "", limit: Annotated[int, Parameter(ge=1, le=1000)] = 500
+        self, known: Agents, after: str = "", limit: Annotated[int, Parameter(ge=1, le=1000)] = 500
     ) -> Page[ExportedFact]:
         """Tell every agent as a fact."""
-        return await agents.export(after, limit)
+        return await known.export(after, limit)

@@ -28,33 +28,33 @@ class SkillController(Controller):
     guards = (require_user,)
 
     @get("/", operation_id="listSkills", summary="List installed skills")
-    async def show_all(self, skills: Skills, principal: Principal) -> list[SkillView]:
+    async def show_all(self, installed: Skills, principal: Principal) -> list[SkillView]:
         """List the account's skills by name."""
-        return [SkillView.from_domain(skill) for skill in await skills.list_for(principal.account_id)]
+        return [SkillView.from_domain(skill) for skill in await installed.list_for(principal.account_id)]
 
     @get("/registry/search", operation_id="searchSkillRegistry", summary="Search for skills")
-    async def search(self, skills: Skills, asked: Asked = "") -> RegistrySkills:
+    async def search(self, installed: Skills, asked: Asked = "") -> RegistrySkills:
         """List what can be installed, the best match first; everything without `q`."""
-        return await skills.search(asked)
+        return await installed.search(asked)
 
     @post("/install", operation_id="installSkill", summary="Install a skill", status_code=200)
-    async def install(self, data: InstallSkill, skills: Skills, principal: Principal) -> SkillsChanged:
+    async def install(self, data: InstallSkill, installed: Skills, principal: Principal) -> SkillsChanged:
         """Install a package by the id that the search told, in place of a skill of its name."""
-        await skills.install(principal.account_id, data.id)
+        await installed.install(principal.account_id, data.id)
         return SkillsChanged()
 
     @get("/{name:str}", operation_id="getSkill", summary="Show a skill")
-    async def show(self, name: str, skills: Skills, principal: Principal) -> SkillDetailView:
+    async def show(self, name: str, installed: Skills, principal: Principal) -> SkillDetailView:
         """Show a skill with what its agents are told."""
-        return SkillDetailView.from_domain(await skills.get(principal.account_id, name))
+        return SkillDetailView.from_domain(await installed.get(principal.account_id, name))
 
     @patch("/{name:str}", operation_id="switchSkill", summary="Switch a skill on or off")
-    async def switch(self, name: str, data: SwitchSkill, skills: Skills, principal: Principal) -> SkillView:
+    async def switch(self, name: str, data: SwitchSkill, installed: Skills, principal: Principal) -> SkillView:
         """Switch a skill; from the next turn on its agents are told of it, or no longer."""
-        return SkillView.from_domain(await skills.enable(principal.account_id, name, is_enabled=data.enabled))
+        return SkillView.from_domain(await installed.enable(principal.account_id, name, is_enabled=data.enabled))
 
     @delete("/{name:str}", operation_id="uninstallSkill", summary="Uninstall a skill", status_code=200)
-    async def remove(self, name: str, skills: Skills, principal: Principal) -> SkillsChanged:
+    async def remove(self, name: str, installed: Skills, principal: Principal) -> SkillsChanged:
         """Uninstall a skill."""
-        await skills.uninstall(principal.account_id, name)
+        await installed.uninstall(principal.account_id, name)
         return SkillsChanged()

@@ -7,6 +7,9 @@ from msgspec import Struct
 
 from shoal.database import Transaction
 
+RUNTIME = "runtime:"
+"""How the places of agents of the runtime are named, which are on dashboards without being paired."""
+
 
 class Agent(Struct, frozen=True):
     """An agent of an account; without a source it never sent a sample."""
@@ -109,10 +112,16 @@ class AgentRepository:
             version,
         )
 
-    async def list_known(self) -> Sequence[str]:
-        """List the pairings that were confirmed and have not ended."""
+    async def list_known(self, *, is_runtime: bool) -> Sequence[str]:
+        """List the places on dashboards that are taken: by pairing, or by agents of the runtime."""
         return await self._tx.all(
-            str, "select pairing_id from pairing where agent_id is not null and deleted_at is null"
+            str,
+            """
+            select pairing_id
+              from pairing
+             where agent_id is not null and deleted_at is null and starts_with(pairing_id, $1) = $2
+            """,
+            *(RUNTIME, is_runtime),
         )
 
     async def delete(self, pairing_id: str) -> None:

@@ -2,7 +2,15 @@
 
 from metrics_query.usecases.agents import Agents
 from shoal.database import Transaction
-from shoal_events import AccountDeleted, PairingConfirmed, PairingDeleted, PairingRenamed
+from shoal_events import (
+    AccountDeleted,
+    PairingConfirmed,
+    PairingDeleted,
+    PairingRenamed,
+    RuntimeAgentCreated,
+    RuntimeAgentDeleted,
+    RuntimeAgentUpdated,
+)
 
 
 class AgentSubscribers:
@@ -22,6 +30,18 @@ class AgentSubscribers:
     async def on_pairing_deleted(self, tx: Transaction, event: PairingDeleted) -> None:
         """Answer for the agent no longer."""
         await self._agents.deleted(tx, event)
+
+    async def on_runtime_agent_created(self, tx: Transaction, event: RuntimeAgentCreated) -> None:
+        """Answer for an agent of the runtime."""
+        await self._agents.runs(tx, event)
+
+    async def on_runtime_agent_updated(self, tx: Transaction, event: RuntimeAgentUpdated) -> None:
+        """Show its new name."""
+        await self._agents.runs(tx, event)
+
+    async def on_runtime_agent_deleted(self, tx: Transaction, event: RuntimeAgentDeleted) -> None:
+        """Answer for it no longer."""
+        await self._agents.runs_no_more(tx, event)
 
     async def on_account_deleted(self, tx: Transaction, event: AccountDeleted) -> None:
         """Answer for the account no longer."""

@@ -3,10 +3,18 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from metrics_query.repositories.agents import AgentRepository
+from metrics_query.repositories.agents import RUNTIME, AgentRepository
 from metrics_query.repositories.erasure import ErasureRepository
 from shoal.database import Database, Transaction
-from shoal_events import AccountDeleted, PairingConfirmed, PairingDeleted, PairingRenamed
+from shoal_events import (
+    AccountDeleted,
+    PairingConfirmed,
+    PairingDeleted,
+    PairingRenamed,
+    RuntimeAgentCreated,
+    RuntimeAgentDeleted,
+    RuntimeAgentUpdated,
+)
 
 
 class Agents:
@@ -37,11 +45,29 @@ class Agents:
 
     async def known(self, tx: Transaction) -> Sequence[str]:
         """List the pairings whose agents are answered for."""
-        return await AgentRepository(tx).list_known()
+        return await AgentRepository(tx).list_known(is_runtime=False)
+
+    async def known_running(self, tx: Transaction) -> Sequence[str]:
+        """List the places of agents of the runtime that are answered for."""
+        return await AgentRepository(tx).list_known(is_runtime=True)
 
     async def vanished(self, tx: Transaction, pairing_id: str) -> None:
-        """Answer no longer for the agent of a pairing that its owner does not know."""
+        """Answer no longer for the agent of a pairing, or of a place, that its owner does not know."""
         await AgentRepository(tx).delete(pairing_id)
+
+    async def runs(self, tx: Transaction, event: RuntimeAgentCreated | RuntimeAgentUpdated) -> None:
+        """Know an agent of the runtime, which is on its account's dashboard without being paired."""
+        await AgentRepository(tx).confirm(
+            place_of(event),
+            account_id=event.account_id,
+            agent_id=event.agent_id,
+            name=event.name,
+            version=event.version,
+        )
+
+    async def runs_no_more(self, tx: Transaction, event: RuntimeAgentDeleted) -> None:
+        """Answer for an agent of the runtime no longer."""
+        await AgentRepository(tx).end(place_of(event), account_id=event.account_id, version=event.version)
 
     async def account_deleted(self, tx: Transaction, event: AccountDeleted) -> None:
         """Answer for an account no longer; `erase` does the rest."""
@@ -58,3 +84,8 @@ class Agents:
                     await ErasureRepository(tx).erase_some(source)
         async with self._database.transaction() as tx:
             await AgentRepository(tx).forget_tombstones(tombstones_kept)
+
+
+def place_of(event: RuntimeAgentCreated | RuntimeAgentUpdated | RuntimeAgentDeleted) -> str:
+    """Name the place on a dashboard that an agent of the runtime has."""
+    return f"{RUNTIME}{event.account_id}/{event.agent_id}"

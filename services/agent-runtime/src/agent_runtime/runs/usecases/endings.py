@@ -16,6 +16,7 @@ from agent_runtime.runs.domain.conversation import message_steps, message_told, 
 from agent_runtime.runs.domain.runs import CallRecord, EventType, Run, StepRecord
 from agent_runtime.runs.repositories.course import CourseRepository
 from agent_runtime.runs.repositories.runs import RunRepository
+from agent_runtime.runs.repositories.tallies import TallyRepository
 from agent_runtime.runs.usecases.recorder import Recorder
 from shoal.clock import Clock
 from shoal.database import Database, Transaction
@@ -91,6 +92,7 @@ class Endings:
                 duration_ms=timed.latency_ms,
             ),
         )
+        await self._count(tx, run, timed, is_error=False)
         self._show_later(tx, run, message)
 
     async def break_off(
@@ -119,7 +121,13 @@ class Endings:
         await self._outbox.append(tx, _fact(run, status, version, code))
         if timed is not None:
             await self._pipeline_log.record(tx, timed)
+            await self._count(tx, run, timed, is_error=True)
         self._show_later(tx, run, message)
+
+    async def _count(self, tx: Transaction, run: Run, timed: TimedTurn, *, is_error: bool) -> None:
+        await TallyRepository(tx).count(
+            run.account_id, run.agent_id, epoch=new_id("ep"), latency_ms=timed.latency_ms, is_error=is_error
+        )
 
     async def _say(self, tx: Transaction, run: Run, course: Course, *, is_incomplete: bool) -> Message | None:
         """Append the agent's message, if there is anything to say."""

@@ -1,0 +1,112 @@
+"""Rows of `tally`."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+
+from shoal.database import Transaction
+
+
+class Tally(Struct, frozen=True, kw_only=True):
+    """What an agent did since it was counted for the first time."""
+
+    account_id: str
+    agent_id: str
+    epoch: str
+    seq: int
+    messages_total: int
+    errors_total: int
+    response_ms: tuple[float, ...]
+    created_at: datetime
+    active_sessions: int
+
+
+class Untold(Struct, frozen=True, kw_only=True):
+    """A sample that is not known to be stored yet."""
+
+    account_id: str
+    agent_id: str
+    epoch: str
+    seq: int
+    sample: Mapping[str, Any]
+
+
+class TallyRepository:
+    """Counters of agents."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    async def count(self, account_id: str, agent_id: str, *, epoch: str, latency_ms: float, is_error: bool) -> None:
+        """Count a turn; `epoch` begins the agent's counting, if nothing was counted before."""
+        await self._tx.execute(
+            """
+            insert into tally as counted (account_id, agent_id, epoch, messages_total, errors_total, response_ms,
+                                          is_changed)
+            values ($1, $2, $3, 1, $4::boolean::integer, array[$5::real], true)
+                on conflict (account_id, agent_id) do update
+               set messages_total = counted.messages_total + 1,
+                   errors_total = counted.errors_total + excluded.errors_total,
+                   response_ms = counted.response_ms[1:999] || excluded.response_ms,
+                   is_changed = true
+            """,
+            *(account_id, agent_id, epoch, is_error, latency_ms),
+        )
+
+    async def changed(self, limit: int) -> Sequence[Tally]:
+        """Read and hold rows that have news, and no sample on its way."""
+        return await self._tx.all(
+            Tally,
+            """
+            select account_id, agent_id, epoch, seq, messages_total, errors_total, response_ms, created_at,
+                   (select count(distinct session_id)
+                      from run
+                     where run.account_id = tally.account_id
+                       and run.agent_id = tally.agent_id
+                       and status in ('queued', 'running', 'pending_approval')) as active_sessions
+              from tally
+             where is_changed and sample is null
+             order by account_id, agent_id
+             limit $1
+               for update skip locked
+            """,
+            limit,
+        )
+
+    async def set_sample(self, account_id: str, agent_id: str, *, seq: int, sample: Mapping[str, Any]) -> None:
+        """Write a row's news as a sample to be sent."""
+        await self._tx.execute(
+            """
+            update tally
+               set seq = $3, sample = $4, response_ms = '{}', is_changed = false
+             where account_id = $1 and agent_id = $2
+            """,
+            *(account_id, agent_id, seq, dict(sample)),
+        )
+
+    async def untold(self, limit: int) -> Sequence[Untold]:
+        """Read samples that are not known to be stored."""
+        return await self._tx.all(
+            Untold,
+            """
+            select account_id, agent_id, epoch, seq, sample
+              from tally
+             where sample is not null
+             order by account_id, agent_id
+             limit $1
+            """,
+            limit,
+        )
+
+    async def told(self, account_id: str, agent_id: str, seq: int) -> None:
+        """Note that a sample is stored."""
+        await self._tx.execute(
+            "update tally set sample = null where account_id = $1 and agent_id = $2 and seq = $3",
+            *(account_id, agent_id, seq),
+        )
+
+    async def delete_all(self, account_id: str) -> None:
+        """Delete the account's rows."""
+        await self._tx.execute("delete from tally where account_id = $1", account_id)

@@ -1,0 +1,158 @@
+"""Agents: who there is, and what is told of what they do."""
+
+from uuid import uuid4
+
+import pytest
+from runtime_door import ADMIN, ALICE, Door
+from runtime_talk import Talk
+
+from shoal.identity import Issuer
+from shoal.testing.suite import eventually
+from shoal_events import (
+    AccountCreated,
+    AccountDeleted,
+    RuntimeAgentCreated,
+    RuntimeAgentDeleted,
+    RuntimeAgentUpdated,
+    TelemetryBatch,
+)
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def test_account_has_one_agent_that_needs_no_provider_from_the_first_moment(shared_door: Door) -> None:
+    talk = await Talk.begin(shared_door)
+    told = AccountCreated(account_id=talk.account_id, name="again", version=2)
+    await shared_door.suite.publish(told, event_id=str(uuid4()))
+    (agent,) = (await talk.client.get("/api/agents")).json()
+    assert agent == {
+        "id": "agent_general",
+        "name": "general-agent",
+        "status": "running",
+        "model": "offline/rules",
+        "created_at": agent["created_at"],
+    }
+    facts = await shared_door.suite.events(RuntimeAgentCreated)
+    assert [fact.agent_id for fact in facts if fact.account_id == talk.account_id] == ["agent_general"]
+
+
+async def test_agents_are_made_changed_stopped_and_removed(shared_door: Door) -> None:
+    talk = await Talk.begin(shared_door)
+    body = {"name": "Ada", "description": "Counts.", "instructions": "Count.", "skills": ["sums"], "config": {"a": 1}}
+    created = await talk.client.post("/api/agents", json=body)
+    assert created.status_code == 201
+    agent_id = created.json()["id"]
+    path = f"/api/agents/{agent_id}"
+    shown = (await talk.client.get(path)).json()
+    assert shown == created.json()
+    assert (shown["session_count"], shown["skills"], shown["config"]) == (0, ["sums"], {"a": 1})
+    changed = await talk.client.patch(path, json={"name": "Bob", "tools": {"exec_shell": "deny"}})
+    assert (changed.json()["name"], changed.json()["description"]) == ("Bob", "Counts.")
+    assert (await talk.client.post(f"{path}/stop")).json() == {"ok": True}
+    assert (await talk.client.post(f"{path}/stop")).json() == {"ok": True}
+    assert (await talk.client.get(path)).json()["status"] == "stopped"
+    begun = await talk.client.post("/api/sessions", json={"agent_id": agent_id, "key": "kept:1"})
+    assert begun.json()["key"] == "kept:1"
+    assert (await talk.client.get(path)).json()["session_count"] == 1
+    assert (await talk.client.delete(path)).json() == {"ok": True}
+    assert (await talk.client.get(path)).status_code == 404
+    assert (await talk.client.get("/api/sessions/kept:1")).status_code == 200
+    refused = await talk.client.post("/api/sessions/kept:1/messages", json={"content": "x"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (404, "agent_not_found")
+    suite = shared_door.suite
+    updated = [fact for fact in await suite.events(RuntimeAgentUpdated) if fact.agent_id == agent_id]
+    assert [(fact.name, fact.status, fact.version) for fact in updated] == [
+        ("Bob", "running", 2),
+        ("Bob", "stopped", 3),
+    ]
+    deleted = [fact for fact in await suite.events(RuntimeAgentDeleted) if fact.agent_id == agent_id]
+    assert [fact.version for fact in deleted] == [4]
+
+
+async def test_refused_agents(shared_door: Door) -> None:
+    talk = await Talk.begin(shared_door)
+    for body in (
+        {},
+        {"name": ""},
+        {"name": "x", "id": "a b"},
+        {"name": "x", "model": "a b"},
+        {"name": "x", "tools": {"a": "maybe"}},
+        {"name": "x", "skills": "sums"},
+        {"name": "x", "owner": "me"},
+    ):
+        answer = await talk.client.post("/api/agents", json=body)
+        assert answer.status_code == 400, answer.text
+    taken = await talk.client.post("/api/agents", json={"name": "x", "id": "agent_general"})
+    assert (taken.status_code, taken.json()["error"]["code"]) == (409, "agent_exists")
+
+
+async def test_only_admins_make_and_change_agents(shared_door: Door) -> None:
+    await shared_door.meet(ALICE.account_id)
+    alice = shared_door.service.client(ALICE)
+    assert (await alice.get("/api/agents")).status_code == 200
+    assert (await alice.post("/api/agents", json={"name": "x"})).status_code == 403
+    assert (await alice.patch("/api/agents/agent_general", json={"name": "x"})).status_code == 403
+    assert (await alice.delete("/api/agents/agent_general")).status_code == 403
+    assert (await shared_door.nobody.get("/api/agents")).status_code == 401
+
+
+async def test_export_tells_every_agent_to_whom_it_is_meant_for(shared_door: Door) -> None:
+    talk = await Talk.begin(shared_door)
+    suite = shared_door.suite
+    client = shared_door.service.client()
+    issuer = Issuer("metrics-query", suite.installation.services["metrics-query"].private_key)
+    client.headers["x-shoal-identity"] = issuer.issue_own(audience="agent-runtime")
+    seen: list[tuple[str, str]] = []
+    after = ""
+    while after is not None:
+        page = (await client.get("/internal/export", params={"after": after, "limit": 2})).json()
+        seen += [(item["fact"]["account_id"], item["fact"]["agent_id"]) for item in page["items"]]
+        after = page["next"]
+    assert (talk.account_id, "agent_general") in seen
+    assert len(set(seen)) == len(seen)
+    assert (await shared_door.service.client(ADMIN).get("/internal/export")).status_code == 401
+
+
+async def test_what_agents_do_is_told_as_telemetry_once(shared_door: Door) -> None:
+    talk = await Talk.begin(shared_door)
+    await talk.say("one")
+    await talk.say("two")
+
+    async def told() -> list[tuple[int, float]]:
+        jetstream = (await shared_door.suite.bus()).jetstream()
+        samples = []
+        for sequence in range(1, (await jetstream.stream_info("TELEMETRY")).state.last_seq + 1):
+            message = await jetstream.get_msg("TELEMETRY", sequence)
+            for group in TelemetryBatch.from_json(message.data).groups:
+                if group.account_id == talk.account_id:
+                    assert group.agent_id == "agent_general"
+                    samples += [
+                        (sample.seq, sample.metrics.messages_total, len(sample.metrics.response_ms))
+                        for sample in group.samples
+                        if sample.metrics is not None
+                    ]
+        return samples
+
+    async def all_told() -> bool:
+        samples = await told()
+        return bool(samples) and samples[-1][1] == 2
+
+    await eventually(all_told, within_s=8)
+    samples = await told()
+    assert [sample[0] for sample in samples] == list(range(1, len(samples) + 1))
+    assert sum(sample[2] for sample in samples) == 2
+
+
+async def test_deleted_account_leaves_nothing(shared_door: Door) -> None:
+    talk = await Talk.begin(shared_door)
+    await talk.say("Hello")
+    told = AccountDeleted(account_id=talk.account_id, version=2)
+    await shared_door.suite.publish(told, event_id=str(uuid4()))
+
+    async def is_gone() -> bool:
+        return not await shared_door.sql("select from agent where account_id = $1", talk.account_id)
+
+    await eventually(is_gone)
+    for table in ("session", "run", "tally"):
+        assert not await shared_door.sql(f"select from {table} where account_id = $1", talk.account_id)
+    assert not await shared_door.sql("select from message where session_id not in (select id from session)")
