@@ -321,6 +321,49 @@ async def test_bus_starts_before_the_server_and_closes_without_one(tmp_path: Pat
         assert time.monotonic() - started < 2
 
 
+async def test_what_is_asked_before_the_first_connection_stands_does_not_spoil_the_next(
+    nats_at_hand: EmbeddedNats,
+) -> None:
+    """A server cuts a client that is slow to introduce itself, as services are that start all at once."""
+    host, _, port = nats_at_hand.url.rpartition("/")[2].rpartition("@")[2].partition(":")
+    cut: list[int] = []
+
+    async def between(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server_reader, server_writer = await asyncio.open_connection(host, int(port))
+        writer.write(await server_reader.readline())
+        await reader.readline()
+        if len(cut) < 2:
+            cut.append(1)
+            server_writer.close()
+            writer.close()
+            return
+        server_writer.write(b'CONNECT {"verbose":false,"headers":true,"protocol":1}\r\n')
+        await asyncio.gather(copied(reader, server_writer), copied(server_reader, writer))
+
+    async def ask() -> Pull:
+        while True:
+            try:
+                return await bus.pull(EVENTS, "asked-early", subjects=["shoal.events.pairing.renamed.v1.*"])
+            except MessagingUnavailableError:
+                await asyncio.sleep(0.01)
+
+    server = await asyncio.start_server(between, "127.0.0.1", 0)
+    bus = Bus(f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}", name="toy")
+    asking = asyncio.create_task(ask())
+    async with at_work(bus.run()):
+        await until(lambda: bus.problem() is None, within_s=8)
+        await (await asyncio.wait_for(asking, 5)).close()
+        await bus.close()
+    assert len(cut) == 2
+    server.close()
+
+
+async def copied(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65536):
+        writer.write(data)
+    writer.close()
+
+
 async def test_bus_that_gave_up_says_so(nats_at_hand: EmbeddedNats) -> None:
     bus = Bus(nats_at_hand.url, name="toy")
     running = asyncio.create_task(bus.run())

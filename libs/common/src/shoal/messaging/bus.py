@@ -20,6 +20,8 @@ ACK_WAIT_S = 10.0
 """After which what a process held when it died goes to another."""
 _SUBJECT = re.compile(r"[^\s.*>]+(?:\.[^\s.*>]+)+")
 _FORBIDDEN = re.compile(r'permissions violation for publish to "([^"]+)"')
+_MOST_SILENCES = 3
+"""How often in a row a server may fail to answer on a connection that looks well, before it is made anew."""
 _BAD_REQUEST = 400
 _ACCOUNT_FULL = 10002
 """The one refusal among those of the message itself that passes when room is made."""
@@ -34,7 +36,7 @@ class Bus:
         self._limits = limits or StreamLimits()
         self._client = Client()
         self._jetstream: JetStreamContext = self._client.jetstream(timeout=3)
-        self._was_started = False
+        self._was_reached = False
         self._streams_ready = False
         self._changed = asyncio.Event()
         self._publishing: dict[str, set[asyncio.Timeout]] = {}
@@ -42,13 +44,20 @@ class Bus:
 
     @property
     def client(self) -> Client:
-        """The nats-py client, for core publish and subscribe."""
+        """The nats-py client, for core publish and subscribe.
+
+        Raises:
+            MessagingUnavailableError: The server was never reached. What is asked of a client before its first
+                connection stands would be lost, and what waits for it too.
+        """
+        if not self._was_reached:
+            raise MessagingUnavailableError(retry_after_s=1)
         return self._client
 
     @property
     def is_connected(self) -> bool:
         """Whether the server can be reached at this moment."""
-        return bool(self._client.is_connected)
+        return self._was_reached and bool(self._client.is_connected)
 
     async def run(self) -> None:
         """Connect, keep the streams as they should be, and fail only when the client gave up for good.
@@ -56,24 +65,33 @@ class Bus:
         Raises:
             ConnectionError: The client closed itself: the process must start anew.
         """
-        while not self._client.is_connected:
+        while not self._was_reached:
             try:
                 await self._connect()
             except (OSError, NatsError, TimeoutError) as error:
                 structlog.get_logger().warning("nats_unreachable", error=repr(error))
                 await asyncio.sleep(0.5)
+        silences = 0
         while not self._client.is_closed:
             self._changed.clear()
-            if await self._ensure_streams():
+            try:
+                await self._ensure_streams()
+            except (OSError, NatsError, TimeoutError) as error:
+                structlog.get_logger().warning("streams_not_ready", error=repr(error))
+                silences = silences + 1 if isinstance(error, TimeoutError) else 0
+                if silences >= _MOST_SILENCES:
+                    silences = 0
+                    await self._client.force_reconnect()
+                await asyncio.sleep(0.5)
+            else:
+                silences = 0
                 self._streams_ready = True
                 await self._changed.wait()  # a server that comes back may have lost them
-            else:
-                await asyncio.sleep(0.5)
         raise ConnectionError("the NATS client gave up")
 
     def problem(self) -> str | None:
         """Say why messages cannot flow, or None when they can."""
-        if not self._client.is_connected:
+        if not self.is_connected:
             return "not connected"
         return None if self._streams_ready else "streams are not there yet"
 
@@ -83,6 +101,8 @@ class Bus:
         Raises:
             MessagingUnavailableError: They do not.
         """
+        if not self._was_reached:
+            raise MessagingUnavailableError(retry_after_s=1)
         try:
             await self._jetstream.stream_info(EVENTS)
         except (NatsError, OSError, TimeoutError) as error:
@@ -115,7 +135,7 @@ class Bus:
         if not _SUBJECT.fullmatch(subject):
             raise RejectedMessageError(f"{subject!r} is not a subject")
         told = {**(headers or {}), "Nats-Msg-Id": message_id}
-        if not self._client.is_connected:
+        if not self.is_connected:
             raise MessagingUnavailableError(retry_after_s=1)
         if len(payload) + _size(told) > self._client.max_payload:  # the server would cut the connection
             raise RejectedMessageError(f"{len(payload)} bytes are too many")
@@ -140,7 +160,7 @@ class Bus:
 
     async def publish_live(self, subject: str, payload: bytes) -> None:
         """Publish to whoever listens right now; nothing is stored, nothing is raised."""
-        if self._client.is_connected:
+        if self.is_connected:
             with contextlib.suppress(NatsError, OSError):
                 await self._client.publish(subject, payload)
 
@@ -165,6 +185,7 @@ class Bus:
         Raises:
             MessagingUnavailableError: The server does not answer.
         """
+        client = self.client
         settings = ConsumerConfig(
             durable_name=durable,
             filter_subjects=list(subjects) or None,
@@ -175,44 +196,47 @@ class Bus:
         )
         try:
             await self._jetstream.add_consumer(stream, settings)
-            return await Pull.open(self._client, stream, durable, ack_wait_s=ack_wait_s)
+            return await Pull.open(client, stream, durable, ack_wait_s=ack_wait_s)
         except (NatsError, OSError, TimeoutError) as error:
             raise MessagingUnavailableError(retry_after_s=1) from error
 
     async def close(self) -> None:
         """Send what is buffered and close; never waits longer than five seconds."""
-        if not self._was_started:
+        if not self._was_reached:
             return
         with contextlib.suppress(NatsError, OSError, TimeoutError):
             async with asyncio.timeout(5):
                 await (self._client.drain() if self._client.is_connected else self._client.close())
 
     async def _connect(self) -> None:
-        self._was_started = True
-        await self._client.connect(
-            self._url,
-            name=self._name,
-            allow_reconnect=True,
-            max_reconnect_attempts=-1,
-            reconnect_time_wait=1,
-            connect_timeout=2,
-            ping_interval=10,
-            max_outstanding_pings=2,
-            drain_timeout=4,
-            error_cb=self._on_error,
-            disconnected_cb=self._on_disconnected,
-            reconnected_cb=self._on_reconnected,
-            closed_cb=self._on_closed,
-        )
-
-    async def _ensure_streams(self) -> bool:
+        """Connect for the first time, by a client of its own: one that failed keeps what it was asked meanwhile."""
+        client = Client()
         try:
-            for stream in streams(self._limits):
-                await ensure_stream(self._jetstream, stream)
-        except (OSError, NatsError, TimeoutError) as error:
-            structlog.get_logger().warning("streams_not_ready", error=repr(error))
-            return False
-        return True
+            await client.connect(
+                self._url,
+                name=self._name,
+                allow_reconnect=True,
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=1,
+                connect_timeout=2,
+                ping_interval=10,
+                max_outstanding_pings=2,
+                drain_timeout=4,
+                error_cb=self._on_error,
+                disconnected_cb=self._on_disconnected,
+                reconnected_cb=self._on_reconnected,
+                closed_cb=self._on_closed,
+            )
+        except BaseException:
+            with contextlib.suppress(NatsError, OSError):
+                await client.close()
+            raise
+        self._client, self._jetstream = client, client.jetstream(timeout=3)
+        self._was_reached = True
+
+    async def _ensure_streams(self) -> None:
+        for stream in streams(self._limits):
+            await ensure_stream(self._jetstream, stream)
 
     @contextlib.contextmanager
     def _listening_for_refusal(self, subject: str, timeout_s: float) -> Iterator[asyncio.Timeout]:

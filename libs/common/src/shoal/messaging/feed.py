@@ -17,6 +17,7 @@ from nats.js.errors import APIError
 
 from shoal.clock import Clock
 from shoal.messaging.bus import Bus
+from shoal.messaging.errors import MessagingUnavailableError
 from shoal.messaging.streams import EVENTS
 
 HEARTBEAT_S = 1.0
@@ -49,9 +50,9 @@ class Feed:
         Raises:
             FeedBrokenError: Call again: what follows begins after the last fact that was yielded.
         """
-        client = self._bus.client
-        inbox = client.new_inbox()
         try:
+            client = self._bus.client
+            inbox = client.new_inbox()
             subscription = await client.subscribe(inbox)
             try:
                 jetstream = client.jetstream()
@@ -73,7 +74,7 @@ class Feed:
                 self.is_attached = False
                 with contextlib.suppress(NatsError, OSError):
                     await subscription.unsubscribe()
-        except (NatsError, APIError, OSError, TimeoutError) as error:
+        except (MessagingUnavailableError, NatsError, APIError, OSError, TimeoutError) as error:
             structlog.get_logger().info("feed_broken", error=repr(error))
             raise FeedBrokenError from error
 

@@ -77,9 +77,9 @@ class Audiences:
     async def publish(self, frame: Frame) -> None:
         """Show a frame to whoever listens right now, in every process."""
         self._show(frame)
-        client = self._bus.client
-        if client.is_connected:
+        if self._bus.is_connected:
             try:
+                client = self._bus.client
                 subject = f"{FRAMES}.{subjects.token(frame.account_id)}"
                 await client.publish(subject, _encode(frame), headers={ORIGIN: self._process})
             except (NatsError, OSError, ValueError) as error:
