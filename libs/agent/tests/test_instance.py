@@ -82,6 +82,18 @@ async def test_what_it_is_given_may_be_mounted_elsewhere(tmp_path: Path) -> None
     }
 
 
+async def test_it_is_held_to_its_limits_and_says_which_hold(tmp_path: Path) -> None:
+    process = await start(given(tmp_path / "i", cpu_limit=0.5, memory_limit=1024**3))
+    await eventually((tmp_path / "i" / "ready.json").exists, 10)
+    cores = len(os.sched_getaffinity(0))
+    assert len(os.sched_getaffinity(process.pid)) == 1
+    process.terminate()
+    await asyncio.wait_for(process.communicate(), 10)
+    log = (tmp_path / "i" / "instance.log").read_text()
+    assert "memory is limited to 1073741824 bytes for each process" in log
+    assert ("processors are limited to 1 of" in log) is (cores > 1)
+
+
 async def test_it_ends_when_nobody_looks_after_it(tmp_path: Path) -> None:
     heartbeat = tmp_path / "heartbeat"
     heartbeat.touch()

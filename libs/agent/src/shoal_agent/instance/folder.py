@@ -46,6 +46,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Seconds between samples."""
     memory_limit: int = 0
     """Bytes that each of its processes may take; 0: as many as there are."""
+    cpu_limit: float = 0.0
+    """Cores that all of them may take; 0: as many as there are."""
     heartbeat: str = ""
     """A file that is touched while somebody looks after the instance; empty: nobody has to."""
     alone_grace_s: float = 600.0

@@ -1,5 +1,8 @@
 """What an instance may take of the machine, as far as an ordinary process can be held to it."""
 
+import math
+import os
+import random
 import resource
 
 LEAST_BYTES = 192 * 1024 * 1024
@@ -18,3 +21,19 @@ def limit_memory(most: int) -> str:
     except (OSError, ValueError) as error:
         return f"memory is not limited ({error})"
     return f"memory is limited to {allowed} bytes for each process"
+
+
+def limit_cores(most: float) -> str:
+    """Hold this process and each one that it starts to so many cores, some at random; says what holds now.
+
+    Whole cores are all that an ordinary process can be held to: a part of one counts as one.
+    """
+    try:
+        there = sorted(os.sched_getaffinity(0))
+        wanted = math.ceil(most)
+        if most <= 0 or wanted >= len(there):
+            return "processors are not limited"
+        os.sched_setaffinity(0, random.sample(there, wanted))
+    except (OSError, ValueError, AttributeError) as error:
+        return f"processors are not limited ({error})"
+    return f"processors are limited to {wanted} of {len(there)}"

@@ -43,6 +43,8 @@ class InstanceSettings(Struct, frozen=True, kw_only=True):
     interval_s: float
     memory_limit: int
     """Bytes."""
+    cpu_limit: float
+    """Cores."""
     heartbeat: str
     """A file that is touched for as long as somebody looks after the process."""
     alone_grace_s: float
@@ -97,6 +99,7 @@ class Folder:
             ssh_user=SSH_USER,
             interval_s=interval_s,
             memory_limit=int(parse(plan.resources.memory_limit)),
+            cpu_limit=float(parse(plan.resources.cpu_limit)),
             heartbeat=str(self._heartbeat),
             alone_grace_s=alone_grace_s,
         )
