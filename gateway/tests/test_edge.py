@@ -88,3 +88,22 @@ async def test_socket_handshakes_are_bounded_too(outside) -> None:
         b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     )
     assert status(await send(outside.gateway, upgrade)) == 400
+
+
+UPGRADE = (
+    b"Host: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+)
+
+
+async def test_socket_with_a_body_or_by_another_method_is_refused_at_once(outside) -> None:
+    gateway = outside.gateway
+    for line, framing in (
+        (b"GET /health", b"Content-Length: 5\r\n"),
+        (b"GET /telemetry", b"Content-Length: 5\r\n"),
+        (b"GET /telemetry", b"Transfer-Encoding: chunked\r\n"),
+        (b"POST /nope", b"Content-Length: 5\r\n"),
+        (b"POST /telemetry", b""),
+    ):
+        answer = await send(gateway, line + b" HTTP/1.1\r\n" + UPGRADE + framing + b"\r\n", within_s=2)
+        assert status(answer) == 400, (line, framing)

@@ -95,6 +95,8 @@ class EdgeProtocol(HttpToolsProtocol):
             self._refuse(400, "invalid_request", "A request has exactly one Host.")
         elif not self.url.startswith(b"/"):
             self._refuse(400, "invalid_request", "The request line names a path and nothing else.")
+        elif self.parser.should_upgrade() and self._should_upgrade() and not self._is_plain_get():
+            self._refuse(400, "invalid_request", "A socket is opened by a GET without a body.")
         else:
             super().on_headers_complete()
 
@@ -123,6 +125,13 @@ class EdgeProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP."""
         self._refuse(400, "invalid_request", msg)
+
+    def _is_plain_get(self) -> bool:
+        """Tell whether nothing stands between this head and the change of protocols, which has no clock."""
+        framing = {b"transfer-encoding", b"content-length"}
+        return self.parser.get_method() == b"GET" and not any(
+            name in framing and value != b"0" for name, value in self.headers
+        )
 
     def _is_too_large(self) -> bool:
         """Count the head exactly: what arrived with it may have been a body."""
