@@ -25,7 +25,7 @@ BAR, ADDED_MS, MOVED = 0.45, 0.15, 1.2
 
 
 class Contestant(Struct):
-    """Somebody who answers, and what he reached round by round."""
+    """Somebody who answers, and what they reached round by round."""
 
     pid: int
     url: str

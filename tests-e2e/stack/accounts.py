@@ -1,4 +1,4 @@
-"""A signed-in user of an account, and the agents that he pairs."""
+"""A signed-in user of an account, and the agents that they pair."""
 
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any

@@ -138,7 +138,7 @@ async def test_password_that_no_statement_can_hold_is_refused(empty_url: str, pa
 
 
 async def test_administrator_need_not_be_superuser(databases: TestDatabases) -> None:
-    """As with a managed PostgreSQL: he may create roles and owns the database."""
+    """As with a managed PostgreSQL: it may create roles and owns the database."""
     admin = await asyncpg.connect(databases.admin_url)
     await admin.execute("create role keeper login createrole password 'keeper'")
     await admin.execute("create database kept owner keeper")

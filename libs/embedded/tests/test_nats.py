@@ -352,7 +352,7 @@ async def test_consumer_does_not_hear_what_services_are_answered(admin: Client, 
 
 
 async def test_consumer_cannot_make_the_server_publish_for_it(admin: Client, connections: Connections) -> None:
-    """Whoever sends a request names the subject of its reply, and nobody asks whether he may publish there."""
+    """Whoever sends a request names the subject of its reply, and nobody asks whether they may publish there."""
     consumer = await connections.open("consumer")
     await copy_holds(consumer, 10)
     await consumer.jetstream().pull_subscribe("shoal.events.>", durable="mine", stream="EVENTS")

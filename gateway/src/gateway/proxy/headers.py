@@ -1,7 +1,7 @@
 """Which headers cross the gateway, in which direction, and how a message is framed behind it.
 
 Hop-by-hop headers end here, with everything named in `Connection`. So do, inbound, all headers by which
-somebody says who he is or where he comes from: behind the gateway only its own signed word counts. A name
+somebody says who or where they are: behind the gateway only its own signed word counts. A name
 spelled with underscores is the same name. Nothing about framing is copied: it is read once and written anew.
 """
 

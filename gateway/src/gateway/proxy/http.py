@@ -89,16 +89,16 @@ class HttpProxy:
             response_headers: Added to the answer, in place of the upstream's of the same names.
 
         Returns:
-            None if the answer went through whole. Otherwise what went wrong: the caller has been told by a
-            refusal, or, when the answer had begun, by nothing: return without sending more, so that the
-            server breaks it off.
+            None if the answer went through whole. Otherwise what went wrong: the caller has been told, or, when
+            the answer had begun, must not be: return without sending more, so that the server breaks it off.
         """
+        added = response_headers or []
         exchange = Exchange(scope, receive, send, route, self._loop)
         self._exchanges.begin(exchange)
         target = self._pool.upstream(upstream)
         try:
             target.breaker.admit()
-            await self._relay(exchange, target, headers, response_headers or [])
+            await self._relay(exchange, target, headers, added)
         except ProxyError as error:
             failure = error
         except asyncio.CancelledError:
@@ -109,10 +109,7 @@ class HttpProxy:
             return None
         finally:
             self._exchanges.end(exchange)
-        if not exchange.has_started:
-            if isinstance(failure, (UpstreamUnreachableError, UpstreamTimeoutError)):
-                target.breaker.fail()
-            await self._tell(exchange, failure, response_headers or [])
+        await self._fail(exchange, target, failure, added)
         return failure
 
     def scopes(self) -> list[Scope]:
@@ -256,7 +253,12 @@ class HttpProxy:
             part = connection.take()
         return part
 
-    async def _tell(self, exchange: Exchange, failure: ProxyError, added: Headers) -> None:
+    async def _fail(self, exchange: Exchange, upstream: Upstream, failure: ProxyError, added: Headers) -> None:
+        """Account for a failure, and tell the caller of it if the answer has not begun."""
+        if exchange.has_started:
+            return
+        if isinstance(failure, (UpstreamUnreachableError, UpstreamTimeoutError)):
+            upstream.breaker.fail()
         if isinstance(failure, (CallerGoneError, CallerStalledError)):
             return
         headers, body = failure.write(self._refuse, exchange.scope, added)

@@ -31,7 +31,7 @@ class Upstream:
 
     The last connection returned is the first reused, so that surplus ones grow idle and are closed. When all
     are in use, requests wait in line; a returned connection goes to the first in line, and a lost one lets
-    him open another.
+    it open another.
     """
 
     def __init__(self, address: Address, limits: PoolLimits) -> None:
