@@ -1,9 +1,13 @@
 """What the table of routes says, and what it says nothing about."""
 
-import pytest
+from urllib.parse import quote
 
-from gateway.routes import ROUTES, Access, match, safe_path
+import pytest
+from hypothesis import given, strategies as st
+
+from gateway.routes import ROUTES, Access, find, match, safe_path
 from shoal.http.families import family_of
+from shoal.ids import may_stand_in_path
 
 USER, PUBLIC, ANYONE = Access.USER, Access.PUBLIC, Access.AUTHENTICATED
 
@@ -118,3 +122,39 @@ def test_safe_paths_pass(path):
 )  # fmt: skip
 def test_paths_that_readers_could_read_differently_do_not(path):
     assert not safe_path(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "row"),
+    [
+        (b"/api/memory/patterns%2Fauth", "/api/memory/**"),
+        (b"/api/memory/a%2fb%2Fc%20d", "/api/memory/**"),
+        (b"/api/delegation/rules/a%2Fb", "/api/delegation/rules/**"),
+        (b"/api/memory/a", "/api/memory/**"),
+        (b"/api/delegation/active", "/api/**"),
+    ],
+)
+def test_names_that_people_chose_may_hold_slashes(path, row):
+    assert find(path).path == row
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        b"/api/memory%2Fa", b"/api%2Fmemory/a", b"/%2Fapi/memory/a", b"/api/memory/..%2Fagents",
+        b"/api/memory/%2e%2e%2Fa",
+        b"/api/memory/a%2F..%2F..%2Fconfig", b"/api/memory/%2Fa", b"/api/memory/a%2F%2Fb", b"/api/memory/a%5Cb",
+        b"/api/memory/a%2F%00", b"/api/agents/a%2Fb", b"/api/delegation/rules%2Fa", b"/pairing/a%2Fb",
+        b"/api/v1%2Fusers",
+    ],
+)  # fmt: skip
+def test_escaped_slashes_that_could_lead_elsewhere_do_not(path):
+    assert find(path) is None
+
+
+@given(st.text(max_size=20) | st.text(alphabet="./;\\a%", max_size=8))
+def test_every_name_that_may_stand_in_a_path_can_be_asked_for(name):
+    route = find(f"/api/memory/{quote(name, safe='')}".encode())
+    if may_stand_in_path(name):
+        assert route is not None
+        assert route.path == "/api/memory/**"

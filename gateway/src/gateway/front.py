@@ -23,7 +23,7 @@ from gateway.forwarding import Forwarding
 from gateway.ledger import Ledger
 from gateway.rate_limits import RateLimit
 from gateway.refusals import Header, Headers, Refusals
-from gateway.routes import Route, match, safe_path
+from gateway.routes import Route, find, safe_path
 from gateway.visit import RequestIds, Visit
 from shoal.errors import AppError, MethodNotAllowedError, NotFoundError
 from shoal.http.asgi import ASGIApp, Message, Receive, Scope, Send
@@ -48,7 +48,7 @@ class Matched(dict[bytes, Route | None]):
     def __missing__(self, path: bytes) -> Route | None:
         if len(self) >= self.ROOM:
             self.clear()
-        route = self[path] = match(path) if safe_path(path) else None
+        route = self[path] = find(path)
         return route
 
 

@@ -23,6 +23,8 @@ _UNSAFE = re.compile(
     rb"|/(?:\.|%2[Ee]){1,2}(?=[/;]|$)"  # dot segments
 )
 
+_ESCAPED_SLASH = re.compile(rb"%2[Ff]")
+
 
 class Access(StrEnum):
     """Who may enter by a route; what they may do there, the service behind it decides."""
@@ -44,6 +46,7 @@ class Route(Struct, frozen=True, kw_only=True):
     for ever, any other has the proxy's total. `body_limit` bounds a request's body, and a WebSocket message
     either way, in bytes. What is `foreign` is what an instance serves: nobody's credential is read there, no cookie
     passes either way, and browsers show it in a sandbox, with no more rights here than any other site's page.
+    Where a row `has_names`, people chose what stands below it, and an escaped slash is part of such a name.
     How refusals are spelled is a matter of the path alone (`shoal.http.families`).
     """
 
@@ -55,11 +58,12 @@ class Route(Struct, frozen=True, kw_only=True):
     streaming: bool = False
     websocket: bool = False
     foreign: bool = False
+    has_names: bool = False
 
 
 def _rows(
     service: str, access: Access, *paths: str, timeout: float = 30.0, body_limit: int = MIB,
-    streaming: bool = False, websocket: bool = False, foreign: bool = False,
+    streaming: bool = False, websocket: bool = False, foreign: bool = False, has_names: bool = False,
 ) -> tuple[Route, ...]:  # fmt: skip
     return tuple(
         Route(
@@ -71,6 +75,7 @@ def _rows(
             streaming=streaming,
             websocket=websocket,
             foreign=foreign,
+            has_names=has_names,
         )
         for path in paths
     )
@@ -91,6 +96,7 @@ ROUTES: tuple[Route, ...] = (
     *_rows("metrics-query", Access.USER, "/telemetry/**"),
     # the runtime of agents; a chat message is answered when the agent has answered
     *_rows("agent-runtime", Access.USER, "/api/**", timeout=180.0, body_limit=4 * MIB, streaming=True),
+    *_rows("agent-runtime", Access.USER, "/api/memory/**", "/api/delegation/rules/**", has_names=True),
     *_rows("agent-runtime", Access.PUBLIC, "/ws", "/ws/canvas", "/ws/chat/{session}", websocket=True),
     # instances
     *_rows("instance-orchestrator", Access.USER, "/api/v1/instances/**", body_limit=2 * MIB, streaming=True),
@@ -181,3 +187,16 @@ def safe_path(raw_path: bytes) -> bool:
     path.
     """
     return raw_path[:1] == b"/" and _UNSAFE.search(raw_path) is None
+
+
+def find(raw_path: bytes) -> Route | None:
+    """Find the row of a path that every reader reads alike; None for any other.
+
+    An escaped slash is a slash to some readers and a letter to others. It may stand where both come to the same row,
+    and that one has names below it.
+    """
+    if safe_path(raw_path):
+        return match(raw_path)
+    plain = _ESCAPED_SLASH.sub(b"/", raw_path)
+    route = match(plain) if plain != raw_path and safe_path(plain) else None
+    return route if route is not None and route.has_names and match(raw_path) is route else None

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from shoal.clock import SystemClock, to_rfc3339
-from shoal.ids import SubjectToken, fingerprint, is_subject_token, new_id, new_secret
+from shoal.ids import SubjectToken, fingerprint, is_subject_token, may_stand_in_path, new_id, new_secret
 
 
 def test_ids_carry_their_prefix_and_are_subject_tokens() -> None:
@@ -57,3 +57,15 @@ def test_clock_knows_the_time_and_never_goes_back() -> None:
     clock = SystemClock()
     assert abs(clock.now() - datetime.now(UTC)) < timedelta(seconds=1)
     assert clock.monotonic() <= clock.monotonic()
+
+
+@pytest.mark.parametrize("name", ["a", "patterns/auth", "größe", "a b?c#d%", "a.b", "...", ".well-known", "a;b"])
+def test_names_that_people_choose_may_stand_in_a_path(name: str) -> None:
+    assert may_stand_in_path(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["", " ", "/a", "a/", "a//b", ".", "..", "a/../b", "../a", "a/.", "..;/a", "a\\b", "a\nb", "a\x00", "\x7f"]
+)
+def test_names_that_a_path_could_be_misread_by_may_not(name: str) -> None:
+    assert not may_stand_in_path(name)

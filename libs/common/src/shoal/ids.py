@@ -14,6 +14,7 @@ SubjectToken = Annotated[str, Meta(pattern=TOKEN_PATTERN, min_length=1, max_leng
 """An id that may become one token of a NATS subject."""
 
 _TOKEN = re.compile(TOKEN_PATTERN)
+_AMBIGUOUS = re.compile(r"//|\\|^/|/\Z|(?:^|/)\.{1,2}(?:[/;]|\Z)")
 
 
 def new_id(prefix: str, *, length: int = 20) -> str:
@@ -34,6 +35,14 @@ def fingerprint(secret: str) -> bytes:
 def is_subject_token(text: str) -> bool:
     """Tell whether an id may become one token of a NATS subject."""
     return _TOKEN.match(text) is not None
+
+
+def may_stand_in_path(name: str) -> bool:
+    """Tell whether a name that somebody chose can be asked for at the gateway, escaped: `patterns/auth`, `a b?`.
+
+    Slashes may stand singly between others; dot segments, backslashes and what cannot be printed may not.
+    """
+    return bool(name.strip()) and name.isprintable() and _AMBIGUOUS.search(name) is None
 
 
 def _random(length: int) -> str:

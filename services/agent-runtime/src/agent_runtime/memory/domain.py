@@ -13,6 +13,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from agent_runtime.memory.errors import InvalidEntryError
+from shoal.ids import may_stand_in_path
 
 DEFAULT_NAMESPACE = "default"
 MOST_KEY, MOST_NAMESPACE, MOST_TAG = 256, 64, 64
@@ -88,8 +89,8 @@ def checked(key: str, value: str, namespace: str, tags: Sequence[str]) -> None:
     Raises:
         InvalidEntryError: A part is empty or too long.
     """
-    if not key.strip() or len(key) > MOST_KEY or key.strip("/") != key or "//" in key:
-        raise InvalidEntryError(f"key: 1 to {MOST_KEY} characters, slashes only singly between others")
+    if len(key) > MOST_KEY or not may_stand_in_path(key):
+        raise InvalidEntryError(f"key: 1 to {MOST_KEY} printable characters, slashes only singly between others")
     if not namespace.strip() or len(namespace) > MOST_NAMESPACE:
         raise InvalidEntryError(f"namespace: 1 to {MOST_NAMESPACE} characters")
     if len(value.encode("utf-8", "surrogatepass")) > MOST_VALUE_BYTES:

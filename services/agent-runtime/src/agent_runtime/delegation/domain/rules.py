@@ -13,6 +13,7 @@ import re2
 from msgspec import Struct
 
 from agent_runtime.delegation.errors import InvalidRuleError
+from shoal.ids import may_stand_in_path
 
 BOOSTER = "agent-booster"
 """The target that is plain code instead of a model."""
@@ -61,7 +62,7 @@ def check(rule: Rule) -> None:
     Raises:
         InvalidRuleError: It is such a one.
     """
-    if not rule.name.isprintable() or rule.name.strip("/ ") != rule.name or "//" in rule.name:
+    if rule.name.strip() != rule.name or not may_stand_in_path(rule.name):
         raise InvalidRuleError("name: printable, and slashes only singly between others")
     if not rule.target.strip() or not rule.target.isprintable():
         raise InvalidRuleError(f"target: a model as provider/model, or {BOOSTER}")
