@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import httpx
@@ -161,3 +162,26 @@ async def test_stopping_service_ends_its_runs_and_gives_its_lease_up(door: Door,
         leaving.process.send_signal(signal.SIGTERM)
         await asyncio.wait_for(leaving.process.wait(), 15)
         await talk.until(run_id, "interrupted", within_s=1.5)
+
+
+async def test_call_that_nobody_decides_about_in_time_is_denied(open_door: Callable[..., Awaitable[Door]]) -> None:
+    talk = await Talk.begin(await open_door(AGENT_RUNTIME_APPROVAL_TIMEOUT="300ms"))
+    run_id = await talk.run('/tool write_file {"path": "a", "content": "x"}')
+    run = await talk.until(run_id, "completed")
+    assert [call["status"] for call in run["tool_calls"]] == ["denied"]
+    readiness = (await talk.client.get("/readyz")).json()
+    assert readiness["details"]["tool_count"] >= 8
+
+
+async def test_run_that_takes_too_long_is_ended(open_door: Callable[..., Awaitable[Door]]) -> None:
+    talk = await Talk.begin(await open_door(AGENT_RUNTIME_RUN_TIMEOUT="500ms"))
+    answer = await talk.post(SLOW)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (504, "run_too_long")
+    assert (await talk.messages())[-1]["incomplete"] is True
+
+
+def test_what_few_need_is_not_loaded_by_all() -> None:
+    heavy = "pydantic_ai", "mcp", "openai", "anthropic"
+    script = f"import sys, agent_runtime.service; print([name for name in {heavy} if name in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert loaded.stdout.strip() == "[]"

@@ -19,6 +19,7 @@ from agent_runtime.channels.usecases import Channels, ChannelWatch, NotedFrames,
 from agent_runtime.config import Config
 from agent_runtime.configuration.jobs import KeyCheck
 from agent_runtime.configuration.usecases import Configurations
+from agent_runtime.counts import Counts
 from agent_runtime.cron.jobs import Scheduler
 from agent_runtime.cron.usecases.firings import Firings
 from agent_runtime.cron.usecases.jobs import Jobs
@@ -483,6 +484,7 @@ class Factory:
             resources.relay(),
             resources.subscriber(Subscription("accounts", accounts)),
             resources.copier(Copy("accounts", owner="gateway", handlers=accounts, is_required=False)),
+            self._counts(),
             self.cloud,
             self.mcp_links,
             self.worker,
@@ -500,6 +502,17 @@ class Factory:
             resources.job(Job("forget lapsed holds", timedelta(minutes=10), self.usage().forget_lapsed)),
             resources.job(Job("forget old turns", timedelta(hours=6), self.reports().forget_old)),
         ]
+
+    def _counts(self) -> Counts:
+        async def tools() -> int:
+            return self.toolbox.count
+
+        counters = {
+            "agent_count": self.agents().count,
+            "session_count": self.sessions().count_all,
+            "tool_count": tools,
+        }
+        return Counts(self.resources.health, counters)
 
     def _endings_of_accounts(self) -> Sequence[ports.AccountEnd]:
         """List what each subject erases of an account that is no more, in this order."""
