@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed
 from shoal.identity import HEADER, Principal, Role
 from shoal.testing.suite import eventually, user
 from shoal_events import UserDeleted
-from ssh_manager.terminals.domain import MOST_SESSIONS, Pace, Scrollback, Size
+from ssh_manager.terminals.domain import MOST_TERMINALS, Pace, Scrollback, Size
 
 OTHER_ADMIN = user("acct_1", "user_other", role=Role.ADMIN)
 
@@ -148,14 +148,14 @@ async def test_a_terminal_is_its_users_alone(door: Door, place: Place) -> None:
     assert await refusal(place, ALICE, query) == 4403
     assert await refusal(place, OTHER_ADMIN, query) == 4403
     assert await sessions(place, client=door.alice) == []
-    refused(await door.alice.delete(f"{place.url}/terminal/sessions/{terminal.id}"), 403, "session_forbidden")
+    refused(await door.alice.delete(f"{place.url}/terminal/sessions/{terminal.id}"), 403, "terminal_forbidden")
     others = door.service.client(OTHER_ADMIN)
     assert [one["id"] for one in await sessions(place, client=others)] == [terminal.id]
     answer = await others.delete(f"{place.url}/terminal/sessions/{terminal.id}")
     assert (answer.status_code, answer.json()) == (200, {"status": "closed"})
     assert await terminal.closed() == 4410
     assert await refusal(place, query=query) == 4410
-    refused(await door.admin.delete(f"{place.url}/terminal/sessions/term_unknown"), 404, "session_not_found")
+    refused(await door.admin.delete(f"{place.url}/terminal/sessions/term_unknown"), 404, "terminal_not_found")
 
 
 async def test_refusals_are_close_codes(door: Door, place: Place) -> None:
@@ -173,7 +173,7 @@ async def test_refusals_are_close_codes(door: Door, place: Place) -> None:
 
 
 async def test_an_instance_has_only_so_many_terminals(place: Place) -> None:
-    open_ones = [await Terminal.open(place) for _ in range(MOST_SESSIONS)]
+    open_ones = [await Terminal.open(place) for _ in range(MOST_TERMINALS)]
     assert await refusal(place) == 4429
     answer = await place.door.admin.delete(f"{place.url}/terminal/sessions/{open_ones[0].id}")
     assert answer.status_code == 200

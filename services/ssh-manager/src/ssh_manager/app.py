@@ -36,7 +36,7 @@ def create_app(factory: Factory) -> Door:
             "allowed_addresses": factory.allowed_addresses,
             "retention_days": factory.retention_days,
             "tunnels": factory.passages.tunnels,
-            "sessions": factory.passages.sessions,
+            "terminals": factory.passages.terminals,
         },
         raw=_sockets_and_pages(factory),
     )

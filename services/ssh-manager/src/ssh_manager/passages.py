@@ -15,9 +15,9 @@ from ssh_manager.pages.usecases.pages import Pages
 from ssh_manager.pages.usecases.stays import Stays
 from ssh_manager.pages.usecases.tickets import Tickets
 from ssh_manager.ports import Access, AllowedAddresses, Audit, Fleet, Links
-from ssh_manager.terminals.jobs import SessionChecks
+from ssh_manager.terminals.jobs import TerminalChecks
 from ssh_manager.terminals.subscribers import TerminalSubscribers
-from ssh_manager.terminals.usecases.sessions import Sessions
+from ssh_manager.terminals.usecases.terminals import Terminals
 from ssh_manager.terminals.usecases.viewing import Viewing
 from ssh_manager.tunnels.jobs import TunnelChecks
 from ssh_manager.tunnels.usecases import Tunnels
@@ -53,7 +53,7 @@ class Passages:
             http=self._http,
             sockets=SocketPages(),
         )
-        self._sessions = Sessions(
+        self._terminals = Terminals(
             access=access,
             allowed=allowed,
             links=links,
@@ -71,17 +71,17 @@ class Passages:
         """Pages."""
         return self._pages
 
-    def sessions(self) -> Sessions:
+    def terminals(self) -> Terminals:
         """Terminals."""
-        return self._sessions
+        return self._terminals
 
     def viewing(self) -> Viewing:
         """Terminals' sockets."""
-        return Viewing(sessions=self._sessions, clock=self._resources.clock)
+        return Viewing(terminals=self._terminals, clock=self._resources.clock)
 
     def components(self) -> list[Component]:
         """List what works beside requests, in the order of starting."""
-        tickets, terminals = TicketSubscribers(self._tickets), TerminalSubscribers(self._sessions)
+        tickets, terminals = TicketSubscribers(self._tickets), TerminalSubscribers(self._terminals)
         return [
             self._resources.subscriber(
                 Subscription(
@@ -104,5 +104,5 @@ class Passages:
                 self._resources.metrics.registry,
             ),
             StayChecks(self._stays, self._http),
-            SessionChecks(self._sessions),
+            TerminalChecks(self._terminals),
         ]

@@ -17,15 +17,15 @@ from shoal.identity import Principal
 from ssh_manager.errors import InstanceNotFoundError, InvalidInstanceIdError, NotConnectedError
 from ssh_manager.terminals.domain import Close, Size
 from ssh_manager.terminals.errors import (
-    SessionClosedError,
-    SessionNotFoundError,
     ShellFailedError,
-    TooManySessionsError,
+    TerminalClosedError,
+    TerminalNotFoundError,
+    TooManyTerminalsError,
     UnknownShellError,
     UpgradeRequiredError,
 )
-from ssh_manager.terminals.schemas import SessionClosed, SessionList, SessionView
-from ssh_manager.terminals.usecases.sessions import Sessions
+from ssh_manager.terminals.schemas import TerminalClosed, TerminalList, TerminalView
+from ssh_manager.terminals.usecases.terminals import Terminals
 from ssh_manager.terminals.usecases.viewing import Asked, Viewing, close
 
 PATH = "/api/v1/instances/{instance_id:str}/terminal"
@@ -37,9 +37,9 @@ CODES: Final[Mapping[type[AppError], int]] = MappingProxyType(
         InstanceNotFoundError: 4004,
         UnknownShellError: 4400,
         UnauthorizedError: 4401,
-        SessionNotFoundError: 4404,
-        SessionClosedError: 4410,
-        TooManySessionsError: 4429,
+        TerminalNotFoundError: 4404,
+        TerminalClosedError: 4410,
+        TooManyTerminalsError: 4429,
         ShellFailedError: 4502,
         ForbiddenError: 4403,
         UnavailableError: 1013,
@@ -83,19 +83,21 @@ class TerminalController(Controller):
     async def show(
         self,
         instance_id: str,
-        sessions: Sessions,
+        terminals: Terminals,
         principal: Principal,
         active: Annotated[str, Parameter(description="`true` leaves out those that are closed.")] = "false",
-    ) -> SessionList:
+    ) -> TerminalList:
         """List the caller's own, or all for admins; closed ones for a while."""
-        found = await sessions.list_for(instance_id, is_active=active == "true", by=principal)
-        return SessionList([SessionView.from_domain(one) for one in found])
+        found = await terminals.list_for(instance_id, is_active=active == "true", by=principal)
+        return TerminalList([TerminalView.from_domain(one) for one in found])
 
     @delete("/{session_id:str}", operation_id="closeTerminal", summary="Close a terminal", status_code=200)
-    async def close(self, instance_id: str, session_id: str, sessions: Sessions, principal: Principal) -> SessionClosed:
+    async def close(
+        self, instance_id: str, session_id: str, terminals: Terminals, principal: Principal
+    ) -> TerminalClosed:
         """End its shell."""
-        await sessions.close(instance_id, session_id, by=principal)
-        return SessionClosed()
+        await terminals.close(instance_id, session_id, by=principal)
+        return TerminalClosed()
 
 
 def _asked(scope: Scope) -> Asked:

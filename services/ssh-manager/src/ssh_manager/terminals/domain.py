@@ -13,7 +13,7 @@ MOST_COLUMNS, MOST_ROWS = 500, 200
 MOST_SCROLLBACK = 1024 * 1024
 MOST_MESSAGE = 64 * 1024
 MESSAGES_PER_S, BURST = 100.0, 200.0
-MOST_SESSIONS = 8
+MOST_TERMINALS = 8
 """Of one instance; SSH servers allow ten at once, and two are for others."""
 
 

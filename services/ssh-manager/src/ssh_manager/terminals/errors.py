@@ -10,28 +10,28 @@ class UpgradeRequiredError(AppError):
     status = 426
 
 
-class SessionNotFoundError(NotFoundError):
-    """Terminal session not found"""  # noqa: D415 - as its siblings
+class TerminalNotFoundError(NotFoundError):
+    """Terminal terminal not found"""  # noqa: D415 - as its siblings
 
-    code = "session_not_found"
+    code = "terminal_not_found"
 
 
-class SessionForbiddenError(ForbiddenError):
+class TerminalForbiddenError(ForbiddenError):
     """This terminal belongs to somebody else"""  # noqa: D415 - as its siblings
 
-    code = "session_forbidden"
+    code = "terminal_forbidden"
 
 
-class SessionClosedError(ConflictError):
+class TerminalClosedError(ConflictError):
     """This terminal is closed"""  # noqa: D415 - as its siblings
 
-    code = "session_closed"
+    code = "terminal_closed"
 
 
-class TooManySessionsError(RateLimitedError):
+class TooManyTerminalsError(RateLimitedError):
     """This instance has as many terminals as it can have: close one"""  # noqa: D415 - as its siblings
 
-    code = "too_many_sessions"
+    code = "too_many_terminals"
 
 
 class UnknownShellError(BadRequestError):

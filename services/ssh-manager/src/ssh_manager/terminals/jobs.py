@@ -4,18 +4,18 @@ import asyncio
 
 import structlog
 
-from ssh_manager.terminals.usecases.sessions import Sessions
+from ssh_manager.terminals.usecases.terminals import Terminals
 
 LOOK_S = 1.0
 
 
-class SessionChecks:
+class TerminalChecks:
     """Closes terminals that must not be open any more."""
 
     name = "terminals"
 
-    def __init__(self, sessions: Sessions) -> None:
-        self._sessions = sessions
+    def __init__(self, terminals: Terminals) -> None:
+        self._terminals = terminals
 
     def problem(self) -> str | None:
         """Nothing here keeps the service from answering."""
@@ -27,8 +27,8 @@ class SessionChecks:
             while True:
                 await asyncio.sleep(LOOK_S)
                 try:
-                    await self._sessions.look()
+                    await self._terminals.look()
                 except Exception as error:  # noqa: BLE001 - one look that fails must not end the next ones
                     structlog.get_logger().error("terminal_check_failed", error=repr(error), exc_info=error)
         finally:
-            await self._sessions.close_all()
+            await self._terminals.close_all()

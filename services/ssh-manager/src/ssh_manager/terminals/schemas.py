@@ -7,7 +7,7 @@ from msgspec import Struct
 from ssh_manager.terminals.domain import Summary
 
 
-class SessionView(Struct, frozen=True, omit_defaults=True):
+class TerminalView(Struct, frozen=True, omit_defaults=True):
     """One terminal."""
 
     id: str
@@ -20,7 +20,7 @@ class SessionView(Struct, frozen=True, omit_defaults=True):
     closed_at: datetime | None = None
 
     @classmethod
-    def from_domain(cls, summary: Summary) -> "SessionView":
+    def from_domain(cls, summary: Summary) -> "TerminalView":
         """Show a terminal."""
         return cls(
             summary.id,
@@ -33,13 +33,13 @@ class SessionView(Struct, frozen=True, omit_defaults=True):
         )
 
 
-class SessionList(Struct, frozen=True):
+class TerminalList(Struct, frozen=True):
     """Terminals of an instance."""
 
-    sessions: list[SessionView]
+    sessions: list[TerminalView]
 
 
-class SessionClosed(Struct, frozen=True):
+class TerminalClosed(Struct, frozen=True):
     """A terminal that was closed."""
 
     status: str = "closed"

@@ -24,8 +24,8 @@ from ssh_manager.terminals.domain import (
     SessionFrame,
     Size,
 )
-from ssh_manager.terminals.usecases.session import Session, Viewer
-from ssh_manager.terminals.usecases.sessions import Sessions
+from ssh_manager.terminals.usecases.terminal import Terminal, Viewer
+from ssh_manager.terminals.usecases.terminals import Terminals
 
 _encode = msgspec.json.Encoder().encode
 _read = msgspec.json.Decoder(ClientFrame).decode
@@ -44,24 +44,24 @@ class Asked(msgspec.Struct, frozen=True):
 class Viewing:
     """Show terminals to sockets."""
 
-    def __init__(self, *, sessions: Sessions, clock: Clock) -> None:
-        self._sessions = sessions
+    def __init__(self, *, terminals: Terminals, clock: Clock) -> None:
+        self._terminals = terminals
         self._clock = clock
 
     async def hold(self, asked: Asked, receive: Receive, send: Send, *, by: Principal) -> None:
         """Show a terminal on an accepted socket until either ends; the terminal itself goes on.
 
         Raises:
-            AppError: It cannot be shown: as `Sessions.open` and `Sessions.find` say. The socket is still open.
+            AppError: It cannot be shown: as `Terminals.open` and `Terminals.find` say. The socket is still open.
         """
         if asked.session_id:
-            session = await self._sessions.find(asked.instance_id, asked.session_id, by=by)
+            terminal = await self._terminals.find(asked.instance_id, asked.session_id, by=by)
         else:
-            session = await self._sessions.open(asked.instance_id, shell=asked.shell, size=asked.size, by=by)
+            terminal = await self._terminals.open(asked.instance_id, shell=asked.shell, size=asked.size, by=by)
         viewer = Viewer(send, by)
-        await _tell(send, SessionFrame(session.id, session.state.value))
-        attaching = asyncio.ensure_future(session.attach(viewer))
-        reading = asyncio.ensure_future(self._read_all(session, viewer, receive, send))
+        await _tell(send, SessionFrame(terminal.id, terminal.state.value))
+        attaching = asyncio.ensure_future(terminal.attach(viewer))
+        reading = asyncio.ensure_future(self._read_all(terminal, viewer, receive, send))
         closed = asyncio.ensure_future(viewer.closed.wait())
         try:
             await asyncio.wait({reading, closed}, return_when=asyncio.FIRST_COMPLETED)
@@ -72,22 +72,22 @@ class Viewing:
         finally:
             viewer.close(GONE)
             await end([attaching, reading, closed])
-            session.detach(viewer)
+            terminal.detach(viewer)
 
-    async def _read_all(self, session: Session, viewer: Viewer, receive: Receive, send: Send) -> None:
+    async def _read_all(self, terminal: Terminal, viewer: Viewer, receive: Receive, send: Send) -> None:
         """Do what the browser asks for, no faster than it may ask, until it is gone."""
         pace = Pace()
         while (message := await receive())["type"] != "websocket.disconnect":
             if _size(message) > MOST_MESSAGE:
                 viewer.close(TOO_BIG)
                 return
-            await self._take(session, message, send)
+            await self._take(terminal, message, send)
             if pause := pace.wait_s(self._clock.monotonic()):
                 await asyncio.sleep(pause)
 
-    async def _take(self, session: Session, message: Message, send: Send) -> None:
+    async def _take(self, terminal: Terminal, message: Message, send: Send) -> None:
         if message.get("bytes") is not None:
-            await session.type(message["bytes"])
+            await terminal.type(message["bytes"])
             return
         try:
             frame = _read(message["text"])
@@ -96,9 +96,9 @@ class Viewing:
             return
         match frame:
             case Input(data=data):
-                await session.type(data.encode())
+                await terminal.type(data.encode())
             case Resize():
-                session.resize(frame.size)
+                terminal.resize(frame.size)
             case Ping():
                 await _tell(send, Pong())
 

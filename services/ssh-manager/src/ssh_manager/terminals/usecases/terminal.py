@@ -57,7 +57,7 @@ class Viewer:
                 self._deadline.reschedule(asyncio.get_running_loop().time())
 
 
-class Session:
+class Terminal:
     """One terminal."""
 
     def __init__(
