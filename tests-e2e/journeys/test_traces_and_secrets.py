@@ -19,6 +19,7 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 FACT = "pairing.confirmed.v1"
 WRONG = "canary-wrong-password-7d1f"
 WRONG_TOKEN = "telem_canary7d1fcanary7d1fcanary7d1f"
+PROVIDER_KEY = "sk-canary-provider-key-7d1f"
 
 
 class Traced(Struct):
@@ -100,8 +101,14 @@ async def use_secrets(stack: Stack) -> tuple[dict[str, str], list[bytes]]:
         await socket_of(stack, WRONG_TOKEN)
     reissued = (await stack.admin.client.post(f"/pairing/{agent.pairing_id}/telemetry-token")).json()["telemetry_token"]
     await stack.admin.unpair(agent)
+    config = await stack.admin.get("/api/config")
+    config["providers"]["anthropic"]["api_key"] = PROVIDER_KEY
+    assert (await stack.admin.client.put("/api/config", json=config)).is_success
+    assert (await stack.admin.get("/api/config"))["providers"]["anthropic"]["api_key_set"] is True
+    config["providers"]["anthropic"]["api_key"] = f"{PROVIDER_KEY} with a space"
     visitor = stack.client()
     refusals = [
+        await stack.admin.client.put("/api/config", json=config),
         await visitor.post("/api/v1/auth/login", json={"username": "admin", "password": WRONG}),
         await visitor.post("/api/v1/auth/login", content=f'{{"password": "{PASSWORD}"'.encode()),
         await visitor.post("/pairing/confirm", json={"token": WRONG_TOKEN, "agent_id": "a"}),
@@ -112,7 +119,13 @@ async def use_secrets(stack: Stack) -> tuple[dict[str, str], list[bytes]]:
     assert all(httpx.codes.is_client_error(answer.status_code) for answer in refusals)
     installation = json.loads((stack.suite.state / "installation.json").read_bytes())
     secrets = {"password": PASSWORD, "wrong password": WRONG, "key": key, "telemetry token": agent.token}
-    secrets |= {"session": session, "chat token": chat, "pairing token": opened["token"], "reissued token": reissued}
+    secrets |= {
+        "provider key": PROVIDER_KEY,
+        "session": session,
+        "chat token": chat,
+        "pairing token": opened["token"],
+        "reissued token": reissued,
+    }
     secrets |= {f"password of {name} on NATS": one for name, one in installation["passwords"].items()}
     for name, own in installation["services"].items():
         secrets |= {f"{kind} of {name}": own[kind] for kind in ("nats_password", "database_password")}
