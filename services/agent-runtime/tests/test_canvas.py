@@ -76,6 +76,10 @@ def test_canvas_holds_so_much_and_no_more() -> None:
     with pytest.raises(CanvasFullError):
         steps_of({"command": "render", "element": TEXT}, standing, lambda: "more")
     assert steps_of({"command": "render", "id": "e0", "element": BUTTON}, standing, lambda: "new")
+    large: dict[str, Any] = {f"e{number}": TEXT | {"content": "x" * 30_000} for number in range(17)}
+    with pytest.raises(CanvasFullError):
+        steps_of({"command": "render", "element": large["e0"]}, large, lambda: "more")
+    assert steps_of({"command": "remove", "id": "e0"}, large, lambda: "new")
 
 
 def test_both_spellings_of_an_element_are_taken_and_given() -> None:

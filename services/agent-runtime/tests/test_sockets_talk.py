@@ -126,6 +126,28 @@ async def test_spoken_conversation_needs_no_session_and_tells_its_state(talk: Ta
         assert states[1]["response"] == told[1]["data"]["content"]
 
 
+async def test_spoken_chat_is_open_before_anything_was_said(talk: Talk) -> None:
+    async with opened(talk, "/ws/chat/voice") as chat:
+        assert (await chat.hear())["session_key"] == "voice"
+        assert (await chat.hear())["messages"] == []
+        await chat.say({"type": "message", "content": "Hello"})
+        heard = await until(chat, "stream_done")
+        assert [frame["role"] for frame in heard if frame["type"] == "chat:message"] == ["user", "assistant"]
+
+
+async def test_history_holds_what_one_frame_may(talk: Talk) -> None:
+    await talk.say("Hello")
+    large = "x" * 600_000
+    await talk.door.sql("update message set content = $1 where role = 'user'", large)
+    async with opened(talk, f"/ws/chat/{talk.key}") as chat:
+        await chat.hear("connected")
+        assert [message["role"] for message in (await chat.hear("history"))["messages"]] == ["user", "assistant"]
+        await talk.door.sql("update message set content = content || $1 where role = 'user'", large)
+    async with opened(talk, f"/ws/chat/{talk.key}") as chat:
+        await chat.hear("connected")
+        assert [message["role"] for message in (await chat.hear("history"))["messages"]] == ["assistant"]
+
+
 async def test_turn_is_counted_costed_and_timed(talk: Talk) -> None:
     await talk.say("Hello")
     usage = (await talk.client.get("/api/monitoring/token-usage")).json()

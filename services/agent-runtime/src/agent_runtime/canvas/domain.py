@@ -16,6 +16,8 @@ from agent_runtime.ports import DrawnElement
 
 MOST_ELEMENTS = 500
 MOST_ELEMENT_BYTES = 32 * 1024
+MOST_CANVAS_BYTES = 512 * 1024
+"""Of all elements together, and of one batch: what stands is told in one frame."""
 MOST_COMMANDS = 100
 ID_PATTERN = r"^[A-Za-z0-9_.:-]{1,128}\Z"
 
@@ -86,6 +88,8 @@ def steps_of(command: Mapping[str, Any], standing: Elements, new_id: Callable[[]
             elements[step.id or ""] = step.element or {}
         if len(elements) > MOST_ELEMENTS:
             raise CanvasFullError
+    if max(_size(list(elements.values())), _size(steps)) > MOST_CANVAS_BYTES:
+        raise CanvasFullError
     return steps
 
 
@@ -98,6 +102,10 @@ def told(steps: Sequence[Step], *, is_batch: bool) -> dict[str, Any]:
 def in_order(elements: Sequence[DrawnElement]) -> dict[str, dict[str, Any]]:
     """Give elements by id."""
     return {drawn.id: drawn.element for drawn in elements}
+
+
+def _size(told: Any) -> int:
+    return len(msgspec.json.encode(told))
 
 
 def _singles(command: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

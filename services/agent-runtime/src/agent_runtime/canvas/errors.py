@@ -10,6 +10,6 @@ class CommandInvalidError(ValidationError):
 
 
 class CanvasFullError(ValidationError):
-    """A canvas holds 500 elements at most."""
+    """A canvas holds 500 elements and 512 KiB at most."""
 
     code = "canvas_full"

@@ -1,12 +1,28 @@
 """What stands, told to whoever comes later."""
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 
 from agent_runtime.ports import Drawing, Message
 from agent_runtime.sockets.domain.topics import CANVAS_COMMAND, CANVAS_COMMANDS
+
+MOST_HISTORY_BYTES = 1024 * 1024
+
+
+def newest(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """Tell the last of some messages, as many as one frame may hold."""
+    told: deque[dict[str, Any]] = deque()
+    size = 0
+    for message in reversed(messages):
+        one = said(message)
+        size += len(msgspec.json.encode(one))
+        if size > MOST_HISTORY_BYTES:
+            break
+        told.appendleft(one)
+    return list(told)
 
 
 def said(message: Message) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from agent_runtime.sockets.domain.frames import (
     UnsubscribeFrame,
     further_fields,
 )
-from agent_runtime.sockets.domain.showing import rendered, said, state
+from agent_runtime.sockets.domain.showing import newest, rendered, state
 from agent_runtime.sockets.domain.topics import (
     ANY_CANVAS,
     CANVAS_COMMANDS,
@@ -130,7 +130,7 @@ class ChatDialogue(Speaking):
                 return
             messages = []
         self._connected(session_key=self._key)
-        told = {"type": "history", "session_key": self._key, "messages": [said(message) for message in messages]}
+        told = {"type": "history", "session_key": self._key, "messages": newest(messages)}
         self._peer.answer(told)
         self._peer.release()
 
