@@ -7,7 +7,7 @@ SOURCES := libs gateway services proto-schemas deploy tests-e2e tools
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check lint types imports check-contracts check-openapi contracts format faults bench clean install dev
+.PHONY: help up test check lint types imports check-contracts check-openapi contracts format image faults bench clean install dev
 
 ##@ Start here
 
@@ -44,6 +44,10 @@ format: dev ## Put every file into its form
 contracts: dev ## Render what follows from the .proto files and the routes
 	@cd proto-schemas && buf format -w && python -m generate
 	@python tools/render_openapi.py
+	@python deploy/render.py && python deploy/dashboards.py && python deploy/capacity.py
+
+image: ## Build an image (SERVICE=pairing, or all; ENGINE=podman)
+	@$(or $(ENGINE),docker) build --build-arg SERVICE=$(or $(SERVICE),all) -t shoal-$(or $(SERVICE),all):0.1.0 .
 
 ##@ Measure
 
