@@ -1,12 +1,10 @@
 """Connections: made without being asked, checked, lost, made again, shown."""
 
 import asyncio
-import signal
 import time
 from pathlib import Path
 
 import asyncssh
-import psutil
 import pytest
 from ssh_door import Door, Open, Place, refused
 
@@ -271,27 +269,22 @@ async def test_a_failed_health_check_is_an_event_and_makes_it_connect_anew(open_
 
     await eventually(has_checked)
     assert (await place.status())["health"]["last_health_check"]
-    if sshd._process is None:
-        pytest.skip("the substitute shares this process, and cannot be stopped")
-    serving = psutil.Process(sshd._process.pid)
-    stopped = [serving, *serving.children(recursive=True)]
-    for process in stopped:
-        process.send_signal(signal.SIGSTOP)
+    sshd.freeze()
     try:
         event = await place.until_event("health_check")
         assert event["details"].startswith("Health check failed:")
         await door.until_entry("health_check")
         await place.until_state("reconnecting")
     finally:
-        for process in stopped:
-            process.send_signal(signal.SIGCONT)
+        sshd.thaw()
     status = await place.until_state("connected")
     assert status["health"]["failed_checks"] >= 1
     metrics = (await door.admin.get("/api/v1/ssh-metrics")).json()
     (rate,) = metrics["health_rates"]
     assert 0 < rate["success_rate"] < 1
     (again,) = metrics["reconnection_counts"]
-    assert (again["instance_name"], again["display_name"], again["count"]) == ("bot-alpha", "Bot-Alpha", 1)
+    assert (again["instance_name"], again["display_name"]) == ("bot-alpha", "Bot-Alpha")
+    assert again["count"] >= 1
 
 
 async def test_half_open_connections_do_not_hold_up_the_checks_of_others(
@@ -306,10 +299,7 @@ async def test_half_open_connections_do_not_hold_up_the_checks_of_others(
             await place.appear()
         for place in (first, second):
             await place.until_state("connected")
-        if mute._process is None:
-            pytest.skip("the substitute shares this process, and cannot be stopped")
-        for process in psutil.Process(mute._process.pid).children(recursive=True):
-            process.send_signal(signal.SIGSTOP)
+        mute.freeze()
         before = (await first.status())["health"]["successful_checks"]
 
         async def has_gone_on() -> bool:
@@ -330,7 +320,7 @@ async def test_a_full_instance_is_busy_not_lost(open_door: Open, tmp_path: Path)
         await place.appear()
         before = (await place.until_state("connected"))["health"]["connected_at"]
         event = await place.until_event("health_check")
-        assert "open failed" in event["details"]
+        assert event["details"].startswith("Health check failed:")
         status = await place.status()
         assert (status["connection_state"], status["health"]["healthy"]) == ("connected", False)
         assert status["health"]["connected_at"] == before

@@ -7,6 +7,7 @@ so read nobody's profile. It can be killed with everything that goes through it,
 import asyncio
 import contextlib
 import getpass
+import json
 import os
 import shutil
 import sys
@@ -51,7 +52,9 @@ Subsystem sftp internal-sftp -d {folder}
 
 
 def openssh() -> str | None:
-    """Find OpenSSH's server; None where it is not installed."""
+    """Find OpenSSH's server; None where it is not installed, or `TEST_SSHD=asyncssh` asks for the other one."""
+    if os.environ.get("TEST_SSHD") == "asyncssh":
+        return None
     return shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 
 
@@ -74,9 +77,8 @@ class Sshd:
         self.port = free_port()
         self.user = getpass.getuser()
         self._ways = ways
-        self._most_sessions = most_sessions
+        self._sessions = most_sessions
         self._process: asyncio.subprocess.Process | None = None
-        self._acceptor: Any = None
         (folder / ".ssh").mkdir(parents=True, mode=0o700)
         self.authorized_keys = folder / ".ssh" / "authorized_keys"
         self.authorized_keys.touch(0o600)
@@ -101,47 +103,65 @@ class Sshd:
             authorized_keys: A file that says who is let in, in the place of the folder's own.
         """
         self._obeyed = authorized_keys or self.authorized_keys
-        (self.folder / "sshd_config").write_text(
-            CONFIG.format(
-                port=self.port,
-                folder=self.folder,
-                keys=self._obeyed,
-                ways=" ".join(self._ways),
-                sessions=self._most_sessions,
-            )
-        )
-        if (binary := openssh()) is None:
-            await self._start_substitute()
-            return
-        if os.geteuid() == 0:
-            os.makedirs("/run/sshd", exist_ok=True)  # noqa: PTH103 - a server for tests may wait for that
         with (self.folder / "sshd.log").open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *(binary, "-D", "-e", "-f", str(self.folder / "sshd_config")), stderr=log
-            )
+            self._process = await asyncio.create_subprocess_exec(*self._command(), stderr=log)
         await eventually(self._is_listening, (self.folder / "sshd.log").read_text)
 
     async def kill(self) -> None:
         """End it and every connection at once, as a power cut would."""
-        if self._acceptor is not None:
-            await self._acceptor.stop()
-            self._acceptor = None
         if self._process is None:
             return
-        with contextlib.suppress(psutil.NoSuchProcess):
-            listener = psutil.Process(self._process.pid)
-            listener.suspend()  # it makes no more of them
-            for process in [*listener.children(recursive=True), listener]:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.kill()
+        self.freeze()  # it makes no more of them
+        for process in reversed(self._processes()):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
         await self._process.wait()
         self._process = None
 
+    def freeze(self) -> None:
+        """Let it say nothing more, while its connections stand."""
+        for process in self._processes():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.suspend()
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        for process in self._processes():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
+
     def sessions(self) -> int:
         """Count the connections that stand."""
+        found = set()
+        for process in self._processes():
+            with contextlib.suppress(psutil.Error):
+                found |= {
+                    one.raddr
+                    for one in process.net_connections("tcp4")
+                    if one.status == psutil.CONN_ESTABLISHED and one.laddr.port == self.port
+                }
+        return len(found)
+
+    def _processes(self) -> list[psutil.Process]:
+        """List the listener and whatever serves its connections."""
         if self._process is None:
-            return len(self._acceptor.connections) if self._acceptor is not None else 0
-        return len(psutil.Process(self._process.pid).children())
+            return []
+        with contextlib.suppress(psutil.NoSuchProcess):
+            listener = psutil.Process(self._process.pid)
+            return [listener, *listener.children(recursive=True)]
+        return []
+
+    def _command(self) -> list[str]:
+        config = {"folder": str(self.folder), "port": self.port, "keys": str(self._obeyed), "sessions": self._sessions}
+        if (binary := openssh()) is None:
+            sys.stderr.write("OpenSSH's server is not there: asyncssh's stands in for it\n")
+            settings = config | {"host": self.host, "user": self.user, "ways": list(self._ways)}
+            return [sys.executable, "-m", "shoal.testing.asyncssh_server", json.dumps(settings)]
+        if os.geteuid() == 0:
+            os.makedirs("/run/sshd", exist_ok=True)  # noqa: PTH103 - a server for tests may wait for that
+        file = self.folder / "sshd_config"
+        file.write_text(CONFIG.format(**config, ways=" ".join(self._ways)))
+        return [binary, "-D", "-e", "-f", str(file)]
 
     async def _is_listening(self) -> bool:
         assert self._process is not None
@@ -151,64 +171,3 @@ class Sshd:
             writer.close()
             return True
         return False
-
-    async def _start_substitute(self) -> None:
-        sys.stderr.write("openssh-server is not installed: asyncssh's server stands in for it\n")
-        self._acceptor = await _Substitute.listen(self)
-
-
-class _Substitute:
-    """asyncssh's server, where OpenSSH's is not installed."""
-
-    def __init__(self, acceptor: Any) -> None:
-        self._acceptor = acceptor
-        self.connections: set[Any] = set()
-
-    @classmethod
-    async def listen(cls, sshd: Sshd) -> "_Substitute":
-        import asyncssh  # noqa: PLC0415 - as above
-
-        made = cls(None)
-
-        class Server(asyncssh.SSHServer):
-            def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
-                made.connections.add(conn)
-                self._own = conn
-
-            def connection_lost(self, _: Exception | None) -> None:
-                made.connections.discard(self._own)
-
-            def begin_auth(self, username: str) -> bool:
-                self._own.set_authorized_keys(str(sshd._obeyed))  # noqa: SLF001 - the two are one
-                return username == sshd.user
-
-            def session_requested(self) -> Any:
-                return super().session_requested() if sshd._most_sessions else False  # noqa: SLF001 - the two are one
-
-            def connection_requested(self, dest_host: str, dest_port: int, *_: object) -> bool:
-                return f"{dest_host}:{dest_port}" in sshd._ways  # noqa: SLF001 - the two are one
-
-        made._acceptor = await asyncssh.listen(
-            *(sshd.host, sshd.port),
-            server_factory=Server,
-            server_host_keys=[str(sshd.folder / "host_key")],
-            process_factory=_run,
-            sftp_factory=lambda channel: asyncssh.SFTPServer(channel, chroot=str(sshd.folder).encode()),
-            encoding=None,
-            config=None,
-        )
-        return made
-
-    async def stop(self) -> None:
-        self._acceptor.close()
-        for connection in list(self.connections):
-            connection.abort()
-        await self._acceptor.wait_closed()
-
-
-async def _run(peer: Any) -> None:
-    pipe = asyncio.subprocess.PIPE
-    command = ["/bin/sh", "-c", peer.command] if peer.command else ["/bin/sh"]
-    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe)
-    await peer.redirect(process.stdin, process.stdout, process.stderr)
-    peer.exit(await process.wait())
