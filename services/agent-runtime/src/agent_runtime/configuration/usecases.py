@@ -1,5 +1,6 @@
 """Decisions about configuration, each with its transaction."""
 
+import asyncio
 from collections.abc import Mapping
 
 from agent_runtime.configuration import domain
@@ -104,7 +105,10 @@ class Configurations:
         for name, change in providers.items():
             if change.new_key is not None:
                 domain.check_key(name, change.new_key)
-            try:
-                await self._outgoing.check(change.base)
-            except OutgoingRefusedError as error:
-                raise InvalidConfigurationError(f"providers.{name}.api_base: {error.message}") from error
+        await asyncio.gather(*(self._check_base(name, change.base) for name, change in providers.items()))
+
+    async def _check_base(self, provider: str, base: str) -> None:
+        try:
+            await self._outgoing.check(base)
+        except OutgoingRefusedError as error:
+            raise InvalidConfigurationError(f"providers.{provider}.api_base: {error.message}") from error

@@ -177,7 +177,7 @@ class FiringRepository:
         )
 
     async def unfinished(self, limit: int) -> list[Firing]:
-        """List firings that are not over, oldest first."""
+        """List firings that are not over: those to be started first, then the oldest."""
         return await self._tx.all(
             Firing,
             """
@@ -185,7 +185,7 @@ class FiringRepository:
                    ended_at
               from cron_firing
              where status in ('claimed', 'running')
-             order by claimed_at, id
+             order by status = 'running', claimed_at, id
              limit $1
             """,
             limit,
