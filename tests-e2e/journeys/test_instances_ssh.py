@@ -12,6 +12,7 @@ import httpx
 import pytest
 import pytest_asyncio
 from stack import Stack, running
+from stack.running import PASSWORD
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -194,4 +195,26 @@ async def test_a_terminal_of_an_instance_through_the_gateway(machine: Stack) -> 
                 shown += part if isinstance(part, bytes) else b""
     listed = (await machine.admin.client.get(f"{INSTANCES}/{bot['id']}/terminal/sessions")).json()["sessions"]
     assert [one["instance_id"] for one in listed] == [bot["id"]]
+    (await machine.admin.client.delete(f"{INSTANCES}/{bot['id']}")).raise_for_status()
+
+
+async def test_a_ticket_is_spent_within_five_seconds_of_signing_out(machine: Stack) -> None:
+    bot = await open_instance(machine, "Bot Ticket")
+    client = machine.client()
+    signing_in = {"username": "admin", "password": PASSWORD}
+    (await client.post("/api/v1/auth/login", json=signing_in)).raise_for_status()
+    location = (await client.get(bot["control_url"])).headers["location"]
+    nobody = machine.client()
+    assert (await nobody.get(location)).status_code == 200
+    sockets = machine.url.replace("http", "ws")
+    own = location.replace("/control/", "/desktop/") + "log"
+    async with connect(sockets + own, origin="null", proxy=None) as socket:  # type: ignore[arg-type]
+        await socket.recv()
+        (await client.post("/api/v1/auth/logout")).raise_for_status()
+        async with asyncio.timeout(5):
+            with contextlib.suppress(ConnectionClosed):
+                while True:
+                    await socket.recv()
+    assert socket.close_code == 4401
+    await eventually(lambda: has_status(nobody, location, 401))
     (await machine.admin.client.delete(f"{INSTANCES}/{bot['id']}")).raise_for_status()

@@ -16,6 +16,7 @@ LOCAL_HOST = b"127.0.0.1"
 CONNECT_S, WRITE_S = 10.0, 60.0
 SILENT_S = 75.0
 """How long a page may be silent; the gateway loses its patience sooner."""
+SUCCESS = 200
 _TIMEOUTS = {"connect": CONNECT_S, "read": SILENT_S, "write": WRITE_S, "pool": CONNECT_S}
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -69,6 +70,8 @@ class HttpPages:
         )
         response = await self._ask(request, is_repeatable=not body.is_there and scope["method"] in _REPEATABLE)
         try:
+            if response.status < SUCCESS:  # it switches to something that nobody asked for
+                raise PageUnreachableError
             headers = to_browser(response.headers, place, host)
             await send({"type": "http.response.start", "status": response.status, "headers": headers})
             with contextlib.suppress(httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException):
