@@ -1,29 +1,75 @@
 """The keys that seal a service's secrets: as an operator writes them, or kept beside the installation's other files."""
 
+import asyncio
 import base64
 import binascii
 import os
 import secrets
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from shoal.config import ConfigError, Secret
-from shoal.crypto import Envelope
+import structlog
 
+from shoal.config import ConfigError, Secret
+from shoal.crypto import Envelope, EnvelopeError
+from shoal.database import DatabaseUnavailableError
+
+AGAIN_S = 1.0
 _BYTES = 32
 
 
-def envelope_of(given: Secret | None, *, variable: str, kept_in: Path) -> Envelope:
+class KeyCheck:
+    """Keeps a service from being ready until its key has opened what it once sealed.
+
+    Args:
+        prove: Opens something; raises `EnvelopeError` when the key is another one.
+        variable: What the setting is called.
+    """
+
+    name = "encryption key"
+
+    def __init__(self, prove: Callable[[], Awaitable[object]], *, variable: str) -> None:
+        self._prove = prove
+        self._variable = variable
+        self._problem: str | None = "the key has not been checked yet"
+
+    def problem(self) -> str | None:
+        """Say that secrets cannot be opened, or None."""
+        return self._problem
+
+    async def run(self) -> None:
+        """Ask for the proof until it is given, then stand by."""
+        while self._problem is not None:
+            try:
+                await self._prove()
+                self._problem = None
+            except EnvelopeError:
+                self._problem = f"{self._variable} is not the key that sealed what is stored"
+                structlog.get_logger().error("encryption_key_wrong")
+            except DatabaseUnavailableError as error:
+                structlog.get_logger().info("encryption_key_waits", reason=str(error))
+            await asyncio.sleep(AGAIN_S if self._problem else 0)
+        await asyncio.Event().wait()
+
+
+def envelope_of(given: Secret | None, *, variable: str, kept_in: Path | None) -> Envelope:
     """Make a service's envelope.
 
     Args:
         given: Keys written as `<id>:<32 bytes in base64>`, parted by commas, the current one first.
         variable: What the setting is called, for errors.
-        kept_in: The file whose key is used where none is given; it is made at the first time, mode 0600.
+        kept_in: The file whose key is used where none is given; it is made at the first time, mode 0600. Without a
+            file a key must be given.
 
     Raises:
-        ConfigError: The keys are not written so, or the file can be neither read nor made.
+        ConfigError: The keys are missing, or not written so, or the file can be neither read nor made.
     """
-    text = kept_key(kept_in, variable=variable) if given is None else given.reveal()
+    if given is not None:
+        text = given.reveal()
+    elif kept_in is not None:
+        text = kept_key(kept_in, variable=variable)
+    else:
+        raise ConfigError([f"{variable} is not set: <id>:<{_BYTES} bytes in base64>"])
     keys: dict[str, bytes] = {}
     for part in text.split(","):
         key_id, _, encoded = part.strip().partition(":")

@@ -10,7 +10,6 @@ from instance_orchestrator.clients.pairings import PairingClient
 from instance_orchestrator.config import Config
 from instance_orchestrator.domain.ports import PortRange
 from instance_orchestrator.instruments import Instruments
-from instance_orchestrator.jobs.key_check import KeyCheck
 from instance_orchestrator.jobs.reconciler import Reconciler
 from instance_orchestrator.subscribers import Subscribers
 from instance_orchestrator.usecases.assignments import Assignments
@@ -23,12 +22,12 @@ from instance_orchestrator.usecases.logs import Logs
 from instance_orchestrator.usecases.seats import Seats
 from instance_orchestrator.usecases.settings import Settings
 from instance_orchestrator.usecases.ssh_keys import SshKeys
-from instance_orchestrator.vault import envelope_of, kept_key
 from shoal.config import ConfigError
 from shoal.copies import Copy, Sweep
 from shoal.jobs import Job, housekeeping
 from shoal.resources import Component, Resources
 from shoal.subscriptions import Handlers, Subscription
+from shoal.vault import KeyCheck, envelope_of
 from shoal_events import (
     AccountDeleted,
     PairingConfirmed,
@@ -41,6 +40,7 @@ from shoal_events import (
 )
 
 LOCAL, KUBERNETES = "local", "kubernetes"
+KEY_VARIABLE = "INSTANCE_ORCHESTRATOR_ENCRYPTION_KEY"
 
 
 class Factory:
@@ -50,7 +50,11 @@ class Factory:
         config = resources.config
         self.resources = resources
         self.ports = _ports(config)
-        self.envelope = envelope_of(_encryption_key(config))
+        self.envelope = envelope_of(
+            config.encryption_key,
+            variable=KEY_VARIABLE,
+            kept_in=config.state / "instance-orchestrator.key" if config.backend == LOCAL else None,
+        )
         self.backend = self._backend(config)
         resources.health.add_detail("orchestrator_backend", lambda: config.backend)
         resources.health.add_detail("kubernetes", self._kubernetes)
@@ -116,7 +120,10 @@ class Factory:
         sweep = Sweep(assignments.known_users, lambda fact: fact.user_id, assignments.vanished_user)
         resources = self.resources
         return [
-            KeyCheck(KeyProof(database=resources.database, envelope=self.envelope)),
+            KeyCheck(
+                KeyProof(database=resources.database, envelope=self.envelope).give,
+                variable=KEY_VARIABLE,
+            ),
             resources.relay(),
             resources.subscriber(Subscription("users", users)),
             resources.subscriber(Subscription("ssh-keys", keys)),
@@ -216,11 +223,3 @@ def _kubernetes_backend(config: Config) -> Backend:
             pods=pods,
         )
     )
-
-
-def _encryption_key(config: Config) -> str:
-    if config.encryption_key is not None:
-        return config.encryption_key.reveal()
-    if config.backend != LOCAL:
-        raise ConfigError(["INSTANCE_ORCHESTRATOR_ENCRYPTION_KEY is not set: <id>:<32 bytes in base64>"])
-    return kept_key(config.state)

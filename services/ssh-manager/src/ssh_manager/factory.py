@@ -8,6 +8,7 @@ from shoal.jobs import Job, housekeeping
 from shoal.leases import Leases
 from shoal.resources import Component, Resources
 from shoal.subscriptions import Handlers, Subscription
+from shoal.vault import KeyCheck
 from shoal_events import (
     AssignmentChanged,
     InstanceCreated,
@@ -18,7 +19,7 @@ from shoal_events import (
     InstanceStopped,
 )
 from ssh_manager import ports
-from ssh_manager.audit.jobs import KeyOpener, keep_audit
+from ssh_manager.audit.jobs import keep_audit
 from ssh_manager.audit.usecases.addresses import AllowedAddresses
 from ssh_manager.audit.usecases.log import AuditLog
 from ssh_manager.config import Config
@@ -37,7 +38,7 @@ from ssh_manager.links.usecases.links import Links
 from ssh_manager.links.usecases.reports import LinkReports
 from ssh_manager.links.usecases.requests import LinkRequests
 from ssh_manager.passages import Passages
-from ssh_manager.vault import open_vault
+from ssh_manager.vault import VARIABLE, open_vault
 
 CONNECTING_AT_ONCE = 16
 DAILY = timedelta(days=1)
@@ -138,7 +139,7 @@ class Factory:
         resources = self.resources
         fleet, keys = self._fleet_told(), self._keys_told()
         return [
-            KeyOpener(self.audit),
+            KeyCheck(self.audit.open, variable=VARIABLE),
             self.audit.backlog,
             self.history.backlog,
             resources.relay(),
