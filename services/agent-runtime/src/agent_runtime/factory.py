@@ -17,7 +17,6 @@ from agent_runtime.agents.usecases import Agents
 from agent_runtime.canvas.usecases import Canvases
 from agent_runtime.channels.usecases import Channels, ChannelWatch, NotedFrames, WebAdapter
 from agent_runtime.config import Config
-from agent_runtime.configuration.jobs import KeyCheck
 from agent_runtime.configuration.usecases import Configurations
 from agent_runtime.counts import Counts
 from agent_runtime.cron.jobs import Scheduler
@@ -75,8 +74,10 @@ from shoal.leases import Leases
 from shoal.outgoing import Outgoing
 from shoal.resources import Component, Resources
 from shoal.subscriptions import Handlers, Subscription
-from shoal.vault import envelope_of
+from shoal.vault import KeyCheck, envelope_of
 from shoal_events import AccountCreated, AccountDeleted
+
+KEY_VARIABLE = "AGENT_RUNTIME_ENCRYPTION_KEY"
 
 
 class Factory:
@@ -87,7 +88,7 @@ class Factory:
         self.outgoing = _outgoing(resources.config)
         self.envelope = envelope_of(
             resources.config.encryption_key,
-            variable="AGENT_RUNTIME_ENCRYPTION_KEY",
+            variable=KEY_VARIABLE,
             kept_in=resources.config.state / "agent-runtime.key",
         )
 
@@ -480,7 +481,7 @@ class Factory:
             AccountDeleted: subscribers.on_account_deleted,
         }
         return [
-            KeyCheck(self.configurations()),
+            KeyCheck(self.configurations().is_key_right, variable=KEY_VARIABLE),
             resources.relay(),
             resources.subscriber(Subscription("accounts", accounts)),
             resources.copier(Copy("accounts", owner="gateway", handlers=accounts, is_required=False)),
