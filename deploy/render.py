@@ -84,6 +84,7 @@ NARROW: Mapping[str, Any] = {
     "shared.publicUrl": {"type": "string", "pattern": "^https?://[^/]+$"},
     "credentials.revision": TEXTS,
     "replicas": {"type": "integer", "minimum": 1},
+    "backup.keep": {"type": "integer", "minimum": 1},
     "preStop": {"type": "integer", "minimum": 0, "maximum": 300},
     "autoscaling.cpu": {"type": "integer", "minimum": 1, "maximum": 100},
 }

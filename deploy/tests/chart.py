@@ -22,6 +22,7 @@ MATRIX: Mapping[str, Object] = {
         "telemetry-ingest": {"autoscaling": {"enabled": True}},
         "metrics-query": {"autoscaling": {"enabled": True}},
         "tracing": {"endpoint": "http://collector.monitoring:4318"},
+        "backup": {"enabled": True},
         "instances": {"screensFrom": ["192.0.2.0/24"]},
         "networkPolicies": {"metricsFrom": [{"podSelector": {"matchLabels": {"app": "prometheus"}}}]},
         "image": {"registry": "registry.example/team", "pullSecrets": [{"name": "pull"}]},
@@ -78,6 +79,8 @@ def pods(objects: list[Object]) -> Iterator[tuple[str, Object]]:
     """Yield the pod template of everything that makes pods, by the name of what makes it."""
     for one in of_kind(objects, "Deployment", "StatefulSet", "Job"):
         yield one["metadata"]["name"], one["spec"]["template"]
+    for one in of_kind(objects, "CronJob"):
+        yield one["metadata"]["name"], one["spec"]["jobTemplate"]["spec"]["template"]
 
 
 def containers(pod: Object) -> list[Object]:

@@ -69,10 +69,10 @@ class Cluster:
 _RESOURCES: dict[str, dict[str, str]] = {
     "v1": {
         "secrets": "Secret", "services": "Service", "configmaps": "ConfigMap", "namespaces": "Namespace",
-        "serviceaccounts": "ServiceAccount",
+        "serviceaccounts": "ServiceAccount", "persistentvolumeclaims": "PersistentVolumeClaim",
     },
     "apps/v1": {"deployments": "Deployment", "statefulsets": "StatefulSet"},
-    "batch/v1": {"jobs": "Job"},
+    "batch/v1": {"jobs": "Job", "cronjobs": "CronJob"},
     "policy/v1": {"poddisruptionbudgets": "PodDisruptionBudget"},
     "networking.k8s.io/v1": {"networkpolicies": "NetworkPolicy", "ingresses": "Ingress"},
     "rbac.authorization.k8s.io/v1": {"roles": "Role", "rolebindings": "RoleBinding"},

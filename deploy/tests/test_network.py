@@ -1,5 +1,6 @@
 """Who may talk to whom on the cluster: exactly the arrows that the code has, and nothing else."""
 
+import pytest
 from chart import BOTS, MATRIX, NAMESPACE, Object, part_of, pods, render
 from render import PORTS, arrows
 from traffic import Place, Policies
@@ -26,8 +27,9 @@ def places(objects: list[Object]) -> dict[str, Place]:
     return found
 
 
-def test_pods_may_talk_to_exactly_those_whom_the_code_calls() -> None:
-    objects = render()
+@pytest.mark.parametrize("label", ["as it comes", "everything on"])
+def test_pods_may_talk_to_exactly_those_whom_the_code_calls(label: str) -> None:
+    objects = render(MATRIX[label])
     policies, parts = Policies(objects, release_namespace=NAMESPACE), places(objects)
     everybody = [*parts.values(), BOT, STRANGER, NEIGHBOUR, POD_BESIDE_BOTS]
     ports = {**PORTS, **SERVERS}
@@ -39,6 +41,8 @@ def test_pods_may_talk_to_exactly_those_whom_the_code_calls() -> None:
     }
     expected = arrows()
     expected |= {(service, server) for service in PORTS for server in SERVERS} | {("readers", "nats")}
+    if "backup" in parts:
+        expected |= {("backup", server) for server in SERVERS}
     # the front door is open to everybody whose own policies let him out
     expected |= {(one.name, "gateway") for one in (BOT, STRANGER, NEIGHBOUR)}
     assert allowed == expected

@@ -38,6 +38,20 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- default (include "shoal.fullname" .) .Values.credentials.existing -}}
 {{- end -}}
 
+{{/* The Secret with PostgreSQL's address for whoever migrates and saves, as a volume source. */}}
+{{- define "shoal.adminSecret" -}}
+{{- $existing := .Values.postgres.existing -}}
+{{- if and (not .Values.postgres.bundled) $existing.secret -}}
+secretName: {{ $existing.secret }}
+items:
+  - {key: {{ $existing.secretKey }}, path: database-url}
+{{- else -}}
+secretName: {{ include "shoal.secrets" . }}-admin
+items:
+  - {key: database-url, path: database-url}
+{{- end -}}
+{{- end -}}
+
 {{/* The namespace of instances. */}}
 {{- define "shoal.bots" -}}
 {{- default (printf "%s-bots" .Release.Namespace) .Values.instances.namespace -}}

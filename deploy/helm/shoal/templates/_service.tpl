@@ -158,15 +158,7 @@ spec:
         - name: admin
           secret:
             defaultMode: 0440
-            {{- if and (not $root.Values.postgres.bundled) $root.Values.postgres.existing.secret }}
-            secretName: {{ $root.Values.postgres.existing.secret }}
-            items:
-              - {key: {{ $root.Values.postgres.existing.secretKey }}, path: database-url}
-            {{- else }}
-            secretName: {{ include "shoal.secrets" $root }}-admin
-            items:
-              - {key: database-url, path: database-url}
-            {{- end }}
+            {{- include "shoal.adminSecret" $root | nindent 12 }}
         - name: tmp
           emptyDir: {sizeLimit: 256Mi}
 {{- if or $scales (gt $replicas 1) }}

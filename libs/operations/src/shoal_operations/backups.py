@@ -18,7 +18,7 @@ from msgspec import Struct
 from nats.aio.client import Client
 
 from shoal.messaging import DEAD, EVENTS, TELEMETRY
-from shoal_operations.database import load_database, save_database
+from shoal_operations.database import DUMP, load_database, save_database
 from shoal_operations.snapshots import load_stream, save_stream
 
 STREAMS: Final = (TELEMETRY, EVENTS, DEAD)
@@ -33,7 +33,6 @@ class Manifest(Struct, frozen=True):
     ended_at: datetime
     messages: dict[str, int]
     """How many each stream held."""
-    has_database: bool
 
 
 async def take_backup(
@@ -44,7 +43,8 @@ async def take_backup(
     Args:
         folder: Is made, mode 0700.
         nats_url: NATS as `admin`.
-        database_url: PostgreSQL as a role that may read everything; None: somebody else saves it, after this.
+        database_url: PostgreSQL as a role that may read everything; None: somebody else saves it, after this, as
+            `database.dump` or elsewhere.
         programs: Where pg_dump is; by default on the path.
 
     Raises:
@@ -59,7 +59,7 @@ async def take_backup(
         await client.close()
     if database_url is not None:
         await save_database(database_url, folder, programs=programs)
-    manifest = Manifest(began, datetime.now(UTC), messages, database_url is not None)
+    manifest = Manifest(began, datetime.now(UTC), messages)
     (folder / "manifest.json").write_bytes(msgspec.json.encode(manifest))
     return manifest
 
@@ -78,7 +78,7 @@ async def restore_backup(folder: Path, *, nats_url: str, database_url: str, prog
         FileNotFoundError: The folder holds no complete backup.
     """
     manifest = msgspec.json.decode((folder / "manifest.json").read_bytes(), type=Manifest)
-    if manifest.has_database:
+    if (folder / DUMP).exists():  # else somebody has put the database back already
         await load_database(database_url, folder, programs=programs)
     await publish_again(database_url, since=manifest.began_at - MARGIN)
     client = await _connect(nats_url)
