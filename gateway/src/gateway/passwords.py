@@ -24,6 +24,18 @@ class Verdict(Struct, frozen=True):
     wants_rehash: bool = False
 
 
+def check_length(password: str, *, at_least: int) -> None:
+    """Refuse a new password by its length alone.
+
+    Raises:
+        PasswordRefusedError: It is too short or too long; says which.
+    """
+    if len(password) < at_least:
+        raise PasswordRefusedError(f"A password has at least {at_least} characters.")
+    if len(_bytes(password)) > MOST_BYTES:
+        raise PasswordRefusedError(f"A password has at most {MOST_BYTES} bytes.")
+
+
 class Passwords:
     """Hashes and verifies, `at_once` at a time: each takes 19 MiB and a core for some 30 ms."""
 
@@ -42,10 +54,7 @@ class Passwords:
             PasswordRefusedError: It is too short or too long.
             TooManySignInsError: Too many wait for their turn.
         """
-        if len(password) < self._min_length:
-            raise PasswordRefusedError(f"A password has at least {self._min_length} characters.")
-        if len(_bytes(password)) > MOST_BYTES:
-            raise PasswordRefusedError(f"A password has at most {MOST_BYTES} bytes.")
+        check_length(password, at_least=self._min_length)
         return await self._in_turn(lambda: self._hasher.hash(_bytes(password)))
 
     async def verify(self, known: str | None, password: str) -> Verdict:

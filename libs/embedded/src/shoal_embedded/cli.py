@@ -6,6 +6,7 @@ import os
 import secrets
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -17,22 +18,31 @@ from rich.panel import Panel
 from rich.text import Text
 
 from gateway.cli import make_sign_in_link
+from gateway.config import Config
+from gateway.errors import PasswordRefusedError
+from gateway.passwords import check_length
 from shoal.config import ConfigError
 from shoal.runtime import stop_on_signals
 from shoal.schema import MigrationError
+from shoal.tasks import end
 from shoal_agent.agent import Agent
+from shoal_agent.stream import StreamState
 from shoal_embedded import live
 from shoal_embedded.first_start import USERNAME, Front, Opening
 from shoal_embedded.processes import ServerError
 from shoal_embedded.suite import LocalSuite, redirect_output
+from shoal_embedded.supervision import Say
 
 PLAIN_LINE_S = 60.0
 AGENT_INTERVAL_S = 5.0
+LOOK_EVERY_S = 1.0
 PASSWORD_BYTES = 12
 
 
 def up(
-    port: Annotated[int, typer.Option(help="The port of the gateway, where everybody comes in.")] = 8080,
+    port: Annotated[
+        int, typer.Option(min=1, max=65_535, help="The port of the gateway, where everybody comes in.")
+    ] = 8080,
     host: Annotated[
         str, typer.Option(help="The address of the gateway. 0.0.0.0 lets other machines in.")
     ] = "127.0.0.1",
@@ -49,12 +59,18 @@ def up(
     """
     suite_state = state.resolve()
     screen = Screen(Console(), is_plain=plain or not sys.stdout.isatty())
-    suite = LocalSuite(suite_state, host=host, port=port, in_processes=processes, tell=screen.tell)
-    suite.logs.mkdir(parents=True, exist_ok=True, mode=0o700)
+    password = os.environ.pop("SHOAL_ADMIN_PASSWORD", None)  # none of the services' business
+    if password is not None:
+        _check_password(password, screen)
+    suite = LocalSuite(suite_state, host=host, port=port, in_processes=processes, tell=screen.tell, say=screen.say)
     try:
+        suite.make_folders()
         with redirect_output(suite.logs / "shoal.log"):
-            uvloop.run(_up(suite, screen, has_agent=agent))
-    except (ServerError, MigrationError, ConfigError, RuntimeError, OSError) as error:
+            uvloop.run(_up(suite, screen, password, has_agent=agent))
+    except ServerError as error:
+        screen.fail(str(error), _cure(error, suite))
+        raise typer.Exit(1) from error
+    except (MigrationError, ConfigError, RuntimeError, OSError) as error:
         screen.fail(str(error), f"logs are in {suite.logs}")
         raise typer.Exit(1) from error
 
@@ -80,21 +96,23 @@ class Screen:
         """Say that everything is there, and how to come in."""
         if self._status is not None:
             self._status.stop()
-        text = _welcome(suite.url, _shown(suite.state / "cookies"), opening)
+        text = _welcome(suite.url, _shown(suite.jar), opening)
         took = f"ready in {time.monotonic() - self._started:.1f} s"
         if self._is_plain:
             self._console.print(f"shoal: {took}\n{text}", highlight=False, soft_wrap=True)
         else:
-            self._console.print(Panel.fit(Text("Shoal is up"), subtitle=took))
+            self._console.print(Panel.fit(Text(f"Shoal is up, {took}")))
             self._console.print(text, highlight=False, soft_wrap=True)
 
-    async def watch(self, url: str, opening: Opening, cookies: dict[str, str]) -> None:
-        """Show the first agent's metrics as they come, for ever."""
-        if opening.agent_id is None:
-            return
+    def say(self, what: str, then: str) -> None:
+        """Say what went wrong while everything else goes on, and what comes of it or cures it."""
+        self._console.print(f"shoal: {what}\n  → {then}", highlight=False, markup=False, soft_wrap=True)
+
+    async def watch(self, url: str, cookies: Mapping[str, str], sign_in: live.SignIn) -> None:
+        """Show the agents' metrics as they come, for ever."""
         shown = 0.0
         with contextlib.nullcontext() if self._is_plain else Live(console=self._console, auto_refresh=False) as view:
-            async for frame in live.frames(url, cookies):
+            async for frame in live.frames(url, cookies, sign_in):
                 if view is not None:
                     view.update(Text(live.line(frame), style="green"), refresh=True)
                 elif time.monotonic() - shown > PLAIN_LINE_S:
@@ -108,9 +126,9 @@ class Screen:
         Console(stderr=True).print(f"shoal: {what}\n  → {cure}", highlight=False, markup=False, soft_wrap=True)
 
 
-async def _up(suite: LocalSuite, screen: Screen, *, has_agent: bool) -> None:
+async def _up(suite: LocalSuite, screen: Screen, password: str | None, *, has_agent: bool) -> None:
     stopping = stop_on_signals()
-    work = asyncio.ensure_future(_serve(suite, screen, has_agent=has_agent))
+    work = asyncio.ensure_future(_serve(suite, screen, password, has_agent=has_agent))
     asked = asyncio.ensure_future(stopping.wait())
     try:
         await asyncio.wait({work, asked}, return_when=asyncio.FIRST_COMPLETED)
@@ -125,23 +143,47 @@ async def _up(suite: LocalSuite, screen: Screen, *, has_agent: bool) -> None:
         raise result
 
 
-async def _serve(suite: LocalSuite, screen: Screen, *, has_agent: bool) -> None:
+async def _serve(suite: LocalSuite, screen: Screen, password: str | None, *, has_agent: bool) -> None:
     await suite.start()
-    async with Front(suite.url) as front:
-        opening = await _open(suite, front, screen, has_agent=has_agent)
+    async with Front(suite.url) as front, contextlib.AsyncExitStack() as stack:
+        opening = await _open(suite, front, screen, password, has_agent=has_agent)
         screen.open(suite, opening)
-        async with contextlib.AsyncExitStack() as stack:
-            if has_agent:
-                await stack.enter_async_context(Agent.open(agent_state(suite), interval_s=AGENT_INTERVAL_S))
-            watching = asyncio.ensure_future(screen.watch(suite.url, opening, dict(front.cookies)))
-            try:
-                await suite.until_failure()
-            finally:
-                watching.cancel()
+        works = [suite.until_failure()]
+        if has_agent:
+            agent = await stack.enter_async_context(Agent.open(agent_state(suite), interval_s=AGENT_INTERVAL_S))
+
+            async def sign_in() -> Mapping[str, str]:
+                await front.sign_in(await _link(suite))
+                return front.cookies
+
+            works += [
+                screen.watch(suite.url, front.cookies, sign_in),
+                tell_of_endings(agent, agent_state(suite), screen.say),
+            ]
+        tasks = [asyncio.ensure_future(work) for work in works]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            await end(tasks)
 
 
-async def _open(suite: LocalSuite, front: Front, screen: Screen, *, has_agent: bool) -> Opening:
-    given = os.environ.get("SHOAL_ADMIN_PASSWORD")
+async def tell_of_endings(agent: Agent, state: Path, say: Say) -> None:
+    """Say once, each time, that this machine's agent streams no more, why, and what to do; for ever."""
+    told = ""
+    while True:
+        report = agent.report
+        why = report.stream.reason if report is not None and report.stream.state.is_final else ""
+        if why and why != told:
+            is_gone = report is not None and report.stream.state is StreamState.UNPAIRED
+            cure = "Ctrl-C and the same command again pair it anew" if is_gone else f"its state is in {state}"
+            say(f"this machine is not watched any more: {why}", cure)
+        told = why
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def _open(suite: LocalSuite, front: Front, screen: Screen, given: str | None, *, has_agent: bool) -> Opening:
     password = given or secrets.token_urlsafe(PASSWORD_BYTES)
     is_new = await front.set_up(password)
     await front.sign_in(await _link(suite))
@@ -159,6 +201,20 @@ async def _link(suite: LocalSuite) -> str:
 def agent_state(suite: LocalSuite) -> Path:
     """Tell where this machine's agent keeps its pairing and journal."""
     return suite.state / "agents" / "this-machine"
+
+
+def _check_password(password: str, screen: Screen) -> None:
+    try:
+        check_length(password, at_least=Config.password_min_length)
+    except PasswordRefusedError as error:
+        screen.fail(f"SHOAL_ADMIN_PASSWORD cannot be used. {error.message}", "give another; nothing was started")
+        raise typer.Exit(2) from error
+
+
+def _cure(error: ServerError, suite: LocalSuite) -> str:
+    if error.log is None:
+        return f"logs are in {suite.logs}"
+    return "the log tells what led to it; the same command starts everything again, with your data"
 
 
 def _welcome(url: str, jar: str, opening: Opening) -> str:

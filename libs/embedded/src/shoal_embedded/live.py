@@ -2,44 +2,53 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
 import structlog
-from websockets.asyncio.client import connect
-from websockets.exceptions import WebSocketException
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus, WebSocketException
 
 RETRY_S = 1.0
+LONGEST_RETRY_S = 30.0
+SIGNED_OUT = frozenset({4401, 4408})
+"""How a socket is closed whose cookies are good no more: while it is open; and where it came in as nobody."""
+
+SignIn = Callable[[], Awaitable[Mapping[str, str]]]
 
 
-async def frames(url: str, cookies: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
-    """Watch the account's agents through the gateway, for ever; connects again when the connection ends.
+async def frames(url: str, cookies: Mapping[str, str], sign_in: SignIn) -> AsyncGenerator[dict[str, Any]]:
+    """Watch the account's agents through the gateway, for ever.
+
+    Connects again when the connection ends, and signs in anew when the login ended, however often.
 
     Args:
         url: Where the gateway answers.
-        cookies: A signed-in user's.
+        cookies: A signed-in user's, or none.
+        sign_in: Signs the user in anew; gives the cookies.
     """
-    cookie = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    retry_s = RETRY_S
     while True:
-        with contextlib.suppress(OSError, WebSocketException, TimeoutError):
-            async with connect(
-                f"ws{url.removeprefix('http')}/telemetry",
-                origin=url,  # type: ignore[arg-type]
-                additional_headers={"Cookie": cookie},
-                compression=None,
-                proxy=None,
-            ) as socket:
-                keep = asyncio.ensure_future(_keep_alive(socket))
-                try:
-                    async for message in socket:
-                        frame = msgspec.json.decode(message)
-                        if frame.get("type") == "metrics":
-                            yield frame
-                finally:
-                    keep.cancel()
-        structlog.get_logger().info("live_view_reconnects")
-        await asyncio.sleep(RETRY_S)
+        log = structlog.get_logger()
+        try:
+            cookies = cookies or await sign_in()
+            async with _connection(url, cookies) as socket:
+                async with contextlib.aclosing(_metrics(socket)) as heard:
+                    async for frame in heard:
+                        retry_s = RETRY_S
+                        yield frame
+                if socket.close_code in SIGNED_OUT:
+                    cookies = {}
+        except InvalidStatus as refusal:
+            if refusal.response.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+                cookies = {}
+        except Exception as error:  # noqa: BLE001 - whatever it was, the next try may go well
+            log.warning("live_view_failed", error=repr(error))
+        log.info("live_view_reconnects", signs_in=not cookies)
+        await asyncio.sleep(retry_s)
+        retry_s = min(2 * retry_s, LONGEST_RETRY_S)
 
 
 def line(frame: Mapping[str, Any]) -> str:
@@ -56,7 +65,31 @@ def line(frame: Mapping[str, Any]) -> str:
     return f"{frame['agent_id']}   " + "   ".join(parts)
 
 
-async def _keep_alive(socket: Any) -> None:
-    while True:
-        await asyncio.sleep(30)
-        await socket.send('{"type":"ping"}')
+def _connection(url: str, cookies: Mapping[str, str]) -> connect:
+    return connect(
+        f"ws{url.removeprefix('http')}/telemetry",
+        origin=url,  # type: ignore[arg-type]
+        additional_headers={"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())},
+        compression=None,
+        proxy=None,
+    )
+
+
+async def _metrics(socket: ClientConnection) -> AsyncGenerator[dict[str, Any]]:
+    """Read metrics frames until the socket ends."""
+    keep = asyncio.ensure_future(_keep_alive(socket))
+    try:
+        with contextlib.suppress(WebSocketException):
+            async for message in socket:
+                frame = msgspec.json.decode(message)
+                if frame.get("type") == "metrics":
+                    yield frame
+    finally:
+        keep.cancel()
+
+
+async def _keep_alive(socket: ClientConnection) -> None:
+    with contextlib.suppress(WebSocketException):
+        while True:
+            await asyncio.sleep(30)
+            await socket.send('{"type":"ping"}')

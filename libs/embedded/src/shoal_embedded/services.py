@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from shoal_embedded.processes import ServerProcess
+from shoal_embedded.processes import ServerError, ServerProcess
 
 STOP_S = 20.0
 SHARED = ("SHOAL_", "OTEL_")
@@ -26,6 +26,7 @@ class ServiceProcess:
 
     def __init__(self, name: str, *, environment: Mapping[str, str], log: Path) -> None:
         self.name = name
+        self.log = log
         command = [sys.executable, "-m", "shoal", "run", name]
         own = f"{name.replace('-', '_').upper()}_"
         told = {key: value for key, value in environment.items() if key.startswith((own, *SHARED)) and key != ADMIN_URL}
@@ -61,7 +62,11 @@ class ServiceProcess:
             ServerError: It did; with its log's last lines.
         """
         if self._process.pid is None:
-            raise self._process.failure("ended while starting")
+            raise self.failure("ended while starting")
+
+    def failure(self, problem: str) -> ServerError:
+        """Build the error that says what went wrong, with the log's last lines since the start."""
+        return self._process.failure(problem)
 
 
 async def _at_once() -> bool:

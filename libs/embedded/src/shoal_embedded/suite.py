@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import httpx
 import msgspec
@@ -15,6 +14,7 @@ from shoal_operations.readers import ensure_copy
 from shoal.installation import Installation
 from shoal.runtime import RunningService, ServiceFailedError
 from shoal.service import Service, installed
+from shoal.tasks import end
 from shoal.telemetry import configure_logging
 from shoal_embedded.nats import EmbeddedNats
 from shoal_embedded.nats_users import ADMIN, CONSUMER, COPIER, USERS, service_users
@@ -22,6 +22,8 @@ from shoal_embedded.ports import LOOPBACK, ensure_free, free_port
 from shoal_embedded.postgres import EmbeddedPostgres
 from shoal_embedded.processes import ServerError
 from shoal_embedded.services import ServiceProcess
+from shoal_embedded.supervision import Say, ending, keep_running
+from shoal_embedded.system_users import close_to_others
 
 PASSWORDS = (ADMIN, CONSUMER, COPIER)
 USERS_OF_SERVICES = tuple(name for name in USERS if name not in PASSWORDS)
@@ -42,6 +44,7 @@ class LocalSuite:
         in_processes: One process per service rather than one for all.
         given: Environment variables; `SHOAL_DATABASE_URL` and `SHOAL_NATS_URL` stand for servers of one's own.
         tell: Hears what is being done, in a few words.
+        say: Hears what went wrong meanwhile, and what comes of it.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class LocalSuite:
         in_processes: bool = False,
         given: Mapping[str, str] = os.environ,
         tell: Tell = lambda _: None,
+        say: Say = lambda *_: None,
     ) -> None:
         self.state = state.resolve()
         self.host = host
@@ -65,6 +69,7 @@ class LocalSuite:
         self._in_processes = in_processes
         self._given = dict(given)
         self._tell = tell
+        self._say = say
         self._running: list[RunningService] = []
 
     @property
@@ -78,6 +83,23 @@ class LocalSuite:
         """Where logs are."""
         return self.state / "logs"
 
+    def make_folders(self) -> None:
+        """Make the folders, and an empty cookie jar, which curl keeps as private as it finds it.
+
+        A state folder that holds other things too, such as /tmp, keeps its mode.
+        """
+        is_ours = not self.state.exists() or not any(self.state.iterdir()) or self._installation.exists()
+        self.logs.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if is_ours:
+            close_to_others(self.state, self.state / "postgres")
+        self.jar.touch(mode=0o600)
+        self.jar.chmod(0o600)
+
+    @property
+    def jar(self) -> Path:
+        """The cookie jar of the lines that an operator pastes."""
+        return self.state / "cookies"
+
     async def start(self) -> None:
         """Start servers, migrate, start services; returns when every one of them is ready.
 
@@ -86,8 +108,8 @@ class LocalSuite:
             MigrationError: A schema could not be brought up to date.
         """
         ensure_free(self.host, self.port)
-        self.logs.mkdir(parents=True, exist_ok=True, mode=0o700)
-        installation = Installation.open(self.state / "installation.json", list(USERS_OF_SERVICES), passwords=PASSWORDS)
+        self.make_folders()
+        installation = Installation.open(self._installation, list(USERS_OF_SERVICES), passwords=PASSWORDS)
         database_url, nats_url = await self._start_servers(installation)
         self._write_environment(installation, database_url, nats_url)
         self._tell("bringing the schemas up to date")
@@ -126,25 +148,25 @@ class LocalSuite:
                     await asyncio.sleep(POLL_S)
 
     async def until_failure(self) -> None:
-        """Wait until a part ends by itself.
+        """Keep everything running until a part is lost for good.
+
+        A service in a process of its own is started again when it ends by itself; a server, or a part of this very
+        process, is not.
 
         Raises:
-            ServerError: It did.
+            ServerError: It was; names the part and its log.
         """
-        waits: list[asyncio.Future[Any]] = [
-            asyncio.ensure_future(process.wait()) for process in self.processes.values()
+        watches: list[asyncio.Future[None]] = [
+            *(asyncio.ensure_future(keep_running(process, self._say)) for process in self.processes.values()),
+            *(asyncio.ensure_future(self._until_failed(service)) for service in self._running),
+            *(asyncio.ensure_future(_until_lost(server)) for server in (self.postgres, self.nats) if server),
         ]
-        waits += [asyncio.ensure_future(_until_failed(service)) for service in self._running]
-        waits += [asyncio.ensure_future(server.wait()) for server in (self.postgres, self.nats) if server is not None]
         try:
-            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(watches, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for wait in waits:
-                wait.cancel()
-        for wait in done:
-            wait.result()
-        names = [name for name, process in self.processes.items() if process.pid is None]
-        raise ServerError(", ".join(names) or "a server", "ended by itself", log=self.logs)
+            await end(watches)
+        for watch in done:
+            watch.result()
 
     async def stop(self) -> None:
         """Stop everything in order: services from the front to the back, then NATS, then PostgreSQL."""
@@ -160,6 +182,10 @@ class LocalSuite:
     def log_of(self, name: str) -> Path:
         """Tell where a service's log is."""
         return self.logs / (f"{name}.log" if self._in_processes else "shoal.log")
+
+    @property
+    def _installation(self) -> Path:
+        return self.state / "installation.json"
 
     async def _start_servers(self, installation: Installation) -> tuple[str, Callable[[str], str]]:
         database_url = self._given.get("SHOAL_DATABASE_URL")
@@ -202,6 +228,12 @@ class LocalSuite:
         wrong = {check: said for check, said in answer["checks"].items() if said != "ok"}
         return "; ".join(f"{check}: {said}" for check, said in wrong.items()) or None
 
+    async def _until_failed(self, service: RunningService) -> None:
+        try:
+            await service.until_failure()
+        except ServiceFailedError as error:
+            raise ServerError(service.service.name, str(error), log=self.log_of(service.service.name)) from error
+
     def _raise_if_ended(self) -> None:
         for process in self.processes.values():
             process.raise_if_ended()
@@ -212,11 +244,10 @@ def _is_set(name: str, given: Mapping[str, str]) -> bool:
     return name in given and name != "SHOAL_DATABASE_URL"
 
 
-async def _until_failed(service: RunningService) -> None:
-    try:
-        await service.until_failure()
-    except ServiceFailedError as error:
-        raise ServerError(service.service.name, str(error)) from error
+async def _until_lost(server: EmbeddedPostgres | EmbeddedNats) -> None:
+    how = ending(await server.wait())
+    part = "PostgreSQL" if isinstance(server, EmbeddedPostgres) else "NATS"
+    raise ServerError.from_log(part, how, server.log)
 
 
 @contextlib.contextmanager

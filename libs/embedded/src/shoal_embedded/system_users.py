@@ -57,11 +57,7 @@ def system_user_for(directory: Path) -> SystemUser:
     Raises:
         ServerError: The user could not reach the directory.
     """
-    if os.geteuid() != 0:
-        return SystemUser()
-    owner = directory.stat().st_uid
-    prefix = _namespace() if owner == 0 else ()
-    user = SystemUser(prefix=prefix) if prefix else SystemUser(uid=owner or NOBODY)
+    user = _choose(directory)
     if not user.enters(directory):
         raise ServerError(
             "PostgreSQL",
@@ -70,6 +66,19 @@ def system_user_for(directory: Path) -> SystemUser:
         )
     user.own(directory)
     return user
+
+
+def close_to_others(folder: Path, directory: Path) -> None:
+    """Close a folder to everybody but us, and to the user that PostgreSQL runs as on a directory inside it.
+
+    That user may only pass, by its group, and list or write nothing.
+    """
+    user = _choose(directory)
+    if user.uid is None:
+        folder.chmod(0o700)
+    else:
+        os.chown(folder, -1, user.uid)
+        folder.chmod(0o710)
 
 
 def programs_for(user: SystemUser, directory: Path) -> Path:
@@ -90,6 +99,14 @@ def programs_for(user: SystemUser, directory: Path) -> Path:
         _copy_programs(package, copy)
     user.own(copy)
     return copy / package.name / "pginstall" / "bin"
+
+
+def _choose(directory: Path) -> SystemUser:
+    if os.geteuid() != 0:
+        return SystemUser()
+    owner = directory.stat().st_uid if directory.exists() else 0
+    prefix = _namespace() if owner == 0 else ()
+    return SystemUser(prefix=prefix) if prefix else SystemUser(uid=owner or NOBODY)
 
 
 def _copy_programs(package: Path, copy: Path) -> None:

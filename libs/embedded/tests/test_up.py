@@ -1,0 +1,182 @@
+"""`shoal up` as an operator runs it: a program with an output, and faults while it runs."""
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+import pytest_asyncio
+
+from shoal_embedded import live
+from shoal_embedded.ports import free_port
+from shoal_embedded.processes import ServerError
+from shoal_embedded.services import ServiceProcess
+from shoal_embedded.supervision import ending, keep_running
+
+from .conftest import until
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+class Up:
+    """A running `shoal up` and what it has said."""
+
+    def __init__(self, process: asyncio.subprocess.Process, state: Path) -> None:
+        self.process = process
+        self.state = state
+        self.said = ""
+        self._reading = asyncio.ensure_future(self._read())
+
+    async def says(self, pattern: str, *, within: float = 10.0) -> re.Match[str]:
+        """Wait until it has said something; returns where."""
+
+        async def said() -> bool:
+            return re.search(pattern, self.said) is not None or self.process.returncode is not None
+
+        await until(said, within=within)
+        found = re.search(pattern, self.said)
+        assert found is not None, self.said
+        return found
+
+    async def stop(self) -> None:
+        """Ctrl-C."""
+        if self.process.returncode is None:
+            self.process.send_signal(signal.SIGINT)
+        await self.process.wait()
+        await self._reading
+
+    async def _read(self) -> None:
+        assert self.process.stdout is not None
+        while some := await self.process.stdout.read(4096):
+            self.said += some.decode()
+
+
+async def start(folder: Path, *arguments: str, **variables: str) -> Up:
+    state = folder / ".shoal"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "shoal", "up", "--plain", "--state", str(state), *arguments,
+        env={"PATH": os.environ["PATH"], "HOME": str(folder), "SHOAL_DRAIN_TIMEOUT": "2s", **variables},
+        cwd=folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    return Up(process, state)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def up(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Up]:
+    started = await start(tmp_path_factory.mktemp("up"), "--processes", "--port", str(free_port()))
+    try:
+        await started.says("(?s:ready in .*Ctrl-C)", within=55)
+        yield started
+    finally:
+        await started.stop()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def admin(up: Up) -> AsyncIterator[httpx.AsyncClient]:
+    url = (await up.says(r"Gateway +(\S+)"))[1]
+    async with httpx.AsyncClient(base_url=url, timeout=10, trust_env=False) as client:
+        await client.get((await up.says(r"Browser +(\S+)"))[1])
+        yield client
+
+
+async def test_the_state_folder_and_the_cookie_jar_are_nobody_elses(up: Up) -> None:
+    assert up.state.stat().st_mode & 0o707 == 0o700
+    assert (up.state / "cookies").stat().st_mode & 0o777 == 0o600
+    assert (up.state / "logs").stat().st_mode & 0o777 == 0o700
+
+
+async def test_the_live_line_signs_in_anew_when_its_login_ends(admin: httpx.AsyncClient) -> None:
+    url = str(admin.base_url).rstrip("/")
+    password = {"username": "watcher", "password": "long enough"}
+    (await admin.post("/api/v1/users", json=password)).raise_for_status()
+    sign_ins: list[httpx.AsyncClient] = []
+
+    async def sign_in() -> Mapping[str, str]:
+        sign_ins.append(httpx.AsyncClient(base_url=url, trust_env=False))
+        (await sign_ins[-1].post("/api/v1/auth/login", json=password)).raise_for_status()
+        return dict(sign_ins[-1].cookies)
+
+    frames = live.frames(url, {}, sign_in)
+    async with asyncio.timeout(20):
+        await anext(frames)
+        await sign_ins[0].post("/api/v1/auth/logout")
+        while len(sign_ins) == 1:
+            await anext(frames)
+        assert (await anext(frames))["type"] == "metrics"
+    await frames.aclose()
+    for client in sign_ins:
+        await client.aclose()
+
+
+async def test_a_lost_service_is_told_of_and_started_again(up: Up, admin: httpx.AsyncClient) -> None:
+    before = service(up, "metrics-query")
+    before.kill()
+    told = await up.says(r"shoal: metrics-query was ended by SIGKILL\n.*started again.*: (\S+metrics-query\.log)")
+    assert told[1] == str(up.state / "logs" / "metrics-query.log")
+
+    async def answers() -> bool:
+        return (await admin.get("/telemetry/overview")).is_success
+
+    await until(answers, within=15)
+    assert up.process.returncode is None
+    assert service(up, "metrics-query").pid != before.pid
+
+
+async def test_the_end_of_this_machines_pairing_is_told_once_with_its_cure(up: Up, admin: httpx.AsyncClient) -> None:
+    listed = (await admin.get("/pairing")).json()["pairings"]
+    (await admin.delete(f"/pairing/{listed[0]['id']}")).raise_for_status()
+
+    await up.says(r"not watched any more: .*deleted.*\n.*again pair it anew")
+
+    await up.says(r"not watched any more: .*deleted.*\n.*again pair it anew")
+    assert up.said.count("not watched any more") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "words"),
+    [
+        (("--port", "99999"), {}, "should be less than or equal to 65535"),
+        ((), {"SHOAL_ADMIN_PASSWORD": "short"}, "SHOAL_ADMIN_PASSWORD cannot be used. A password has at least 8"),
+    ],
+)
+async def test_what_cannot_be_is_refused_before_anything_starts(
+    tmp_path: Path, arguments: tuple[str, ...], variables: dict[str, str], words: str
+) -> None:
+    refused = await start(tmp_path, *arguments, **variables)
+    await refused.process.wait()
+    await refused.stop()
+
+    assert words in " ".join(refused.said.replace("│", " ").split())
+    assert refused.process.returncode == 2
+    assert not refused.state.exists()
+
+
+async def test_a_service_that_ends_again_and_again_is_given_up_with_its_log(
+    tmp_path: Path,
+) -> None:
+    told: list[str] = []
+    process = ServiceProcess("pairing", environment={"SHOAL_LOG_LEVEL": "nonsense"}, log=tmp_path / "pairing.log")
+    await process.start()
+
+    with pytest.raises(ServerError, match=r"pairing: ended .* status \d+, 3 times in a row\n.*pairing\.log"):
+        await keep_running(process, lambda what, _: told.append(what), first_pause_s=0.01, most_losses=3)
+    assert len(told) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(0, "ended by itself with status 0"), (-9, "was ended by SIGKILL"), (-99, "was ended by signal 99")],
+)
+async def test_an_ending_is_told_by_name(status: int, words: str) -> None:
+    assert ending(status) == words
+
+
+def service(up: Up, name: str) -> psutil.Process:
+    children = psutil.Process(up.process.pid).children()
+    return next(child for child in children if child.cmdline()[-2:] == ["run", name])
