@@ -11,7 +11,7 @@ WORDS = st.text(alphabet="abcdefghijklm", min_size=3, max_size=10)
 OTHER_WORDS = st.text(alphabet="nopqrstuvwxyz", min_size=3, max_size=10)
 ANYTHING = st.text(max_size=60)
 ALIKE = st.lists(st.floats(0, 1), max_size=40).map(tuple)
-EVIDENCE = st.builds(Evidence, ALIKE, st.booleans())
+EVIDENCE = st.builds(Evidence, ALIKE, st.booleans(), st.none() | st.floats(-1, 1))
 
 
 def entry(key: str = "key", value: str = "value", tags: list[str] | None = None) -> Entry:
@@ -56,6 +56,16 @@ def test_more_likeness_never_scores_less(alike: list[float], place: int, more: f
     better = alike.copy()
     better[place] = max(alike[place], more)
     assert score("nop qrs tuv", entry("abc", "def"), *better) >= score("nop qrs tuv", entry("abc", "def"), *alike)
+
+
+@given(st.floats(-1, 1), st.floats(-1, 1))
+def test_nearer_meanings_never_score_less_and_far_ones_stay_unrelated(one: float, other: float) -> None:
+    def meant(cosine: float) -> float:
+        return similarity(Query.of("nop"), entry("abc", "def"), Evidence((0.0,), cosine=cosine))
+
+    assert meant(min(one, other)) <= meant(max(one, other))
+    assert (meant(one) < 0.3) == (round(one, 4) < 0.3)
+    assert meant(1) < 0.8
 
 
 @given(ANYTHING)

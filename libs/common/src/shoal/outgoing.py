@@ -131,9 +131,15 @@ class Outgoing:
 
 
 async def read(
-    client: httpx.AsyncClient, url: str, *, most_bytes: int, deadline_s: float, headers: Mapping[str, str] | None = None
+    client: httpx.AsyncClient,
+    url: str,
+    *,
+    most_bytes: int,
+    deadline_s: float,
+    headers: Mapping[str, str] | None = None,
+    body: Any = None,
 ) -> httpx.Response:
-    """Get something whole, however slowly and at whatever length it comes.
+    """Get something whole, however slowly and at whatever length it comes; with a body, by posting that as JSON.
 
     Raises:
         AnswerTooLargeError: It is longer than `most_bytes`, or compressed.
@@ -142,15 +148,16 @@ async def read(
         httpx.HTTPError: It could not be had.
     """
     wanted = {"accept-encoding": "identity", **(headers or {})}
-    async with asyncio.timeout(deadline_s), client.stream("GET", url, headers=wanted) as answer:
+    method, sent = ("GET", {}) if body is None else ("POST", {"json": body})
+    async with asyncio.timeout(deadline_s), client.stream(method, url, headers=wanted, **sent) as answer:
         if answer.headers.get("content-encoding", "identity") != "identity":
             raise AnswerTooLargeError(f"{answer.url.host} packed its answer")
-        body = bytearray()
+        content = bytearray()
         async for piece in answer.aiter_raw():
-            body += piece
-            if len(body) > most_bytes:
+            content += piece
+            if len(content) > most_bytes:
                 raise AnswerTooLargeError(f"more than {most_bytes} bytes from {answer.url.host}")
-    return httpx.Response(answer.status_code, headers=answer.headers, content=bytes(body), request=answer.request)
+    return httpx.Response(answer.status_code, headers=answer.headers, content=bytes(content), request=answer.request)
 
 
 def is_public(address: Address) -> bool:

@@ -20,6 +20,9 @@ class Config(ServiceConfig, frozen=True, kw_only=True):
     outgoing_allowed: Annotated[str, shared("SHOAL_OUTGOING_ALLOWED")] = ""
     """What may be reached beside the public web: hosts, addresses and networks, each with or without a port, parted by
     commas, such as `127.0.0.1:11434, 10.0.0.0/8`."""
+    embeddings: str = ""
+    """The model that tells what texts mean, for memory: `provider/model`, asked with the account's own key; empty:
+    memory goes by words alone."""
     skills_registry: str = ""
     """A registry of skills beside those that ship with the service; empty: none."""
     skills_registry_key: str = ""

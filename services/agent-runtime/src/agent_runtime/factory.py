@@ -24,6 +24,7 @@ from agent_runtime.cron.usecases.firings import Firings
 from agent_runtime.cron.usecases.jobs import Jobs
 from agent_runtime.delegation.usecases.delegations import Delegations
 from agent_runtime.delegation.usecases.rules import Rules
+from agent_runtime.memory.clients import Embeddings, Meanings, NoMeanings
 from agent_runtime.memory.usecases import Memories
 from agent_runtime.monitoring.usecases.budgets import Budgets
 from agent_runtime.monitoring.usecases.reports import Reports
@@ -60,7 +61,7 @@ from agent_runtime.sockets.usecases.credentials import Credentials
 from agent_runtime.sockets.usecases.dialogues import CanvasDialogue, ChatDialogue, PageDialogue
 from agent_runtime.sockets.usecases.entrance import Receive
 from agent_runtime.sockets.usecases.means import Means
-from agent_runtime.sockets.usecases.revocations import Revocations
+from agent_runtime.sockets.usecases.revocations import revocations
 from agent_runtime.sockets.usecases.slots import Slots
 from agent_runtime.sockets.usecases.sockets import Sockets
 from agent_runtime.sockets.usecases.speaking import Subjects
@@ -334,7 +335,14 @@ class Factory:
 
     def memories(self) -> Memories:
         """What is remembered."""
-        return Memories(database=self.resources.database)
+        return Memories(database=self.resources.database, meanings=self.meanings())
+
+    def meanings(self) -> Meanings:
+        """What texts mean, where a model tells."""
+        model = self.resources.config.embeddings
+        if not model:
+            return NoMeanings()
+        return Embeddings(model, configuration=self.configuration(), outgoing=self.outgoing)
 
     # skills
 
@@ -494,7 +502,7 @@ class Factory:
             self.sockets,
             self.slots,
             self.channel_watch,
-            Revocations(resources.bus, resources.clock, self.sockets),
+            resources.listener("revocations", revocations(self.sockets)),
             Scheduler(database=resources.database, leases=resources.leases, firings=self.firings()),
             resources.job(Job("sweep delegations", resources.config.delegation_sweep, self.delegations().sweep)),
             resources.job(Job("forget delegations", timedelta(hours=6), self.delegations().forget_old)),

@@ -20,6 +20,8 @@ MOST_KEY, MOST_NAMESPACE, MOST_TAG = 256, 64, 64
 MOST_TAGS = 32
 MOST_VALUE_BYTES = 64 * 1024
 MOST_ENTRIES = 10_000
+MOST_MEANT = 4000
+"""How much of a value is asked the meaning of, in characters."""
 MOST_WORDS = 12
 """How many words of a question are looked for: the longest, which tell most."""
 ALIKE = 0.6
@@ -27,6 +29,8 @@ ALIKE = 0.6
 
 _SAME, _TAG, _PHRASE_IN_NAME, _PHRASE, _ALL_WORDS, _PART = 1.0, 0.95, 0.9, 0.85, 0.82, 0.8
 _ALL_STEMS, _LOOSE = 0.75, 0.79
+_RELATED = 0.4
+"""From which cosine on texts have to do with each other."""
 _HEAVIEST = 8
 _LEAST_PART = 3
 _WORD = re.compile(r"\w+")
@@ -54,10 +58,12 @@ class Evidence(Struct, frozen=True):
     Args:
         alike: For each word asked for, in order, which part of its trigrams stands together in the entry, 0 to 1.
         has_all_stems: Whether full-text search found every word in some inflection.
+        cosine: How near the meanings are, -1 to 1, where a model of meanings is used; else None.
     """
 
     alike: tuple[float, ...] = ()
     has_all_stems: bool = False
+    cosine: float | None = None
 
 
 class Query(Struct, frozen=True):
@@ -74,6 +80,13 @@ class Query(Struct, frozen=True):
         telling = tuple(word for word in words if word not in _FILLERS)
         longest = set(sorted(telling or words, key=len, reverse=True)[:MOST_WORDS])
         return cls(folded, tuple(word for word in words if word in longest))
+
+
+class Meaning(Struct, frozen=True):
+    """What a text means, as a vector of length one, and to which model."""
+
+    model: str
+    vector: tuple[float, ...]
 
 
 class Found(Struct, frozen=True):
@@ -141,7 +154,14 @@ def _loose(query: Query, evidence: Evidence) -> float:
     pairs = zip(weights, evidence.alike, strict=False)
     alike = sum(weight * min(near, 1.0) for weight, near in pairs if near >= ALIKE)
     coverage = alike / sum(weights) if weights else 0.0
-    return max(_LOOSE * coverage, _ALL_STEMS if evidence.has_all_stems else 0.0)
+    return max(_LOOSE * coverage, _ALL_STEMS if evidence.has_all_stems else 0.0, _meant(evidence.cosine))
+
+
+def _meant(cosine: float | None) -> float:
+    """Bring a cosine to our scale: it is taken as it is up to where texts begin to be related, and squeezed above."""
+    if cosine is None or cosine <= _RELATED:
+        return max(cosine or 0.0, 0.0)
+    return _RELATED + (min(cosine, 1.0) - _RELATED) / (1 - _RELATED) * (_LOOSE - _RELATED)
 
 
 def _spaced(folded: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from agent_runtime.memory.domain import Entry, Evidence, Query
+from agent_runtime.memory.domain import Entry, Evidence, Meaning, Query
 from shoal.database import Transaction
 
 _MOST_CANDIDATES = 200
@@ -23,19 +23,22 @@ class MemoryRepository:
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
 
-    async def put(self, account_id: str, key: str, value: str, namespace: str, tags: Sequence[str]) -> Entry:
+    async def put(
+        self, account_id: str, key: str, value: str, namespace: str, tags: Sequence[str], meaning: Meaning | None = None
+    ) -> Entry:
         """Keep an entry in place of what stands under its key."""
         entry = await self._tx.find(
             Entry,
             """
-            insert into memory (account_id, key, value, namespace, tags, names, text)
-            values ($1, $2, $3, $4, $5, $6, to_tsvector('english', $6 || ' ' || $3))
+            insert into memory (account_id, key, value, namespace, tags, names, text, meant_by, meaning)
+            values ($1, $2, $3, $4, $5, $6, to_tsvector('english', $6 || ' ' || $3), $7, $8)
                 on conflict (account_id, key) do update
                set value = excluded.value, namespace = excluded.namespace, tags = excluded.tags, names = excluded.names,
-                   text = excluded.text, updated_at = now()
+                   text = excluded.text, meant_by = excluded.meant_by, meaning = excluded.meaning, updated_at = now()
             returning key, value, namespace, tags, updated_at
             """,
             *(account_id, key, value, namespace, list(tags), " ".join((key, *tags))),
+            *(("", None) if meaning is None else (meaning.model, list(meaning.vector))),
         )
         assert entry is not None  # noqa: S101 - an upsert returns its row
         return entry
@@ -72,8 +75,13 @@ class MemoryRepository:
             *(account_id, namespace, tag, limit, offset),
         )
 
-    async def candidates(self, account_id: str, query: Query, *, namespace: str) -> list[Candidate]:
-        """Find what full-text search, trigrams or plain comparison take for a match: of too many, the newest."""
+    async def candidates(
+        self, account_id: str, query: Query, *, namespace: str, meaning: Meaning | None = None
+    ) -> list[Candidate]:
+        """Find what full-text search, trigrams, plain comparison or meanings take for a match.
+
+        Of too many the exact ones come first, then the nearest in meaning, then the newest.
+        """
         rows = await self._tx.connection.fetch(
             """
             with exact as (
@@ -88,16 +96,23 @@ class MemoryRepository:
                 select key
                   from memory
                  where account_id = $1 and haystack operator(public.%>) any ($4::text[])
+            ), meant as (
+                select key, (select sum(ours * asked) from unnest(meaning, $7::real[]) as pair (ours, asked)) as cosine
+                  from memory
+                 where account_id = $1 and meant_by = $6 and $6 <> ''
+                 order by cosine desc nulls last
+                 limit $5
             ), candidate as (
-                select m.key, m.value, m.namespace, m.tags, m.updated_at, m.haystack, m.text
+                select m.key, m.value, m.namespace, m.tags, m.updated_at, m.haystack, m.text, meant.cosine
                   from memory as m
+                  left join meant on meant.key = m.key
                  where m.account_id = $1
                    and ($3 = '' or m.namespace = $3)
-                   and (m.key in (select key from exact) or m.key in (select key from alike))
-                 order by m.key in (select key from exact) desc, m.updated_at desc
+                   and (m.key in (select key from exact) or m.key in (select key from alike) or meant.key is not null)
+                 order by m.key in (select key from exact) desc, meant.cosine desc nulls last, m.updated_at desc
                  limit $5
             )
-            select c.key, c.value, c.namespace, c.tags, c.updated_at,
+            select c.key, c.value, c.namespace, c.tags, c.updated_at, c.cosine,
                    array(select public.word_similarity(asked.word, c.haystack)
                            from unnest($4::text[]) with ordinality as asked (word, place)
                           order by asked.place) as alike,
@@ -105,6 +120,7 @@ class MemoryRepository:
               from candidate as c
             """,
             *(account_id, query.text, namespace, list(query.words), _MOST_CANDIDATES),
+            *(("", None) if meaning is None else (meaning.model, list(meaning.vector))),
         )
         return [
             Candidate(
@@ -115,7 +131,7 @@ class MemoryRepository:
                     tags=row["tags"],
                     updated_at=row["updated_at"],
                 ),
-                Evidence(tuple(row["alike"]), row["has_all_stems"]),
+                Evidence(tuple(row["alike"]), row["has_all_stems"], row["cosine"]),
             )
             for row in rows
         ]

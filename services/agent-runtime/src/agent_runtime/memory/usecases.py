@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from agent_runtime import ports
 from agent_runtime.memory import domain
-from agent_runtime.memory.domain import DEFAULT_NAMESPACE, MOST_ENTRIES, Entry, Found, Query
+from agent_runtime.memory.clients import Meanings
+from agent_runtime.memory.domain import DEFAULT_NAMESPACE, MOST_ENTRIES, MOST_MEANT, Entry, Found, Query
 from agent_runtime.memory.errors import EntryNotFoundError, MemoryFullError
 from agent_runtime.memory.repositories import MemoryRepository
 from shoal.database import Database, Transaction
@@ -15,8 +16,9 @@ _MOST_FOUND = 50
 class Memories:
     """Remember, find and forget."""
 
-    def __init__(self, *, database: Database) -> None:
+    def __init__(self, *, database: Database, meanings: Meanings) -> None:
         self._database = database
+        self._meanings = meanings
 
     async def keep(self, account_id: str, key: str, value: str, *, namespace: str, tags: Sequence[str]) -> Entry:
         """Remember something under a key, in place of what was there.
@@ -27,11 +29,12 @@ class Memories:
         """
         unique = list(dict.fromkeys(tags))
         domain.checked(key, value, namespace, unique)
+        meaning = await self._meanings.of(account_id, " ".join((key, *unique, value[:MOST_MEANT])))
         async with self._database.transaction() as tx:
             repository = MemoryRepository(tx)
             if not await repository.has(account_id, key) and await repository.count(account_id) >= MOST_ENTRIES:
                 raise MemoryFullError
-            return await repository.put(account_id, key, value, namespace, unique)
+            return await repository.put(account_id, key, value, namespace, unique, meaning)
 
     async def list_for(
         self, account_id: str, *, namespace: str = "", tag: str = "", limit: int, offset: int = 0
@@ -61,8 +64,11 @@ class Memories:
         query = Query.of(text)
         if not query.text:
             return []
+        meaning = await self._meanings.of(account_id, text)
         async with self._database.reading() as database:
-            candidates = await MemoryRepository(database).candidates(account_id, query, namespace=namespace)
+            candidates = await MemoryRepository(database).candidates(
+                account_id, query, namespace=namespace, meaning=meaning
+            )
         scored = [Found(one.entry, domain.similarity(query, one.entry, one.evidence)) for one in candidates]
         near = [found for found in scored if found.similarity >= threshold and found.similarity > 0]
         return sorted(near, key=lambda found: (-found.similarity, found.entry.key))[:limit]

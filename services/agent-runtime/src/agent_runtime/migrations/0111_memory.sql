@@ -1,7 +1,8 @@
 -- migrate:up
 
 -- What agents of an account were told to remember: one entry per key. `names` are the key and the tags; trigrams look at
--- `haystack` (pg_trgm, at its own threshold of 0.6), full-text search at `text`, which is written with the row.
+-- `haystack` (pg_trgm, at its own threshold of 0.6), full-text search at `text`, which is written with the row. `meaning` is a
+-- vector of length one, as the model `meant_by` told it when the row was written; most installations have none.
 create table memory (
     account_id text        not null,
     key        text        not null,
@@ -11,6 +12,8 @@ create table memory (
     names      text        not null default '',
     haystack   text        not null generated always as (names || ' ' || left(value, 1000)) stored,
     text       tsvector    not null,
+    meant_by   text        not null default '',
+    meaning    real[],
     updated_at timestamptz not null default now(),
     primary key (account_id, key)
 );
