@@ -18,6 +18,7 @@ from shoal.identity import Issuer, Verifier
 from shoal.ids import new_id
 from shoal.jobs import Job, JobRunner
 from shoal.leases import Leases
+from shoal.listening import Acts, Listener
 from shoal.messaging import Bus, StreamLimits
 from shoal.outbox import Outbox, Relay
 from shoal.peers import Peers
@@ -105,6 +106,10 @@ class Resources(Generic[C]):
             metrics=self.metrics,
             tracing=self.tracing,
         )
+
+    def listener(self, name: str, acts: Acts) -> Component:
+        """Make the component that acts on facts at once, in this process."""
+        return Listener(name, acts, bus=self.bus, clock=self.clock)
 
     def copier(self, copy: Copy) -> Component:
         """Make the component that completes a copy of what another service owns."""

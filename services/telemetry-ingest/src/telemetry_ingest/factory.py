@@ -104,7 +104,7 @@ class Factory:
             self.publisher,
             self._presences,
             self.sockets,
-            Revocations(resources.bus, resources.clock, self.sockets, self.rosters),
+            resources.listener("revocations", Revocations(self.sockets, self.rosters).acts()),
             self._relay(),
             resources.subscriber(Subscription("pairings", told)),
             resources.copier(Copy("pairings", owner="pairing", handlers=told, sweep=sweep)),

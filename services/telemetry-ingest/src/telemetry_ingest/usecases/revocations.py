@@ -1,24 +1,17 @@
 """Revocations: sockets end when the credential that opened them does, within seconds, in every process.
 
-The copy of pairings is shared by all processes and says who may come in; this feed is each process' own and says who
-must go. It begins some minutes before the process did: what the gateway vouched for a moment ago may have ended
-since.
+The copy of pairings is shared by all processes and says who may come in; what is heard here is each process' own and
+says who must go.
 """
 
-import asyncio
-from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
-import structlog
 from nats.aio.msg import Msg
 
-from shoal.clock import Clock
-from shoal.messaging import Bus, Feed, FeedBrokenError
+from shoal.listening import Acts
 from shoal_events import (
     AccountDeleted,
     ApiKeyRevoked,
-    Event,
     LoginEnded,
     PairingConfirmed,
     PairingDeleted,
@@ -29,19 +22,18 @@ from shoal_events import (
 from telemetry_ingest.usecases.rosters import Rosters
 from telemetry_ingest.usecases.sockets import Sockets
 
-LOOK_BACK = timedelta(minutes=5)
-PAUSE_S = 0.3
-
 
 class Revocations:
-    """Hears what ends credentials, and ends sockets."""
+    """End sockets whose credential ended, and note who is paired meanwhile."""
 
-    name = "revocations"
-
-    def __init__(self, bus: Bus, clock: Clock, sockets: Sockets, rosters: Rosters) -> None:
+    def __init__(self, sockets: Sockets, rosters: Rosters) -> None:
         self._sockets = sockets
         self._rosters = rosters
-        self._acts: Mapping[type[Event], Callable[[Any, Msg], None]] = {
+
+    def acts(self) -> Acts:
+        """List what is done about each kind of fact."""
+        sockets = self._sockets
+        return {
             PairingConfirmed: self._on_confirmed,
             PairingDeleted: self._on_deleted,
             PairingTokenReissued: self._on_reissued,
@@ -51,29 +43,6 @@ class Revocations:
             UserUpdated: lambda event, _: sockets.revalidate_user(event.user_id),
             AccountDeleted: lambda event, _: sockets.end_account(event.account_id),
         }
-        self._by_type = {event.event_type: event for event in self._acts}
-        subjects = [f"{event.subject_prefix}.*" for event in self._acts]
-        self._feed = Feed(bus, clock, subjects=subjects, look_back=LOOK_BACK)
-
-    def problem(self) -> str | None:
-        """Say that revocations are not heard, or None."""
-        return None if self._feed.is_attached else "revocations are not heard"
-
-    async def run(self) -> None:
-        """Listen for ever."""
-        while True:
-            try:
-                async for message in self._feed.facts():
-                    self._act(message)
-            except FeedBrokenError:
-                await asyncio.sleep(PAUSE_S)
-
-    def _act(self, message: Msg) -> None:
-        try:
-            event_class = self._by_type[(message.headers or {})["ce-type"]]
-            self._acts[event_class](event_class.from_json(message.data), message)
-        except (KeyError, ValueError, RecursionError) as error:
-            structlog.get_logger().warning("revocation_unreadable", subject=message.subject, error=repr(error))
 
     def _on_confirmed(self, event: PairingConfirmed, _: Msg) -> None:
         if not self._sockets.has_ended(event.pairing_id):
