@@ -7,106 +7,40 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from hypothesis import given, strategies as st
+from runtime_corner import Corner
 from runtime_door import Door
 
 from agent_runtime.errors import BudgetExhaustedError, TokenBudgetExhaustedError
-from agent_runtime.monitoring.domain.budgets import Budget, Period, Scope, Standing, set_aside
-from agent_runtime.monitoring.domain.prices import PriceOverride, Tokens, cost_of, split
 from agent_runtime.monitoring.usecases.reports import Reports
 from agent_runtime.monitoring.usecases.spending import Spending
 from agent_runtime.ports import Estimate, Spent, StageTiming, TimedTurn
 from shoal.clock import SystemClock
 
-NOW = datetime(2026, 2, 24, 10, 30, tzinfo=UTC)
-MILLION = Tokens(input=1_000_000, output=1_000_000)
-
-
-def cost(tokens: Tokens, model: str, at: datetime = NOW, override: PriceOverride | None = None) -> Any:
-    provider, name = split(model)
-    return cost_of(tokens, provider=provider, model=name, at=at, override=override)
-
-
-def test_published_prices_are_exact() -> None:
-    told = cost(Tokens(input=245_000, output=82_000), "anthropic/claude-sonnet-4")
-    assert (told.input, told.output) == (Decimal("0.735"), Decimal("1.23"))
-    assert told.price.startswith("genai-prices")
-    assert cost(MILLION, "openai/gpt-4o-mini").total == Decimal("0.75")
-    assert cost(MILLION, "anthropic/claude-haiku-3.5").total == cost(MILLION, "anthropic/claude-3-5-haiku-latest").total
-
-
-def test_what_runs_here_is_free_and_the_unknown_is_not_guessed() -> None:
-    assert cost(MILLION, "offline/rules") == cost(MILLION, "agent-booster")
-    assert cost(MILLION, "offline/rules").price == "free"
-    unknown = cost(MILLION, "my-own/gpt-4o")
-    assert (unknown.total, unknown.price) == (Decimal(0), None)
-
-
-def test_own_price_stands_instead_and_counts_cached_tokens_apart() -> None:
-    own = PriceOverride(
-        id="price_1", account_id="acct_1", provider="openai", model="gpt-4o", valid_from=NOW.date(),
-        input=Decimal(2), output=Decimal(8), cache_read=Decimal("0.5"), cache_write=Decimal(3),
-    )  # fmt: skip
-    tokens = Tokens(input=1_000_000, output=500_000, cache_read=600_000, cache_write=100_000)
-    told = cost(tokens, "openai/gpt-4o", override=own)
-    assert told.input == Decimal("0.6") + Decimal("0.3") + Decimal("0.3")
-    assert told.output == Decimal(4)
-
-
-@pytest.mark.parametrize(
-    ("period", "begins", "ends"),
-    [
-        (Period.TOTAL, datetime(1970, 1, 1, tzinfo=UTC), None),
-        (Period.DAY, datetime(2026, 2, 24, tzinfo=UTC), datetime(2026, 2, 25, tzinfo=UTC)),
-        (Period.MONTH, datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC)),
-    ],
-)
-def test_periods_begin_and_end_in_utc(period: Period, begins: datetime, ends: datetime | None) -> None:
-    assert (period.begins(NOW), period.ends(NOW)) == (begins, ends)
-    assert period.begins(NOW.astimezone(tz=None)) == begins
-
-
-@given(
-    limit=st.integers(1, 10_000),
-    calls=st.lists(st.tuples(st.integers(1, 4000), st.integers(0, 4000), st.booleans()), max_size=30),
-)
-def test_what_is_set_aside_never_passes_the_limit(limit: int, calls: list[tuple[int, int, bool]]) -> None:
-    budget = Budget(
-        id="bud_1", account_id="acct_1", scope=Scope.AGENT, subject="agent_1", period=Period.TOTAL, limit_usd=None,
-        limit_tokens=limit,
-    )  # fmt: skip
-    spent, held = 0, []
-    for wanted, taken, is_settled in calls:
-        standing = Standing(spent_tokens=spent, held_tokens=sum(held))
-        try:
-            hold = set_aside(budget, standing, usd=Decimal(0), tokens=wanted, now=NOW)
-        except TokenBudgetExhaustedError:
-            assert spent + sum(held) >= limit
-            continue
-        assert 0 < hold.tokens <= wanted
-        assert spent + sum(held) + hold.tokens <= limit
-        if is_settled:
-            spent += min(taken, hold.tokens)
-        else:
-            held.append(hold.tokens)
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 class Ledger:
     """What a turn engine does with budgets, on the service's own database."""
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: Corner) -> None:
         self.door = door
         self._database = door.service.running.resources.database
         self.spending = Spending(self._database, SystemClock())
         self.reports = Reports(self._database, SystemClock())
 
+    def _who(self, given: dict[str, str]) -> dict[str, str]:
+        usual = {"account_id": self.door.account_id, "agent_id": "agent_1", "session_key": "s1"}
+        return usual | {"credential_id": "key_1", "run_id": "run_1"} | given
+
     async def reserve(self, *, model: str = "openai/gpt-4o-mini", output: int = 1000, **who: str) -> str:
-        return await self.spending.reserve(Estimate(**_who(who), model=model, input_tokens=1000, output_tokens=output))
+        return await self.spending.reserve(
+            Estimate(**self._who(who), model=model, input_tokens=1000, output_tokens=output)
+        )
 
     async def settle(self, reservation: str, model: str = "openai/gpt-4o-mini", **more: Any) -> Decimal:
         told: dict[str, Any] = {"input_tokens": 1000, "output_tokens": 1000, "tier": 2, "at": datetime.now(UTC)} | more
         who = {name: told.pop(name) for name in list(told) if name.endswith(("_id", "_key"))}
-        spent = Spent(**_who(who), model=model, cache_read_tokens=0, cache_write_tokens=0, **told)
+        spent = Spent(**self._who(who), model=model, cache_read_tokens=0, cache_write_tokens=0, **told)
         async with self._database.transaction() as tx:
             return await self.spending.settle(tx, reservation, spent)
 
@@ -121,21 +55,22 @@ class Ledger:
         return told
 
 
-def _who(given: dict[str, str]) -> dict[str, str]:
-    usual = {"account_id": "acct_1", "agent_id": "agent_1", "session_key": "s1", "credential_id": "key_1"}
-    return usual | {"run_id": "run_1"} | given
+@pytest_asyncio.fixture(loop_scope="module")
+async def door(shared_door: Door) -> Corner:
+    """The shared service, for accounts of the test's own."""
+    return Corner(shared_door)
 
 
-@pytest_asyncio.fixture
-async def ledger(door: Door) -> Ledger:
+@pytest_asyncio.fixture(loop_scope="module")
+async def ledger(door: Corner) -> Ledger:
     return Ledger(door)
 
 
-async def test_tokens_and_costs_are_added_up_as_the_contract_has_them(ledger: Ledger, door: Door) -> None:
+async def test_tokens_and_costs_are_added_up_as_the_contract_has_them(ledger: Ledger, door: Corner) -> None:
     await ledger.settle("", "anthropic/claude-sonnet-4", input_tokens=245_000, output_tokens=82_000, tier=3)
     await ledger.settle("", "offline/rules", input_tokens=10, output_tokens=20, session_key="s2", tier=1)
     await ledger.settle("", "my-own/llm", input_tokens=1, output_tokens=2, session_key="s2")
-    await ledger.settle("", account_id="acct_2")
+    await ledger.settle("", account_id=door.other_id)
     usage = (await door.alice.get("/api/monitoring/token-usage")).json()
     assert (usage["total_input"], usage["total_output"], usage["total_requests"]) == (245_011, 82_022, 3)
     assert usage["by_provider"][0] == {
@@ -161,10 +96,10 @@ async def test_tokens_and_costs_are_added_up_as_the_contract_has_them(ledger: Le
     assert (later["total_requests"], later["by_provider"], later["by_session"]) == (0, [], [])
 
 
-async def test_timed_turns_are_listed_newest_first_and_recorded_once(ledger: Ledger, door: Door) -> None:
+async def test_timed_turns_are_listed_newest_first_and_recorded_once(ledger: Ledger, door: Corner) -> None:
     at = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
     turn = TimedTurn(
-        run_id="run_1", account_id="acct_1", agent_id="agent_1", session_key="s1", model="offline/rules",
+        run_id="run_1", account_id=door.account_id, agent_id="agent_1", session_key="s1", model="offline/rules",
         complexity=0.72, tier=2, latency_ms=3200.5, is_success=True, trace_id="4bf9",
         stages=(StageTiming("classifier", "completed", 0.4),), at=at,
     )  # fmt: skip
@@ -221,23 +156,24 @@ async def test_budget_counts_what_was_spent_before_there_was_one(ledger: Ledger)
     await ledger.settle("", at=datetime.now(UTC) - timedelta(days=40))
     total = await ledger.budget(scope="account", limit_tokens=10_000)
     month = await ledger.budget(scope="agent", subject="agent_1", limit_tokens=10_000, period="month")
-    assert (total["subject"], total["spent_tokens"], total["resets_at"]) == ("acct_1", 4000, None)
+    assert (total["subject"], total["spent_tokens"], total["resets_at"]) == (ledger.door.account_id, 4000, None)
     assert month["spent_tokens"] == 2000
     assert month["resets_at"] > datetime.now(UTC).isoformat()
 
 
 async def test_hold_that_nobody_settles_lapses(ledger: Ledger) -> None:
-    await ledger.budget(scope="agent", subject="agent_1", limit_tokens=2000)
+    told = await ledger.budget(scope="agent", subject="agent_1", limit_tokens=2000)
     await ledger.reserve()
     with pytest.raises(TokenBudgetExhaustedError):
         await ledger.reserve()
-    await ledger.door.sql("update budget_hold set expires_at = now() - interval '2 hours'")
+    lapse = "update budget_hold set expires_at = now() - interval '2 hours' where budget_id = $1"
+    await ledger.door.sql(lapse, told["id"])
     assert await ledger.reserve()
     await ledger.spending.forget_lapsed()
-    assert len(await ledger.door.sql("select from budget_hold")) == 1
+    assert len(await ledger.door.sql("select from budget_hold where budget_id = $1", told["id"])) == 1
 
 
-async def test_budgets_are_for_admins_to_set(door: Door) -> None:
+async def test_budgets_are_for_admins_to_set(door: Corner) -> None:
     limit = {"scope": "agent", "subject": "agent_1", "limit_usd": 5}
     assert (await door.alice.put("/api/monitoring/budgets", json=limit)).status_code == 403
     told = (await door.admin.put("/api/monitoring/budgets", json=limit)).json()
@@ -249,7 +185,7 @@ async def test_budgets_are_for_admins_to_set(door: Door) -> None:
         assert (await door.admin.put("/api/monitoring/budgets", json=wrong)).status_code == 400
 
 
-async def test_own_price_counts_from_its_day_on(ledger: Ledger, door: Door) -> None:
+async def test_own_price_counts_from_its_day_on(ledger: Ledger, door: Corner) -> None:
     price = {"provider": "my-own", "model": "llm", "input_per_million": 1, "output_per_million": 2}
     today = datetime.now(UTC).date().isoformat()
     assert (await door.alice.put("/api/monitoring/prices", json=price)).status_code == 403

@@ -1,0 +1,89 @@
+"""What may be drawn, and what a command makes of a canvas."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from agent_runtime.canvas.domain import MOST_ELEMENTS, steps_of
+from agent_runtime.canvas.errors import CanvasFullError, CommandInvalidError
+
+TEXT = {"type": "text", "content": "Hello", "format": "markdown"}
+BUTTON = {"type": "button", "label": "Save", "action": "save"}
+SINGLE = [
+    {"command": "reset"},
+    *({"command": "render", "id": name, "element": TEXT} for name in "ab"),
+    *({"command": "update", "id": name, "element": {"content": "Bye"}} for name in "ab"),
+    *({"command": "remove", "id": name} for name in "ab"),
+]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        {},
+        {"command": "paint"},
+        {"command": "render", "id": "a"},
+        {"command": "render", "id": "a", "element": {"type": "hologram"}},
+        {"command": "render", "id": "a b", "element": TEXT},
+        {"command": "render", "element": {"type": "image", "src": "javascript:alert(1)"}},
+        {"command": "render", "element": {"type": "table", "headers": ["a"]}},
+        {"command": "render", "element": {"type": "text", "content": "x" * 40_000}},
+        {"command": "update", "id": "a", "element": TEXT},
+        {"command": "remove", "id": "a"},
+        {"command": "batch"},
+        {"command": "batch", "commands": []},
+        {"command": "batch", "commands": [{"command": "batch", "commands": [{"command": "reset"}]}]},
+        {"command": "batch", "commands": [{"command": "reset"}] * 101},
+        {"command": "render", "element": TEXT, "position": {"x": "y" * 2000}},
+    ],
+)
+def test_what_is_no_command_is_refused(command: dict[str, Any]) -> None:
+    with pytest.raises(CommandInvalidError):
+        steps_of(command, {}, lambda: "new")
+
+
+@given(st.lists(st.sampled_from(SINGLE), min_size=1, max_size=8))
+def test_batch_does_what_its_commands_do_one_after_the_other(commands: list[dict[str, Any]]) -> None:
+    standing: dict[str, Any] = {}
+    one_by_one, refused = [], False
+    for command in commands:
+        try:
+            step = steps_of(command, standing, lambda: "new")[0]
+        except CommandInvalidError:
+            refused = True
+            break
+        one_by_one.append(step)
+        if step.command == "reset":
+            standing.clear()
+        elif step.command == "remove":
+            del standing[step.id]
+        else:
+            standing[step.id] = step.element
+    batch = {"command": "batch", "commands": commands}
+    if refused:
+        with pytest.raises(CommandInvalidError):
+            steps_of(batch, {}, lambda: "new")
+    else:
+        assert steps_of(batch, {}, lambda: "new") == one_by_one
+
+
+def test_canvas_holds_so_much_and_no_more() -> None:
+    standing: dict[str, Any] = {f"e{number}": TEXT for number in range(MOST_ELEMENTS)}
+    with pytest.raises(CanvasFullError):
+        steps_of({"command": "render", "element": TEXT}, standing, lambda: "more")
+    assert steps_of({"command": "render", "id": "e0", "element": BUTTON}, standing, lambda: "new")
+    large: dict[str, Any] = {f"e{number}": TEXT | {"content": "x" * 30_000} for number in range(17)}
+    with pytest.raises(CanvasFullError):
+        steps_of({"command": "render", "element": large["e0"]}, large, lambda: "more")
+    assert steps_of({"command": "remove", "id": "e0"}, large, lambda: "new")
+
+
+def test_both_spellings_of_an_element_are_taken_and_given() -> None:
+    chart = {"type": "chart", "data": [{"label": "a", "value": 1}], "chart_type": "bar"}
+    form = {"type": "form_advanced", "fields": [{"name": "n", "field_type": "select"}], "submit_action": "go"}
+    (drawn,) = steps_of({"command": "render", "id": "c", "element": chart}, {}, lambda: "new")
+    assert drawn.element["chartType"] == drawn.element["chart_type"] == "bar"
+    (drawn,) = steps_of({"command": "render", "id": "f", "element": form}, {}, lambda: "new")
+    assert drawn.element["submitAction"] == "go"
+    assert drawn.element["fields"] == [{"name": "n", "field_type": "select", "type": "select"}]
