@@ -3,10 +3,18 @@
 import asyncio
 import contextlib
 import ipaddress
+import ssl
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from hypothesis import given, strategies
 
 from shoal.outgoing import Allowance, AnswerTooLargeError, Outgoing, OutgoingRefusedError, is_public, read
@@ -102,6 +110,17 @@ async def test_the_address_judged_is_the_address_connected_to() -> None:
         assert seen == [f"model.lan:{port}"]
 
 
+async def test_tls_proves_the_name_and_not_the_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = certified_for("model.lan", tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+    async with server(tls=context) as (port, _):
+        outgoing = Outgoing(f"model.lan:{port}, other.lan:{port}", resolve=answers(["127.0.0.1"]))
+        async with outgoing.client() as client:
+            assert (await client.get(f"https://model.lan:{port}/")).text == "hello"
+            with pytest.raises(httpx.ConnectError, match="certificate verify failed"):
+                await client.get(f"https://other.lan:{port}/")
+
+
 async def test_a_redirect_inwards_is_refused() -> None:
     async with server(redirect="http://127.0.0.1:1/") as (port, _):
         client = Outgoing(f"127.0.0.1:{port}").client(follow_redirects=True)
@@ -169,7 +188,7 @@ def answers(*found: list[str]):
 
 @contextlib.asynccontextmanager
 async def server(
-    *, body: bytes = b"hello", redirect: str = "", hangs: bool = False
+    *, body: bytes = b"hello", redirect: str = "", hangs: bool = False, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[tuple[int, list[str]]]:
     """Serve one answer on loopback; tells the port and the Host of every request."""
     seen: list[str] = []
@@ -190,9 +209,33 @@ async def server(
         with contextlib.suppress(OSError):
             await writer.wait_closed()
 
-    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     try:
         yield listening.sockets[0].getsockname()[1], seen
     finally:
         listening.close()
         await asyncio.gather(*(task for task in serving if task is not None))
+
+
+def certified_for(name: str, folder: Path) -> ssl.SSLContext:
+    """Make a certificate for a name, which signs itself, and a server's context with it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "certificate.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+    (folder / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
+    return context

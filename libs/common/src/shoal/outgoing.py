@@ -11,6 +11,7 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any
 
@@ -28,7 +29,7 @@ RESOLVE_S = 5.0
 _GLOBAL_V6 = IPv6Network("2000::/3")
 _NAT64 = IPv6Network("64:ff9b::/96")
 _TEREDO = IPv6Network("2001::/32")
-_CONNECTIONS = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=5)
+_MOST_CONNECTIONS, _MOST_IDLE, _IDLE_S = 100, 20, 5.0
 
 
 class OutgoingRefusedError(BadRequestError):
@@ -121,8 +122,13 @@ class Outgoing:
         Redirects are not followed unless asked for, and each hop is judged. What it raises: httpx's own errors, and
         `OutgoingRefusedError` from any request.
         """
-        transport = _Transport(self)
+        transport = _Transport(self, self._tls)
         return httpx.AsyncClient(transport=transport, timeout=timeout, trust_env=False, **settings)
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """Whom TLS trusts: read once, since that takes longer than most calls."""
+        return httpx.create_ssl_context()
 
     def _may_call(self, host: str, address: Address, port: int) -> bool:
         if any(allowance.covers(host, address, port) for allowance in self._allowed):
@@ -177,13 +183,13 @@ def is_public(address: Address) -> bool:
 class _Transport(httpx.AsyncHTTPTransport):
     """httpx's own transport on a pool whose connections are made by our rule."""
 
-    def __init__(self, outgoing: Outgoing) -> None:
-        super().__init__(trust_env=False)
+    def __init__(self, outgoing: Outgoing, tls: ssl.SSLContext) -> None:
+        super().__init__(verify=tls, trust_env=False)
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=ssl.create_default_context(),
-            max_connections=_CONNECTIONS.max_connections,
-            max_keepalive_connections=_CONNECTIONS.max_keepalive_connections,
-            keepalive_expiry=_CONNECTIONS.keepalive_expiry,
+            ssl_context=tls,
+            max_connections=_MOST_CONNECTIONS,
+            max_keepalive_connections=_MOST_IDLE,
+            keepalive_expiry=_IDLE_S,
             network_backend=_Network(outgoing),
         )
 
