@@ -1,19 +1,15 @@
-"""Sockets of browsers: who hears what, in which form, and how they end."""
+"""Sockets of browsers: who hears what, in which form."""
 
 import asyncio
-import contextlib
-import time
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from runtime_door import ALICE, Door
+from runtime_corner import Corner
+from runtime_door import Door
 from runtime_sockets import Wire, publish, wire
-from websockets.exceptions import ConnectionClosed
 
-from shoal.identity import Principal, Via
-from shoal.testing.suite import eventually, user
-from shoal_events import AccountDeleted, ApiKeyRevoked, LoginEnded, UserDeleted
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 MESSAGE = {"role": "assistant", "content": "Hi!", "timestamp": "2026-02-24T10:30:01Z", "session_key": "s1", "id": "m1"}
 STATUS = {"agentId": "agent-1", "status": "running"}
@@ -26,20 +22,26 @@ FRAMES: list[tuple[str, str, dict[str, Any]]] = [
 ]
 
 
-@pytest_asyncio.fixture
-async def page(door: Door) -> Any:
+@pytest_asyncio.fixture(loop_scope="module")
+async def door(shared_door: Door) -> Corner:
+    """The shared service, for accounts of the test's own."""
+    return Corner(shared_door)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(door: Corner) -> Any:
     """A page that has just been welcomed."""
-    async with wire(door.service, ALICE) as opened:
+    async with wire(door.service, door.who) as opened:
         assert (await opened.hear())["type"] == "connected"
         await opened.heard_until_pong()
         yield opened
 
 
-async def show(door: Door, topic: str, kind: str, data: dict[str, Any], account_id: str = "acct_1") -> None:
-    await publish(door.suite, topic, kind, data, account_id)
+async def show(door: Corner, topic: str, kind: str, data: dict[str, Any], account_id: str = "") -> None:
+    await publish(door.suite, topic, kind, data, account_id or door.account_id)
 
 
-async def test_each_topic_is_heard_in_a_frame_for_both_kinds_of_clients(door: Door, page: Wire) -> None:
+async def test_each_topic_is_heard_in_a_frame_for_both_kinds_of_clients(door: Corner, page: Wire) -> None:
     await page.subscribe(*(topic for topic, _, _ in FRAMES))
     for topic, kind, data in FRAMES:
         await show(door, topic, kind, data)
@@ -51,7 +53,7 @@ async def test_each_topic_is_heard_in_a_frame_for_both_kinds_of_clients(door: Do
         assert frame["ts"]
 
 
-async def test_other_names_of_topics_hear_the_same(door: Door, page: Wire) -> None:
+async def test_other_names_of_topics_hear_the_same(door: Corner, page: Wire) -> None:
     for name, (topic, kind, data) in {
         "agents": FRAMES[0], "session:s1": FRAMES[1], "chat:s1": FRAMES[1], "pipeline": FRAMES[3], "*": FRAMES[4],
     }.items():  # fmt: skip
@@ -63,9 +65,9 @@ async def test_other_names_of_topics_hear_the_same(door: Door, page: Wire) -> No
 
 
 async def test_tokens_of_a_session_go_to_its_subscribers_alone_and_stop_with_unsubscribe(
-    door: Door, page: Wire
+    door: Corner, page: Wire
 ) -> None:
-    async with wire(door.service, ALICE) as other:
+    async with wire(door.service, door.who) as other:
         await page.subscribe("session:s1")
         await other.subscribe("session:s2", "*")
         for content in "abc":
@@ -83,7 +85,7 @@ async def test_tokens_of_a_session_go_to_its_subscribers_alone_and_stop_with_uns
             assert (await socket.hear())["type"] == "agent:status"
 
 
-async def test_page_that_never_subscribed_hears_what_a_reloaded_page_waits_for(door: Door, page: Wire) -> None:
+async def test_page_that_never_subscribed_hears_what_a_reloaded_page_waits_for(door: Corner, page: Wire) -> None:
     told: list[tuple[str, str, dict[str, Any]]] = [
         ("session:s1", "stream_chunk", {"session_key": "s1", "content": "a"}),
         ("agent:status", "agent:status", STATUS),
@@ -108,7 +110,7 @@ async def test_page_that_never_subscribed_hears_what_a_reloaded_page_waits_for(d
     assert (await page.hear())["type"] == "agent:status"
 
 
-async def test_batch_reaches_the_web_ui_command_by_command_and_others_whole(door: Door, page: Wire) -> None:
+async def test_batch_reaches_the_web_ui_command_by_command_and_others_whole(door: Corner, page: Wire) -> None:
     await page.subscribe("canvas", "canvas:update")
     commands = [{"command": "remove", "id": "e1"}, {"command": "reset"}]
     await show(door, "canvas:update", "canvas:update", {"command": "batch", "commands": commands, "canvas_id": "s1"})
@@ -120,7 +122,7 @@ async def test_batch_reaches_the_web_ui_command_by_command_and_others_whole(door
     ]  # fmt: skip
 
 
-async def test_spoken_conversation_hears_messages_as_events(door: Door, page: Wire) -> None:
+async def test_spoken_conversation_hears_messages_as_events(door: Corner, page: Wire) -> None:
     await page.subscribe("sessions:voice")
     await show(door, "chat:message", "chat:message", MESSAGE | {"session_key": "voice"})
     frame = await page.hear("event")
@@ -130,26 +132,18 @@ async def test_spoken_conversation_hears_messages_as_events(door: Door, page: Wi
     assert frame["data"]["content"] == "Hi!"
 
 
-async def test_frames_of_another_account_are_not_heard(door: Door, page: Wire) -> None:
+async def test_frames_of_another_account_are_not_heard(door: Corner, page: Wire) -> None:
     await page.subscribe("agent:status", "session:s1")
-    await show(door, "agent:status", "agent:status", STATUS, "acct_2")
-    await show(door, "session:s1", "stream_chunk", {"content": "secret"}, "acct_2")
+    await show(door, "agent:status", "agent:status", STATUS, door.other_id)
+    await show(door, "session:s1", "stream_chunk", {"content": "secret"}, door.other_id)
     await show(door, "agent:status", "agent:status", STATUS | {"status": "ours"})
     assert (await page.hear())["status"] == "ours"
-
-
-async def test_socket_without_a_credential_is_closed_in_time(open_door: Any) -> None:
-    door = await open_door(AGENT_RUNTIME_SOCKET_AUTH_TIMEOUT="300ms")
-    async with wire(door.service) as nobody:
-        await nobody.say({"type": "subscribe", "topic": "agent:status"})
-        assert (await nobody.hear())["code"] == "not_authenticated"
-        assert await nobody.closed() == 4408
 
 
 @pytest.mark.parametrize(
     ("raw", "code"), [("{", 4400), ("[]", 4400), ('{"type": 5}', 4400), (b"{}", 4400), ('"' + "x" * 66000 + '"', 1009)]
 )
-async def test_what_is_no_frame_closes_the_socket(door: Door, page: Wire, raw: Any, code: int) -> None:
+async def test_what_is_no_frame_closes_the_socket(door: Corner, page: Wire, raw: Any, code: int) -> None:
     await page.say(raw)
     assert await page.closed() == code
 
@@ -179,119 +173,16 @@ async def test_too_many_subscriptions_are_refused(page: Wire) -> None:
     await page.subscribe("session:7")
 
 
-async def test_unknown_session_has_no_chat_socket(door: Door) -> None:
-    async with wire(door.service, ALICE, "/ws/chat/nowhere") as chat:
+async def test_unknown_session_has_no_chat_socket(door: Corner) -> None:
+    async with wire(door.service, door.who, "/ws/chat/nowhere") as chat:
         assert (await chat.hear())["code"] == "session_not_found"
         assert await chat.closed() == 4404
 
 
-async def test_request_that_is_no_socket_is_told_so(door: Door) -> None:
+async def test_request_that_is_no_socket_is_told_so(door: Corner) -> None:
     assert (await door.alice.get("/ws")).status_code == 426
-
-
-async def test_silence_is_broken_by_a_ping(open_door: Any) -> None:
-    door = await open_door(AGENT_RUNTIME_SOCKET_QUIET_FOR="300ms")
-    async with wire(door.service, ALICE) as page:
-        await page.hear("connected")
-        assert (await page.hear("ping"))["timestamp"]
-        await page.say({"type": "pong"})
-        assert (await page.hear("ping"))["timestamp"]
-
-
-async def test_fast_sender_is_told_once_and_read_no_faster(open_door: Any) -> None:
-    door = await open_door(AGENT_RUNTIME_SOCKET_MESSAGES_PER_SECOND="20")
-    async with wire(door.service, ALICE) as page:
-        await page.subscribe("agent:status")
-        started = time.monotonic()
-        await page.say(*({"type": "ping"} for _ in range(40)))
-        heard = [(await page.hear())["type"] for _ in range(41)]
-        assert time.monotonic() - started > 0.8
-        assert heard.count("error") == 1
-        assert heard.count("pong") == 40
-
-
-async def test_user_has_so_many_sockets_over_all_replicas_and_no_more(open_door: Any) -> None:
-    settings = {"AGENT_RUNTIME_SOCKETS_PER_USER": "2", "AGENT_RUNTIME_SOCKET_BEAT": "100ms"}
-    one, two = await open_door(**settings), await open_door(**settings)
-    async with wire(one.service, ALICE) as first, wire(two.service, ALICE) as second:
-        await first.hear("connected")
-        await second.hear("connected")
-        for place in (one, two):
-            async with wire(place.service, ALICE) as third:
-                assert await third.closed() == 4429
-        async with wire(two.service, user("acct_1", "user_bob")) as other:
-            await other.hear("connected")
-        await first.connection.close()
-        await eventually(lambda: _is_welcome(two))
-
-
-async def test_process_that_was_taken_for_lost_counts_its_sockets_again(open_door: Any) -> None:
-    door = await open_door(AGENT_RUNTIME_SOCKET_BEAT="100ms")
-    async with wire(door.service, ALICE) as page:
-        await page.hear("connected")
-        await door.sql("delete from socket_process")
-        await eventually(lambda: _is_counted(door))
-
-
-async def test_frame_reaches_sockets_of_every_replica_once(open_door: Any) -> None:
-    one, two = await open_door(), await open_door()
-    async with wire(one.service, ALICE) as here, wire(two.service, ALICE) as there:
-        for page in (here, there):
-            await page.hear("connected")
-            await page.subscribe("canvas:update")
-        answer = await one.alice.post("/api/canvas/s1/commands", json={"command": "reset"})
-        assert answer.status_code == 200
-        for page in (here, there):
-            assert (await page.hear("canvas:update"))["canvas_id"] == "s1"
-            assert await page.heard_until_pong() == []
-
-
-LOGIN = {"login_id": "login_1", "account_id": "acct_1", "user_id": "user_alice", "reason": "logout"}
-
-
-@pytest.mark.parametrize(
-    "fact",
-    [
-        LoginEnded(**LOGIN),
-        ApiKeyRevoked(key_id="login_1", account_id="acct_1", user_id="user_alice"),
-        UserDeleted(user_id="user_alice", account_id="acct_1", version=7),
-        AccountDeleted(account_id="acct_1", version=7),
-    ],
-    ids=lambda fact: fact.event_type,
-)
-async def test_sockets_end_with_what_opened_them_and_none_is_opened_again(door: Door, page: Wire, fact: Any) -> None:
-    stranger = Principal(via=Via.SESSION, account_id="acct_2", user_id="user_9", credential_id="login_9")
-    async with wire(door.service, stranger) as bystander:
-        await bystander.hear("connected")
-        await door.suite.publish(fact, event_id="0b8f8f4e-5a39-4d5c-9d9c-8b6a9c1f0001")
-        assert await page.closed() == 4401
-        await bystander.heard_until_pong()
-        async with wire(door.service, ALICE) as late:  # vouched for by a gateway that has not heard yet
-            assert await late.closed() == 4401
-
-
-async def test_restart_closes_sockets_as_going_away(open_door: Any) -> None:
-    door = await open_door()
-    async with wire(door.service, ALICE) as page:
-        await page.hear("connected")
-        await page.heard_until_pong()
-        stopping = asyncio.create_task(door.suite.stop(door.service))
-        assert await page.closed() == 1001
-        await stopping
-    assert await door.sql("select * from socket") == []
 
 
 async def _short(page: Wire) -> tuple[str, str]:
     frame = await page.hear()
     return frame["type"], frame["topic"]
-
-
-async def _is_welcome(door: Door) -> bool:
-    async with wire(door.service, ALICE) as page:
-        with contextlib.suppress(ConnectionClosed):
-            return (await page.hear())["type"] == "connected"
-    return False
-
-
-async def _is_counted(door: Door) -> bool:
-    return [row["user_id"] for row in await door.sql("select user_id from socket")] == ["user_alice"]

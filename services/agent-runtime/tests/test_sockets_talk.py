@@ -1,26 +1,25 @@
 """Talking over sockets: what is said reaches the agent, and what happens there is heard live."""
 
-import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
+import pytest
 import pytest_asyncio
 from runtime_door import Door
 from runtime_sockets import Wire, wire
 from runtime_talk import Talk
 
 from shoal.identity import Role
-from shoal.service import installed
-from shoal.testing.suite import Suite, eventually, user
+from shoal.testing.suite import eventually, user
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 LOOK = 'Look:\n/tool render_ui {"command":"render","id":"b1","element":{"type":"button","label":"Go","action":"go"}}'
 
 
-@pytest_asyncio.fixture
-async def talk(door: Door) -> Talk:
-    return await Talk.begin(door)
+@pytest_asyncio.fixture(loop_scope="module")
+async def talk(shared_door: Door) -> Talk:
+    return await Talk.begin(shared_door)
 
 
 def opened(talk: Talk, path: str = "/ws") -> Any:
@@ -138,11 +137,17 @@ async def test_spoken_chat_is_open_before_anything_was_said(talk: Talk) -> None:
 async def test_history_holds_what_one_frame_may(talk: Talk) -> None:
     await talk.say("Hello")
     large = "x" * 600_000
-    await talk.door.sql("update message set content = $1 where role = 'user'", large)
+    longer = """
+        update message
+           set content = content || $1
+         where role = 'user'
+           and session_id in (select id from session where key = $2)
+        """
+    await talk.door.sql(longer, large, talk.key)
     async with opened(talk, f"/ws/chat/{talk.key}") as chat:
         await chat.hear("connected")
         assert [message["role"] for message in (await chat.hear("history"))["messages"]] == ["user", "assistant"]
-        await talk.door.sql("update message set content = content || $1 where role = 'user'", large)
+        await talk.door.sql(longer, large, talk.key)
     async with opened(talk, f"/ws/chat/{talk.key}") as chat:
         await chat.hear("connected")
         assert [message["role"] for message in (await chat.hear("history"))["messages"]] == ["assistant"]
@@ -175,52 +180,3 @@ async def test_message_over_the_budget_is_refused_clearly(talk: Talk) -> None:
     await talk.client.put("/api/monitoring/budgets", json=limit | {"limit_tokens": 10**9, "limit_usd": 0})
     refused = await talk.post("Hello again")
     assert (refused.status_code, refused.json()["error"]["code"]) == (402, "budget_exhausted")
-
-
-@pytest_asyncio.fixture
-async def beside_a_gateway(suite: Suite, tmp_path: Any, databases: Any, installation: Any) -> AsyncIterator[Any]:
-    """The service beside the gateway that owns its callers' credentials."""
-    url = await databases.make([installed()[name] for name in ("gateway", "agent-runtime")])
-    made = Suite(databases=databases, database_url=url, nats_url=suite.nats_url, installation=installation)
-    made.announce("gateway")
-    runtime = await made.start(
-        "agent-runtime", SHOAL_STATE=str(tmp_path), AGENT_RUNTIME_SOCKET_REVALIDATE_EVERY="300ms"
-    )
-    gateway = await made.start("gateway")
-    async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as client:
-        first = {"username": "admin", "password": "correct horse battery"}
-        assert (await client.post("/api/v1/auth/setup", json=first)).status_code == 201
-        yield runtime, client, Door(made, runtime, tmp_path)
-    await made.close()
-    await databases.drop(url)
-
-
-async def test_first_frame_signs_in_and_its_credential_is_looked_at_again(beside_a_gateway: Any) -> None:
-    runtime, client, door = beside_a_gateway
-    token = (await client.post("/api/auth/token")).json()["token"]
-    key = (await client.post("/api/v1/api-keys", json={"name": "program"})).json()["api_key"]
-    async with wire(runtime) as by_token, wire(runtime) as by_key, wire(runtime) as by_nothing:
-        for page, secret in ((by_token, token), (by_key, key)):
-            assert (await page.ask({"type": "auth", "token": secret}, "auth_success"))["user_id"]
-            await page.hear("connected")
-        assert (await by_token.ask({"type": "auth", "token": key}, "auth_success"))["user_id"]
-        refused = await by_nothing.ask({"type": "auth", "token": "clawft_nobody"}, "auth_error")
-        assert refused["code"] == "invalid_token"
-        assert await by_nothing.closed() == 4401
-        await door.sql("update gateway.api_key set revoked_at = now()")
-        assert await by_key.closed() == 4401
-        await by_token.heard_until_pong()
-
-
-async def test_owner_of_credentials_that_is_away_is_not_taken_for_a_no(beside_a_gateway: Any) -> None:
-    runtime, client, door = beside_a_gateway
-    token = (await client.post("/api/auth/token")).json()["token"]
-    async with wire(runtime) as page:
-        await page.ask({"type": "auth", "token": token}, "auth_success")
-        gateway = next(one for one in door.suite._running if one.running.service.name == "gateway")
-        await door.suite.stop(gateway)
-        async with wire(runtime) as late:
-            await late.say({"type": "auth", "token": token})
-            assert await late.closed() == 1013
-        await asyncio.sleep(0.4)  # it was looked at again meanwhile
-        await page.heard_until_pong()
