@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import os
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,49 @@ async def test_private_keys_are_sealed_and_bound_to_their_row(place: Place) -> N
     )
     body = (await place.door.admin.post(f"{place.url}/ssh-test")).json()
     assert body["error"] == "SSH key integrity check failed: fingerprint mismatch"
+
+
+async def test_private_keys_never_leave_the_vault(place: Place, capfd: pytest.CaptureFixture[str]) -> None:
+    said = [str(await rotate_and_apply(place))]
+    said += [(await place.door.admin.post(f"{place.url}/{path}")).text for path in ("ssh-test", "ssh-reconnect")]
+    shown = ("ssh-status", "ssh-events", "ssh-fingerprint", "tunnels")
+    said += [(await place.door.admin.get(f"{place.url}/{path}")).text for path in shown]
+    said += [str(await place.door.entries()), (await place.door.nobody.get("/metrics")).text]
+    stream = await (await place.door.suite.bus()).jetstream().stream_info("EVENTS")
+    assert stream.state.messages
+    for number in range(1, stream.state.messages + 1):
+        told = await (await place.door.suite.bus()).jetstream().get_msg("EVENTS", number)
+        said.append(f"{told.subject} {told.headers} {told.data!r}")
+    tables = await place.door.sql("select tablename from pg_tables where schemaname = 'ssh_manager'")
+    for row in tables:
+        name = row["tablename"]
+        said += [str(found) for found in await place.door.sql(f"select t::text, t from {name} as t")]  # noqa: S608
+    said.append("".join(capfd.readouterr()))
+    (key,) = await private_keys(place)
+    body = b"".join(key.export_private_key("openssh").splitlines()[1:-1]).decode()
+    secrets = ["PRIVATE KEY", body[100:160], key.export_private_key("openssh").hex()[200:300]]
+    assert [secret for secret in secrets for text in said if secret in text] == []
+    assert any(key.get_fingerprint() in text for text in said)
+
+
+async def test_encryption_keys_can_be_replaced(open_door: Open, sshd: Sshd) -> None:
+    old, new = (f"{name}:{base64.b64encode(os.urandom(32)).decode()}" for name in ("old", "new"))
+    door = await open_door(SSH_MANAGER_ENCRYPTION_KEY=old)
+    place = Place(door, sshd)
+    await place.appear()
+    await place.until_state("connected")
+    door.settings["SSH_MANAGER_ENCRYPTION_KEY"] = f"{new},{old}"
+    await door.restart()
+
+    async def is_new() -> bool:
+        rows = await door.sql("select sealed from ssh_key union all select sealed from audit_key")
+        return len(rows) == 2 and all(bytes(row["sealed"])[2:5] == b"new" for row in rows)
+
+    await eventually(is_new)
+    door.settings["SSH_MANAGER_ENCRYPTION_KEY"] = new
+    await door.restart()
+    await place.until_state("connected")
+    assert (await door.admin.post(f"{place.url}/ssh-test")).json()["success"] is True
 
 
 async def test_the_wrong_encryption_key_is_told_and_nothing_is_overwritten(open_door: Open, tmp_path: Path) -> None:
@@ -263,6 +307,23 @@ async def test_two_rotations_at_once_make_one_key(place: Place) -> None:
     assert "already under way" in message
     assert len(await place.door.suite.events(SshKeyRotated)) == 1
     assert authorized(place).count(b"ssh-ed25519") == 1
+
+
+async def test_rotations_of_several_instances_do_not_wait_for_each_other(place: Place, tmp_path: Path) -> None:
+    other = Place(place.door, Sshd(tmp_path / "other"), number=2, name="bot-beta")
+    await other.sshd.start()
+    try:
+        await other.appear()
+        await other.until_state("connected")
+        asking = [asyncio.create_task(rotate(one)) for one in (place, other)]
+        for told in await place.door.suite.events(SshKeyRotated, count=2, within_s=10):
+            await (place if told.instance_id == "1" else other).apply(told.fingerprint, told.version)
+        answers = await asyncio.gather(*asking)
+        assert [answer["success"] for answer in answers] == [True, True]
+        assert answers[0]["fingerprint"] != answers[1]["fingerprint"]
+        assert [authorized(one).count(b"ssh-ed25519") for one in (place, other)] == [1, 1]
+    finally:
+        await other.sshd.kill()
 
 
 async def test_a_rotation_needs_a_standing_connection(place: Place) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from pathlib import Path
 
+import asyncpg
 import asyncssh
 import pytest
 from ssh_door import Door, Open, Place, refused
@@ -180,6 +181,22 @@ async def test_only_one_process_holds_connections(place: Place) -> None:
     await eventually(lambda: place.sshd.sessions() == 1, place.sshd.sessions)
 
 
+async def test_a_database_that_is_away_cuts_no_connection(place: Place) -> None:
+    before = (await place.status())["health"]["connected_at"]
+    blocker = await asyncpg.connect(place.door.suite.database_url)
+    try:
+        async with blocker.transaction():
+            await blocker.execute("lock table ssh_manager.lease in access exclusive mode")
+            await asyncio.sleep(5)  # twice as long as the lease lasts
+    finally:
+        await blocker.close()
+    epochs = "select epoch from lease where key = 'links' and expires_at > now()"
+    await eventually(lambda: place.door.sql(epochs))
+    status = await place.status()
+    assert (status["connection_state"], status["health"]["connected_at"]) == ("connected", before)
+    assert place.sshd.sessions() == 1
+
+
 async def test_a_test_leaves_the_standing_connection_alone(place: Place) -> None:
     before = await place.status()
     answer = await place.door.admin.post(f"{place.url}/ssh-test")
@@ -345,6 +362,9 @@ async def test_the_overview_counts_every_connection_once(place: Place) -> None:
     counts = {name: body[name] for name in ("connected", "reconnecting", "failed", "disconnected")}
     assert counts == {"connected": 1, "reconnecting": 1, "failed": 0, "disconnected": 1}
     assert body["total_count"] == sum(counts.values()) == 3
+    measured = (await place.door.nobody.get("/metrics")).text
+    assert 'shoal_ssh_connections{state="connected"} 1.0' in measured
+    assert 'shoal_ssh_connections{state="reconnecting"} 1.0' in measured
     metrics = (await place.door.admin.get("/api/v1/ssh-metrics")).json()
     assert [bucket["label"] for bucket in metrics["uptime_buckets"]] == LABELS
     assert [bucket["count"] for bucket in metrics["uptime_buckets"]] == [1, 0, 0, 0, 0]

@@ -65,6 +65,8 @@ class Dialing(Struct, frozen=True):
                     compression_algs=None,
                     config=None,
                     agent_path=None,
+                    x509_trusted_certs=None,
+                    x509_trusted_cert_paths=[],
                     preferred_auth="publickey",
                     password_auth=False,
                     kbdint_auth=False,
@@ -82,7 +84,11 @@ class Dialing(Struct, frozen=True):
             raise KeyRefusedError("SSH connection failed: the instance does not accept our key") from error
         except TimeoutError as error:
             raise DialError("SSH connection failed: connection timeout") from error
-        except (OSError, asyncssh.Error, asyncssh.KeyImportError) as error:
+        except (
+            OSError,
+            ValueError,
+            asyncssh.Error,
+        ) as error:  # a ValueError: what we were told to connect to is nonsense
             raise DialError(f"SSH connection failed: {_reason(error)}") from error
 
 

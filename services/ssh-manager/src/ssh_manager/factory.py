@@ -31,6 +31,7 @@ from ssh_manager.keys.subscribers import KeySubscribers
 from ssh_manager.keys.usecases.keys import Keys
 from ssh_manager.keys.usecases.requests import RotationRequests
 from ssh_manager.keys.usecases.rotations import Rotations
+from ssh_manager.links.instruments import measure
 from ssh_manager.links.jobs import forget_history
 from ssh_manager.links.usecases.history import History
 from ssh_manager.links.usecases.link import LinkSettings, Tools
@@ -63,6 +64,7 @@ class Factory:
             events=self.history,
         )
         self.links = self._links()
+        measure(self.links, resources.metrics.registry)
         self.rotations = Rotations(
             database=database,
             outbox=resources.outbox,
@@ -159,6 +161,7 @@ class Factory:
             Job("audit", DAILY, keep_audit(self.audit, days=config.audit_retention_days)),
             Job("history", DAILY, forget_history(self.history, age=timedelta(days=config.history_days))),
             Job("seal keys anew", DAILY, seal_anew(self.keys)),
+            Job("seal the audit key anew", DAILY, self.audit.seal_anew),
         ]
         if config.rotation_days:
             act = rotate_old(self.rotations, age=timedelta(days=config.rotation_days))
@@ -187,7 +190,14 @@ class Factory:
         )
         # A lease of its own length: what the process before us held is away for as long.
         leases = Leases(resources.database, owner=resources.process, ttl=config.lease_ttl)
-        return Links(leases=leases, fleet=self.fleet, tools=tools, on_connected=on_connected, on_lost=on_lost)
+        return Links(
+            leases=leases,
+            fleet=self.fleet,
+            tools=tools,
+            ttl=config.lease_ttl,
+            on_connected=on_connected,
+            on_lost=on_lost,
+        )
 
     def _acquaint(self) -> None:
         """Tell subjects of each other what each has to know."""

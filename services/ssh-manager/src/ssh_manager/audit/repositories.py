@@ -209,6 +209,13 @@ class AuditKeyRepository:
         )
         return Seal(self._envelope.open(await self._tx.value("select sealed from audit_key"), place=KEY_PLACE))
 
+    async def seal_anew(self) -> None:
+        """Seal the key under our current key-encryption key if it is sealed under an older one."""
+        sealed: bytes = await self._tx.value("select sealed from audit_key for update")
+        anew = self._envelope.seal(self._envelope.open(sealed, place=KEY_PLACE), place=KEY_PLACE)
+        if self._envelope.key_id(sealed) != self._envelope.key_id(anew):
+            await self._tx.execute("update audit_key set sealed = $1", anew)
+
 
 class AddressRepository:
     """From where callers may reach instances."""

@@ -2,17 +2,19 @@
 
 import asyncio
 import contextlib
+from datetime import timedelta
 
 import asyncssh
 import structlog
 from msgspec import Struct
 
 from shoal.database import DatabaseUnavailableError
-from shoal.leases import Lease, Leases
+from shoal.leases import Leases
 from shoal.tasks import end
 from ssh_manager.errors import NotConnectedError
 from ssh_manager.links.domain import Health, Snapshot, State
 from ssh_manager.links.errors import LinksUnavailableError
+from ssh_manager.links.usecases.holding import hold
 from ssh_manager.links.usecases.link import Link, Tools
 from ssh_manager.ports import AuditType, EventType, Fleet, Instance, OnConnected, OnLost
 
@@ -39,10 +41,12 @@ class Links:
         leases: Leases,
         fleet: Fleet,
         tools: Tools,
+        ttl: timedelta,
         on_connected: list[OnConnected],
         on_lost: list[OnLost],
     ) -> None:
         self._leases = leases
+        self._ttl = ttl
         self._fleet = fleet
         self._tools = tools
         self._on_connected = on_connected
@@ -82,6 +86,10 @@ class Links:
             return kept.link.snapshot
         return Snapshot(instance_id=instance_id, health=self._health.get(instance_id, Health()))
 
+    def states(self) -> list[State]:
+        """List what each connection is now."""
+        return [kept.link.snapshot.state for kept in self._kept.values()]
+
     async def reconnect(self, instance_id: int) -> None:
         """Replace an instance's connection.
 
@@ -111,9 +119,9 @@ class Links:
 
     async def run(self) -> None:
         """Keep the connections wherever the lease is."""
-        await self._leases.act_alone(LEASE, self._work)
+        await hold(self._leases, LEASE, self._work, ttl=self._ttl)
 
-    async def _work(self, _: Lease) -> None:
+    async def _work(self) -> None:
         try:
             await self._take_over()
             self._is_at_work = True
