@@ -124,6 +124,8 @@ async def test_large_answers_are_streamed_and_hanging_up_is_heard(browser: Brows
         async for part in answer.aiter_raw():
             size += len(part)
     assert size == 64 * MIB
+    tunnels = (await browser.place.status())["tunnels"]
+    assert {one["service"]: one["bytes_transferred"] > 64 * MIB for one in tunnels} == {"vnc": False, "gateway": True}
     async with browser.client.stream("GET", location + "endless") as answer:
         assert await anext(answer.aiter_raw()) == b"data: 1\n\n"
     await bot.until_gone(1)
