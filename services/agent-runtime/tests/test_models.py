@@ -202,3 +202,42 @@ async def test_loading_providers_does_not_hold_up_others(model_door: Door, doubl
     slow = asyncio.create_task(talk.say("Hi"))
     assert "offline/rules" in (await other.say("Hello"))["content"]
     await slow
+
+
+async def test_what_no_column_holds_is_marked(model_door: Door, double: ProviderDouble) -> None:
+    talk = await begin(model_door, double, "openai")
+    double.script(say("a\x00b\ud83d", "c"), say("again"))
+    assert (await talk.say("Hi"))["content"] == "a\ufffdb?c"
+    assert (await talk.say("Hi"))["content"] == "again"
+
+
+async def test_answer_without_end_is_broken_off(model_door: Door, double: ProviderDouble) -> None:
+    talk = await begin(model_door, double, "openai")
+    double.script(say(*["x" * 100_000] * 20))
+    answer = await talk.post("Hi")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "model_broke_off")
+    await eventually(lambda: double.open_streams == 0)
+
+
+async def test_model_that_never_stops_calling_tools_is_stopped(model_door: Door, double: ProviderDouble) -> None:
+    talk = await begin(model_door, double, "openai")
+    double.script(*[call("list_directory") for _ in range(30)])
+    answer = await talk.post("Hi")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "too_many_steps")
+    assert len(double.asked) == 20
+    assert len((await talk.messages())[-1]["tool_calls"]) == 20
+
+
+async def test_skill_changes_what_its_agent_is_told_and_may_use(model_door: Door, double: ProviderDouble) -> None:
+    talk = await begin(model_door, double, "openai", skills=["code-review"])
+    offered = (await talk.client.get("/api/skills/registry/search?q=review")).json()
+    package = next(item for item in offered if item["name"] == "code-review")
+    answer = await talk.client.post("/api/skills/install", json={"id": package["id"]})
+    assert answer.json()["success"] is True
+    double.script(say("one"), say("two"))
+    await talk.say("Hi")
+    told = double.asked[0]["body"]
+    assert "# Skill: code-review" in str(told["messages"][0])
+    await talk.client.patch("/api/skills/code-review", json={"enabled": False})
+    await talk.say("Hi")
+    assert "# Skill" not in str(double.asked[1]["body"]["messages"][0])

@@ -128,3 +128,8 @@ class Model(Protocol):
 def tokens_of(text: str) -> int:
     """Guess how many tokens a text takes."""
     return len(text) // 4 + 4
+
+
+def storable(text: str) -> str:
+    """Put a mark in place of what no text column holds: NUL, and halves of surrogate pairs."""
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()

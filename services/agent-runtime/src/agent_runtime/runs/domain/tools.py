@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from agent_runtime.ports import ToolPolicy
-from agent_runtime.runs.domain.models import ToolSpec
+from agent_runtime.runs.domain.models import ToolSpec, storable
 from agent_runtime.runs.errors import ToolError
 
 MOST_RESULT_BYTES = 64 * 1024
@@ -66,7 +66,7 @@ def parse(arguments: str, kind: type[Any]) -> Any:
 
 def shortened(text: str) -> str:
     """Cut a result that a model should not have to read whole."""
-    encoded = text.replace("\x00", "\ufffd").encode("utf-8", "replace")
+    encoded = storable(text).encode()
     if len(encoded) <= MOST_RESULT_BYTES:
         return encoded.decode()
     return encoded[:MOST_RESULT_BYTES].decode("utf-8", "ignore") + "\n… (cut)"

@@ -20,10 +20,12 @@ from agent_runtime.runs.domain.models import (
     Said,
     TextPiece,
     UsagePiece,
+    storable,
     tokens_of,
 )
 from agent_runtime.runs.domain.runs import EventType, Run
 from agent_runtime.runs.errors import (
+    ModelBrokeOffError,
     ModelRefusedError,
     ModelSilentError,
     ModelUnavailableError,
@@ -39,6 +41,9 @@ from shoal.telemetry import Tracing
 TRIES = 3
 FIRST_PAUSE_S = 0.5
 MOST_PAUSE_S = 20.0
+MOST_ANSWER = 1024 * 1024
+MOST_CALLS = 32
+MOST_NAME = 128
 _BEFORE_OUTPUT = (ModelUnavailableError, ModelRefusedError, ModelSilentError, ModelUnknownError)
 
 
@@ -59,20 +64,34 @@ class _Attempt:
         self.text: list[str] = []
         self.calls: list[CallPiece] = []
         self.usage: UsagePiece | None = None
+        self._size = 0
 
     @property
     def has_begun(self) -> bool:
         return bool(self.text or self.calls)
 
     async def take(self, piece: Piece, recorder: Recorder) -> None:
+        """Take what a stranger says: bounded, and as text that can be stored.
+
+        Raises:
+            ModelBrokeOffError: It is more than an answer may be.
+        """
         match piece:
             case TextPiece(text):
-                self.text.append(text)
-                await recorder.say(text)
-            case CallPiece():
-                self.calls.append(piece)
+                self._grow(len(text))
+                told = storable(text)
+                self.text.append(told)
+                await recorder.say(told)
+            case CallPiece(name, arguments):
+                self._grow(len(arguments))
+                self.calls.append(CallPiece(storable(name)[:MOST_NAME], storable(arguments)))
             case UsagePiece():
                 self.usage = piece
+
+    def _grow(self, by: int) -> None:
+        self._size += by
+        if self._size > MOST_ANSWER or len(self.calls) >= MOST_CALLS:
+            raise ModelBrokeOffError("The model's answer was longer than an answer may be.")
 
     def spent(self, prompt: Prompt) -> UsagePiece:
         """Tell what the answer took, or guess it where the provider did not say."""
