@@ -35,6 +35,13 @@ def test_what_runs_here_is_free_and_the_unknown_is_not_guessed() -> None:
     assert (unknown.total, unknown.price) == (Decimal(0), None)
 
 
+@given(*(st.integers(-(10**12), 10**12) for _ in range(4)))
+def test_whatever_a_provider_counts_is_priced(read: int, written: int, cached: int, stored: int) -> None:
+    tokens = Tokens.counted(input=read, output=written, cache_read=cached, cache_write=stored)
+    for model in ("anthropic/claude-sonnet-4", "openai/gpt-4o", "my-own/llm", "offline/rules", ""):
+        assert cost(tokens, model).total >= 0
+
+
 def test_own_price_stands_instead_and_counts_cached_tokens_apart() -> None:
     own = PriceOverride(
         id="price_1", account_id="acct_1", provider="openai", model="gpt-4o", valid_from=NOW.date(),

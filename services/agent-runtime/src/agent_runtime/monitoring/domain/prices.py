@@ -16,6 +16,8 @@ import genai_prices
 from msgspec import Struct
 
 MILLION = Decimal(1_000_000)
+MOST_TOKENS = 10**9
+"""Of one call; what says more has counted wrong."""
 FREE: Final = frozenset({"offline", "agent-booster"})
 """Providers that are part of this service."""
 _CLAUDE = re.compile(r"claude-(opus|sonnet|haiku)-(\d+)(?:[.-](\d))?\Z")
@@ -28,6 +30,12 @@ class Tokens(Struct, frozen=True, kw_only=True):
     output: int
     cache_read: int = 0
     cache_write: int = 0
+
+    @classmethod
+    def counted(cls, *, input: int, output: int, cache_read: int, cache_write: int) -> "Tokens":  # noqa: A002 - as the field
+        """Take what a provider counted, who may count wrong: nothing below zero, no more cached than read."""
+        read, write = _sound(cache_read), _sound(cache_write)
+        return cls(input=max(_sound(input), read + write), output=_sound(output), cache_read=read, cache_write=write)
 
     @property
     def total(self) -> int:
@@ -90,10 +98,14 @@ def cost_of(tokens: Tokens, *, provider: str, model: str, at: datetime, override
     for name in _spellings(model):
         try:
             price = genai_prices.calc_price(usage, name, provider_id=provider, genai_request_timestamp=at)
-        except LookupError:
+        except (LookupError, ValueError):
             continue
         return Cost(price.input_price, price.output_price, f"genai-prices {version('genai-prices')}")
     return Cost(Decimal(0), Decimal(0), None)
+
+
+def _sound(count: int) -> int:
+    return min(max(0, count), MOST_TOKENS)
 
 
 def _spellings(model: str) -> Iterator[str]:

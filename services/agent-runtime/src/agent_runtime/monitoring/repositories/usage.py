@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from agent_runtime.monitoring.domain.prices import Cost, PriceOverride
+from agent_runtime.monitoring.domain.prices import Cost, PriceOverride, Tokens
 from agent_runtime.monitoring.domain.usage import ByModel, BySession, ByTier, Span
 from agent_runtime.ports import Spent
 from shoal.database import Transaction
@@ -15,7 +15,7 @@ class UsageRepository:
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
 
-    async def insert(self, spent: Spent, cost: Cost, *, provider: str, model: str) -> None:
+    async def insert(self, spent: Spent, tokens: Tokens, cost: Cost, *, provider: str, model: str) -> None:
         """Record what a call took."""
         await self._tx.execute(
             """
@@ -32,10 +32,10 @@ class UsageRepository:
             provider,
             model,
             spent.tier,
-            spent.input_tokens,
-            spent.output_tokens,
-            spent.cache_read_tokens,
-            spent.cache_write_tokens,
+            tokens.input,
+            tokens.output,
+            tokens.cache_read,
+            tokens.cache_write,
             cost.input,
             cost.output,
             cost.price,

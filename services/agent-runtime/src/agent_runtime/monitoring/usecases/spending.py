@@ -58,7 +58,7 @@ class Spending:
             await budgets.release(reservation)
         if spent is None:
             return Decimal(0)
-        tokens = Tokens(
+        tokens = Tokens.counted(
             input=spent.input_tokens,
             output=spent.output_tokens,
             cache_read=spent.cache_read_tokens,
@@ -67,7 +67,7 @@ class Spending:
         cost = await self._cost(tx, spent, tokens)
         provider, model = split(spent.model)
         await budgets.hold_account(spent.account_id, is_alone=False)
-        await UsageRepository(tx).insert(spent, cost, provider=provider, model=model)
+        await UsageRepository(tx).insert(spent, tokens, cost, provider=provider, model=model)
         for budget in await budgets.list_against(spent.account_id, _subjects(spent)):
             await budgets.add(budget.id, budget.period.begins(spent.at), usd=cost.total, tokens=tokens.total)
         return cost.total
