@@ -59,6 +59,9 @@ async def test_search_finds_words_other_spellings_and_parts_and_respects_the_thr
     assert 0.3 <= (await search(door, "gateway latency of the scheduler"))["metrics-latency"] < 0.8
     assert (await search(door, "approvals for deploys on friday"))["ops-deploy"] >= 0.7
     assert (await search(door, "auth", namespace="config")) == {}
+    await door.alice.post("/api/memory", json={"key": "Maße", "value": "Die GRÖSSE:  \uff11 Meter"})
+    for asked in ("maße", "MASSE", "größe", "grösse", "1 meter"):
+        assert (await search(door, asked, threshold=0.8)).keys() == {"Maße"}, asked
     assert await search(door, "") == {}
     order = list((await search(door, "postgres deploy staging")).items())
     assert order == sorted(order, key=lambda one: -one[1])

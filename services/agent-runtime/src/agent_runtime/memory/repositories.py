@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from agent_runtime.memory.domain import Entry, Evidence, Meaning, Query
+from agent_runtime.memory.domain import Entry, Evidence, Meaning, Query, fold
 from shoal.database import Transaction
 
 _MOST_CANDIDATES = 200
@@ -30,14 +30,15 @@ class MemoryRepository:
         entry = await self._tx.find(
             Entry,
             """
-            insert into memory (account_id, key, value, namespace, tags, names, text, meant_by, meaning)
-            values ($1, $2, $3, $4, $5, $6, to_tsvector('english', $6 || ' ' || $3), $7, $8)
+            insert into memory (account_id, key, value, namespace, tags, haystack, text, meant_by, meaning)
+            values ($1, $2, $3, $4, $5, $6, to_tsvector('english', $6), $7, $8)
                 on conflict (account_id, key) do update
-               set value = excluded.value, namespace = excluded.namespace, tags = excluded.tags, names = excluded.names,
-                   text = excluded.text, meant_by = excluded.meant_by, meaning = excluded.meaning, updated_at = now()
+               set value = excluded.value, namespace = excluded.namespace, tags = excluded.tags,
+                   haystack = excluded.haystack, text = excluded.text, meant_by = excluded.meant_by,
+                   meaning = excluded.meaning, updated_at = now()
             returning key, value, namespace, tags, updated_at
             """,
-            *(account_id, key, value, namespace, list(tags), " ".join((key, *tags))),
+            *(account_id, key, value, namespace, list(tags), fold(" ".join((key, *tags, value)))),
             *(("", None) if meaning is None else (meaning.model, list(meaning.vector))),
         )
         assert entry is not None  # noqa: S101 - an upsert returns its row
@@ -91,15 +92,15 @@ class MemoryRepository:
                  union
                 select key
                   from memory
-                 where account_id = $1 and strpos(lower(names || ' ' || value), lower($2)) > 0
+                 where account_id = $1 and strpos(haystack, $2) > 0
             ), alike as (
                 select key
                   from memory
-                 where account_id = $1 and haystack operator(public.%>) any ($4::text[])
+                 where account_id = $1 and left(haystack, 1000) operator(public.%>) any ($4::text[])
             ), meant as (
                 select key, (select sum(ours * asked) from unnest(meaning, $7::real[]) as pair (ours, asked)) as cosine
                   from memory
-                 where account_id = $1 and meant_by = $6 and $6 <> ''
+                 where account_id = $1 and meant_by = $6 and $6 <> '' and ($3 = '' or namespace = $3)
                  order by cosine desc nulls last
                  limit $5
             ), candidate as (
@@ -113,7 +114,7 @@ class MemoryRepository:
                  limit $5
             )
             select c.key, c.value, c.namespace, c.tags, c.updated_at, c.cosine,
-                   array(select public.word_similarity(asked.word, c.haystack)
+                   array(select public.word_similarity(asked.word, left(c.haystack, 1000))
                            from unnest($4::text[]) with ordinality as asked (word, place)
                           order by asked.place) as alike,
                    c.text @@ plainto_tsquery('english', $2) as has_all_stems
