@@ -30,12 +30,12 @@ from pairing.connections.errors import (
 )
 from pairing.connections.repositories.agents import AgentRepository
 from pairing.connections.repositories.people import PeopleRepository
+from pairing.connections.usecases.facts import agents as facts
 from pairing.connections.usecases.pairings import AgentPairings
 from shoal.database import Database, Transaction
 from shoal.identity import Principal
 from shoal.ids import fingerprint, new_id, new_secret
 from shoal.outbox import Outbox
-from shoal_events import AgentConnected, AgentDeleted, AgentDisconnected, AgentRegistered, AgentUpdated
 
 
 class Agents:
@@ -72,7 +72,7 @@ class Agents:
             limit = self._plans.of(await people.find_plan(by.account_id)).max_agents
             if reaches(await repository.count(by.account_id) - 1, limit):
                 raise PlanLimitReachedError("agents", limit or 0)
-            await self._outbox.append(tx, _registered(agent))
+            await self._outbox.append(tx, facts.registered(agent))
             token = None if agent.is_connected else await self._issue_token(tx, agent)
         return RegisteredAgent(agent, inbox_url(self._public_url, agent.id), token)
 
@@ -89,16 +89,7 @@ class Agents:
             agent = await AgentRepository(tx).connect(agent_uuid, token_id=by.credential_id, keys=keys)
             if agent is None:
                 raise ConnectTokenRefusedError
-            await self._outbox.append(
-                tx,
-                AgentConnected(
-                    agent_uuid=str(agent.id),
-                    account_id=agent.account_id,
-                    agent_id=agent.agent_id,
-                    key_version=agent.key_version,
-                    version=agent.version,
-                ),
-            )
+            await self._outbox.append(tx, facts.connected(agent))
         return agent
 
     async def reissue_token(self, name: str, *, by: Principal) -> tuple[Agent, ConnectToken]:
@@ -144,7 +135,7 @@ class Agents:
             if before.changed(changes) == before:
                 return before
             agent = await repository.update(before.changed(changes))
-            await self._outbox.append(tx, _updated(agent))
+            await self._outbox.append(tx, facts.updated(agent))
         return agent
 
     async def disconnect(self, name: str, *, by: Principal) -> Agent:
@@ -161,15 +152,7 @@ class Agents:
             if before.status is AgentStatus.DISCONNECTED:
                 raise AlreadyDisconnectedError
             agent = await repository.disconnect(before.id)
-            await self._outbox.append(
-                tx,
-                AgentDisconnected(
-                    agent_uuid=str(agent.id),
-                    account_id=agent.account_id,
-                    agent_id=agent.agent_id,
-                    version=agent.version,
-                ),
-            )
+            await self._outbox.append(tx, facts.disconnected(agent))
         return agent
 
     async def remove(self, name: str, *, by: Principal) -> tuple[Agent, int]:
@@ -222,16 +205,7 @@ class Agents:
 
     async def _delete(self, tx: Transaction, agent: Agent, reason: str) -> None:
         deleted = await AgentRepository(tx).delete(agent.id)
-        await self._outbox.append(
-            tx,
-            AgentDeleted(
-                agent_uuid=str(deleted.id),
-                account_id=deleted.account_id,
-                agent_id=deleted.agent_id,
-                reason=reason,
-                version=deleted.version,
-            ),
-        )
+        await self._outbox.append(tx, facts.deleted(deleted, reason))
 
 
 def check_scope(agent: Agent, by: Principal) -> Agent:
@@ -260,28 +234,3 @@ def _only(owned: Sequence[OwnedAgent]) -> OwnedAgent:
             [Candidate(one.owner.id, one.owner.name, masked(one.owner.email or "")) for one in owned]
         )
     return owned[0]
-
-
-def _registered(agent: Agent) -> AgentRegistered:
-    return AgentRegistered(
-        agent_uuid=str(agent.id),
-        account_id=agent.account_id,
-        agent_id=agent.agent_id,
-        name=agent.name,
-        agent_type=agent.agent_type,
-        available_for_connections=agent.is_available,
-        key_version=agent.key_version,
-        version=agent.version,
-    )
-
-
-def _updated(agent: Agent) -> AgentUpdated:
-    return AgentUpdated(
-        agent_uuid=str(agent.id),
-        account_id=agent.account_id,
-        agent_id=agent.agent_id,
-        name=agent.name,
-        agent_type=agent.agent_type,
-        available_for_connections=agent.is_available,
-        version=agent.version,
-    )

@@ -29,7 +29,7 @@ from pairing.connections.repositories.agents import AgentRepository
 from pairing.connections.repositories.blocks import BlockRepository
 from pairing.connections.repositories.connections import ConnectionRepository
 from pairing.connections.repositories.people import PeopleRepository
-from pairing.connections.usecases import facts
+from pairing.connections.usecases.facts import connections as facts
 from pairing.connections.usecases.pairings import AgentPairings
 from shoal.clock import Clock
 from shoal.database import Database, Transaction

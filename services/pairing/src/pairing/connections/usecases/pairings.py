@@ -30,7 +30,7 @@ from pairing.connections.repositories.agents import AgentRepository
 from pairing.connections.repositories.connections import ConnectionRepository
 from pairing.connections.repositories.pairings import AgentPairingRepository
 from pairing.connections.repositories.people import PeopleRepository
-from pairing.connections.usecases import facts
+from pairing.connections.usecases.facts import pairings as facts
 from shoal.clock import Clock
 from shoal.database import Database, Transaction
 from shoal.identity import Principal

@@ -1,12 +1,7 @@
-"""Connections and agent pairings, told as facts."""
+"""Connections and blocks, told as facts."""
 
 from pairing.connections.domain.connections import Block, Connection, ConnectionEnd, InviteEnd
-from pairing.connections.domain.pairings import AgentPairing
 from shoal_events import (
-    AgentPairingConfirmed,
-    AgentPairingPermissionChanged,
-    AgentPairingProposed,
-    AgentPairingRevoked,
     ConnectionAccepted,
     ConnectionAddressed,
     ConnectionBlocked,
@@ -86,63 +81,4 @@ def unblocked(block: Block) -> ConnectionUnblocked:
         account_id=block.account_id,
         blocked_account_id=block.blocked_account_id,
         block_id=str(block.id),
-    )
-
-
-def proposed(pairing: AgentPairing) -> AgentPairingProposed:
-    """Tell that a pairing was proposed."""
-    return AgentPairingProposed(
-        agent_pairing_id=str(pairing.id),
-        connection_id=str(pairing.connection_id),
-        proposer_account_id=pairing.proposer_account_id,
-        proposer_agent_uuid=str(pairing.proposer_agent_id),
-        target_account_id=pairing.target_account_id,
-        target_agent_uuid=str(pairing.target_agent_id),
-        permission=pairing.permission,
-        awaiting_account_id=pairing.awaiting_account_id or "",
-        version=pairing.version,
-    )
-
-
-def confirmed(pairing: AgentPairing) -> AgentPairingConfirmed:
-    """Tell that both sides agree."""
-    return AgentPairingConfirmed(
-        agent_pairing_id=str(pairing.id),
-        connection_id=str(pairing.connection_id),
-        proposer_account_id=pairing.proposer_account_id,
-        proposer_agent_uuid=str(pairing.proposer_agent_id),
-        target_account_id=pairing.target_account_id,
-        target_agent_uuid=str(pairing.target_agent_id),
-        permission=pairing.permission,
-        confirmed_at=pairing.confirmed_at or pairing.created_at,
-        version=pairing.version,
-    )
-
-
-def permission_changed(pairing: AgentPairing) -> AgentPairingPermissionChanged:
-    """Tell that one side wants another permission."""
-    return AgentPairingPermissionChanged(
-        agent_pairing_id=str(pairing.id),
-        connection_id=str(pairing.connection_id),
-        proposer_account_id=pairing.proposer_account_id,
-        proposer_agent_uuid=str(pairing.proposer_agent_id),
-        target_account_id=pairing.target_account_id,
-        target_agent_uuid=str(pairing.target_agent_id),
-        permission=pairing.permission,
-        awaiting_account_id=pairing.awaiting_account_id or "",
-        version=pairing.version,
-    )
-
-
-def ended(pairing: AgentPairing) -> AgentPairingRevoked:
-    """Tell that a pairing ended."""
-    return AgentPairingRevoked(
-        agent_pairing_id=str(pairing.id),
-        connection_id=str(pairing.connection_id),
-        proposer_account_id=pairing.proposer_account_id,
-        proposer_agent_uuid=str(pairing.proposer_agent_id),
-        target_account_id=pairing.target_account_id,
-        target_agent_uuid=str(pairing.target_agent_id),
-        reason=pairing.revoked_reason or "deleted",
-        version=pairing.version,
     )

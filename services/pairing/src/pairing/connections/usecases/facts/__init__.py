@@ -1,0 +1,1 @@
+"""What is told of agents, connections and agent pairings."""
