@@ -215,6 +215,47 @@ async def test_token_needs_a_session_or_an_older_token(admin: httpx.AsyncClient,
     assert (await outside.visitor("clawft_unknown").get("/api/auth/verify")).status_code == 401
 
 
+async def test_token_is_good_for_the_web_chat_alone(admin: httpx.AsyncClient, outside) -> None:
+    token = (await admin.post("/api/auth/token")).json()["token"]
+    chat = outside.visitor(token)
+    for path in ("/api/agents", "/api/auth/verify", "/api/health"):
+        assert (await chat.get(path)).status_code == 200, path
+    for path in (
+        "/api/v1/auth/me", "/api/v1/auth/logins", "/api/v1/users", "/api/v1/accounts", "/api/v1/api-keys",
+        "/v1/api-keys", "/pairing", "/v1/agents", "/telemetry/overview", "/api/v1/instances", "/api/v1/settings",
+        "/health",
+    ):  # fmt: skip
+        refused = await chat.get(path)
+        assert refused.status_code == 403, path
+        assert refused.json()["error"]["code"].lower() == "token_out_of_scope", path
+    for path in ("/api/v1/auth/logout", "/api/v1/auth/change-password", "/api/v1/api-keys", "/pairing/init"):
+        assert (await chat.post(path)).status_code == 403, path
+
+
+async def test_token_cookie_is_not_read_elsewhere(admin: httpx.AsyncClient, outside) -> None:
+    token = (await admin.post("/api/auth/token")).json()["token"]
+    chat = outside.visitor()
+    chat.cookies.set("shoal_token", token)
+    assert (await chat.get("/api/agents")).status_code == 200
+    assert (await chat.get("/api/v1/auth/me")).status_code == 401
+    assert (await chat.get("/api/v1/users")).status_code == 401
+    assert (await chat.get("/health")).status_code == 200
+
+
+async def test_signing_out_ends_the_tokens_that_the_session_opened(admin: httpx.AsyncClient, outside) -> None:
+    elsewhere = outside.visitor()
+    await outside.sign_in(elsewhere, "admin")
+    first = (await elsewhere.post("/api/auth/token")).json()["token"]
+    second = (await outside.visitor(first).post("/api/auth/token")).json()["token"]
+    other = (await admin.post("/api/auth/token")).json()["token"]
+    elsewhere.cookies.delete("shoal_token")
+    assert (await elsewhere.post("/api/v1/auth/logout")).status_code == 200
+
+    for ended in (first, second):
+        assert (await outside.visitor(ended).get("/api/auth/verify")).status_code == 401
+    assert (await outside.visitor(other).get("/api/auth/verify")).status_code == 200
+
+
 async def test_token_survives_a_restart_and_gets_its_cookie_back(
     admin: httpx.AsyncClient, outside, gateway: ServiceUnderTest, suite: Suite
 ) -> None:

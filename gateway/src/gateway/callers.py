@@ -78,14 +78,18 @@ class Callers:
 
     def _keep_token(self, visit: Visit, secret: bytes) -> None:
         """Give the web chat's page its cookie again if it lost it: its sockets have nothing else."""
-        if not visit.is_socket and _cookie(visit.headers.get(b"cookie", b""), self._token) != secret:
+        if (
+            visit.route.web_chat
+            and not visit.is_socket
+            and _cookie(visit.headers.get(b"cookie", b""), self._token) != secret
+        ):
             visit.token_to_keep = secret
 
     async def _by_cookie(self, visit: Visit) -> Known | None:
         cookies = visit.headers.get(b"cookie")
         if cookies is None:
             return None
-        for name in (self._session, self._token):
+        for name in (self._session, self._token) if visit.route.web_chat else (self._session,):
             secret = _cookie(cookies, name)
             if not secret:
                 continue

@@ -5,6 +5,9 @@ from typing import Annotated
 
 from shoal.config import ServiceConfig, shared
 
+SHORTEST_PASSWORD = 8
+"""In characters, unless configured."""
+
 
 class Config(ServiceConfig, frozen=True, kw_only=True):
     """Settings of the gateway."""
@@ -25,7 +28,7 @@ class Config(ServiceConfig, frozen=True, kw_only=True):
     """How long a token of the web chat may go unused."""
     link_ttl: timedelta = timedelta(minutes=10)
     """How long a one-time sign-in link may be used."""
-    password_min_length: int = 8
+    password_min_length: int = SHORTEST_PASSWORD
     """The shortest password, in characters, that is taken."""
     plans: Annotated[str, shared("SHOAL_PLANS")] = '{"self-hosted": {}}'
     """Limits by plan: a JSON object from plan to `{"max_api_keys": number}`; what is not named is not limited."""

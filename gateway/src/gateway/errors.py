@@ -44,6 +44,12 @@ class ServiceAbsentError(UnavailableError):
     code = "service_absent"
 
 
+class TokenOutOfScopeError(ForbiddenError):
+    """The web chat's token is good for the web chat's routes alone; use a session or an API key."""
+
+    code = "token_out_of_scope"
+
+
 class TooManyRequestsError(RateLimitedError):
     """Too many requests; slow down."""
 

@@ -46,6 +46,7 @@ class Route(Struct, frozen=True, kw_only=True):
     for ever, any other has the proxy's total. `body_limit` bounds a request's body, and a WebSocket message
     either way, in bytes. What is `foreign` is what an instance serves: nobody's credential is read there, no cookie
     passes either way, and browsers show it in a sandbox, with no more rights here than any other site's page.
+    The web chat's token opens rows of the `web_chat` and no others.
     Where a row `has_names`, people chose what stands below it, and an escaped slash is part of such a name.
     How refusals are spelled is a matter of the path alone (`shoal.http.families`).
     """
@@ -58,12 +59,14 @@ class Route(Struct, frozen=True, kw_only=True):
     streaming: bool = False
     websocket: bool = False
     foreign: bool = False
+    web_chat: bool = False
     has_names: bool = False
 
 
 def _rows(
     service: str, access: Access, *paths: str, timeout: float = 30.0, body_limit: int = MIB,
-    streaming: bool = False, websocket: bool = False, foreign: bool = False, has_names: bool = False,
+    streaming: bool = False, websocket: bool = False, foreign: bool = False, web_chat: bool = False,
+    has_names: bool = False,
 ) -> tuple[Route, ...]:  # fmt: skip
     return tuple(
         Route(
@@ -75,6 +78,7 @@ def _rows(
             streaming=streaming,
             websocket=websocket,
             foreign=foreign,
+            web_chat=web_chat,
             has_names=has_names,
         )
         for path in paths
@@ -95,9 +99,10 @@ ROUTES: tuple[Route, ...] = (
     *_rows("telemetry-ingest", Access.AUTHENTICATED, "/telemetry/ingest", body_limit=4 * MIB),
     *_rows("metrics-query", Access.USER, "/telemetry/**"),
     # the runtime of agents; a chat message is answered when the agent has answered
-    *_rows("agent-runtime", Access.USER, "/api/**", timeout=180.0, body_limit=4 * MIB, streaming=True),
-    *_rows("agent-runtime", Access.USER, "/api/memory/**", "/api/delegation/rules/**", has_names=True),
-    *_rows("agent-runtime", Access.PUBLIC, "/ws", "/ws/canvas", "/ws/chat/{session}", websocket=True),
+    *_rows("agent-runtime", Access.USER, "/api/**",
+           timeout=180.0, body_limit=4 * MIB, streaming=True, web_chat=True),
+    *_rows("agent-runtime", Access.USER, "/api/memory/**", "/api/delegation/rules/**", web_chat=True, has_names=True),
+    *_rows("agent-runtime", Access.PUBLIC, "/ws", "/ws/canvas", "/ws/chat/{session}", websocket=True, web_chat=True),
     # instances
     *_rows("instance-orchestrator", Access.USER, "/api/v1/instances/**", body_limit=2 * MIB, streaming=True),
     *_rows("instance-orchestrator", Access.USER, "/api/v1/settings", "/api/v1/users/{id}/instances"),
@@ -116,7 +121,7 @@ ROUTES: tuple[Route, ...] = (
     *_rows("gateway", Access.PUBLIC, "/api/v1/auth/**"),
     *_rows("gateway", Access.USER, "/api/v1/users/**", "/api/v1/accounts/**", "/api/v1/api-keys/**"),
     *_rows("gateway", Access.USER, "/v1/api-keys/**"),
-    *_rows("gateway", Access.PUBLIC, "/api/auth/**", "/api/health"),
+    *_rows("gateway", Access.PUBLIC, "/api/auth/**", "/api/health", web_chat=True),
     *_rows("gateway", Access.PUBLIC, "/health", "/openapi.json", "/docs/**"),
 )  # fmt: skip
 

@@ -44,6 +44,15 @@ async def test_api_key_and_session_in_first_frame_sign_user_in(world) -> None:
         assert welcome["agents"] == ["agent_a", "agent_b"]
 
 
+async def test_web_chats_token_is_refused(world) -> None:
+    gateway = await world.suite.start("gateway")
+    _, session, _, _ = await _first_user(gateway)
+    async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as client:
+        answer = await client.post("/api/auth/token", headers={"authorization": f"Bearer {session}"})
+    wire = await world.connect()
+    assert (await wire.sign_in(answer.json()["token"]))["code"] == "invalid_token"
+
+
 async def test_handshake_identity_needs_no_frame_and_a_later_auth_frame_is_answered_again(world) -> None:
     agent = await world.pair()
     await world.known(agent)

@@ -24,7 +24,7 @@ from gateway.logins.schemas import (
 from gateway.logins.usecases.logins import Logins
 from gateway.logins.usecases.password_changes import PasswordChanges
 from gateway.logins.usecases.sign_ins import SignIns
-from shoal.http.auth import require_admin, require_session, require_user
+from shoal.http.auth import require_admin, require_person, require_session, require_user
 from shoal.identity import Principal
 
 _NOT_KEPT = MappingProxyType({"cache-control": "no-store"})
@@ -145,7 +145,7 @@ class TokenController(Controller):
         operation_id="createToken",
         summary="Make a bearer token",
         status_code=200,
-        guards=[require_session],
+        guards=[require_person],
     )
     async def create(self, sign_ins: SignIns, jar: CookieJar, principal: Principal) -> Response[TokenView]:
         """Make a token for whoever is signed in; a cookie carries it to sockets, which cannot send headers."""

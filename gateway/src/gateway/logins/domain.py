@@ -6,6 +6,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from gateway.accounts.domain import User
+from shoal.identity import Via
 
 
 class Kind(StrEnum):
@@ -14,11 +15,15 @@ class Kind(StrEnum):
     SESSION = "session"
     """A signed-in browser: ends when unused for hours, or after a day."""
     TOKEN = "token"  # noqa: S105 - a kind of login, not one
-    """The web chat's bearer token: ends when unused for weeks."""
+    """The web chat's bearer token, good for its routes alone: ends when unused for weeks, or with signing out."""
 
 
 PREFIXES = {Kind.SESSION: "shoal_", Kind.TOKEN: "clawft_"}
 """How the secret of each kind begins."""
+
+
+VIA = {Kind.SESSION: Via.SESSION, Kind.TOKEN: Via.WEB_CHAT}
+"""What somebody came by, who came with a secret of each kind."""
 
 
 class EndReason(StrEnum):

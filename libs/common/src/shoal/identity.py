@@ -63,11 +63,16 @@ class Via(StrEnum):
     """By what kind of credential somebody came in."""
 
     SESSION = "session"
+    WEB_CHAT = "web_chat"
+    """A user's token that is good for the web chat's routes alone."""
     API_KEY = "api_key"
     AGENT_KEY = "agent_key"
     TELEMETRY_TOKEN = "telemetry_token"  # noqa: S105 - a kind of credential, not one
     SERVICE = "service"
     NONE = "none"
+
+
+_OF_USERS = frozenset({Via.SESSION, Via.WEB_CHAT, Via.API_KEY})
 
 
 class Principal(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -89,7 +94,7 @@ class Principal(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def is_user(self) -> bool:
         """Whether a user of an account asks."""
-        return bool(self.user_id) and self.via in {Via.SESSION, Via.API_KEY}
+        return bool(self.user_id) and self.via in _OF_USERS
 
     @property
     def is_admin(self) -> bool:

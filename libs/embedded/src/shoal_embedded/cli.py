@@ -18,7 +18,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from gateway.cli import make_sign_in_link
-from gateway.config import Config
+from gateway.config import SHORTEST_PASSWORD
 from gateway.errors import PasswordRefusedError
 from gateway.passwords import check_length
 from shoal.config import ConfigError
@@ -205,7 +205,7 @@ def agent_state(suite: LocalSuite) -> Path:
 
 def _check_password(password: str, screen: Screen) -> None:
     try:
-        check_length(password, at_least=Config.password_min_length)
+        check_length(password, at_least=SHORTEST_PASSWORD)
     except PasswordRefusedError as error:
         screen.fail(f"SHOAL_ADMIN_PASSWORD cannot be used. {error.message}", "give another; nothing was started")
         raise typer.Exit(2) from error

@@ -31,14 +31,23 @@ class LoginRepository:
         self._tx = tx
 
     async def insert(
-        self, login_id: str, *, user_id: str, kind: Kind, secret_hash: bytes, source: str, terms: Terms
+        self,
+        login_id: str,
+        *,
+        user_id: str,
+        kind: Kind,
+        secret_hash: bytes,
+        source: str,
+        terms: Terms,
+        opened_by: str | None,
     ) -> Login:
-        """Add a login that lasts by the database's clock."""
+        """Add a login that lasts by the database's clock; what a token opened, the token's session opened."""
         inserted = await self._tx.find(
             Login,
             """
-            insert into login (id, person_id, kind, secret_hash, source, expires_at, ends_at)
-            values ($1, $2, $3, $4, $5, now() + least($6::interval, $7::interval), now() + $7::interval)
+            insert into login (id, person_id, kind, secret_hash, source, expires_at, ends_at, opened_by)
+            values ($1, $2, $3, $4, $5, now() + least($6::interval, $7::interval), now() + $7::interval,
+                    coalesce((select opened_by from login where id = $8), $8))
             returning id, kind, source, created_at, last_used_at, expires_at
             """,
             login_id,
@@ -48,6 +57,7 @@ class LoginRepository:
             source,
             terms.idle,
             terms.total,
+            opened_by,
         )
         if inserted is None:
             raise LoginNotFoundError
@@ -137,17 +147,17 @@ class LoginRepository:
         )
         return [row["id"] for row in rows]
 
-    async def end(self, login_id: str, reason: EndReason, *, user_id: str | None = None) -> EndedLogin | None:
-        """End a login, of this user if one is named; None when there was none to end."""
-        return await self._tx.find(
+    async def end(self, login_id: str, reason: EndReason, *, user_id: str) -> list[EndedLogin]:
+        """End a login of a user and the tokens that it opened; tells which were there to end."""
+        return await self._tx.all(
             EndedLogin,
             """
             update login as l
                set ended_at = now(), end_reason = $2
               from person as p
-             where l.id = $1
+             where (l.id = $1 or l.opened_by = $1)
                and p.id = l.person_id
-               and p.id = coalesce($3, p.id)
+               and p.id = $3
                and l.ended_at is null
             returning l.id, l.person_id as user_id, p.account_id, l.end_reason
             """,

@@ -5,12 +5,12 @@ from datetime import datetime
 
 from gateway.accounts.domain import User
 from gateway.credentials import Resolved
-from gateway.logins.domain import PREFIXES, EndedLogin, EndReason, Kind, Login, OpenedLogin, Terms
+from gateway.logins.domain import PREFIXES, VIA, EndedLogin, EndReason, Kind, Login, OpenedLogin, Terms
 from gateway.logins.errors import LoginNotFoundError
 from gateway.logins.repositories.logins import LoginRepository
 from gateway.logins.usecases import facts
 from shoal.database import Database, Transaction
-from shoal.identity import Principal, Via
+from shoal.identity import Principal
 from shoal.ids import fingerprint, new_id, new_secret
 from shoal.outbox import Outbox
 
@@ -23,8 +23,10 @@ class Logins:
         self._outbox = outbox
         self._terms = terms
 
-    async def open(self, tx: Transaction, user: User, kind: Kind, *, source: str) -> OpenedLogin:
-        """Open a login for a user."""
+    async def open(
+        self, tx: Transaction, user: User, kind: Kind, *, source: str, opened_by: str | None = None
+    ) -> OpenedLogin:
+        """Open a login for a user; one that another login opened ends when that one is signed out."""
         secret, terms = new_secret(PREFIXES[kind]), self._terms[kind]
         login = await LoginRepository(tx).insert(
             new_id("login"),
@@ -33,6 +35,7 @@ class Logins:
             secret_hash=fingerprint(secret),
             source=source,
             terms=terms,
+            opened_by=opened_by,
         )
         return OpenedLogin(login, secret, user, lasts=terms.total or terms.idle)
 
@@ -56,7 +59,7 @@ class Logins:
             if owner.is_stale:
                 await repository.touch(owner.login_id, idle=self._terms[owner.kind].idle)
         principal = Principal(
-            via=Via.SESSION,
+            via=VIA[owner.kind],
             account_id=owner.account_id,
             user_id=owner.user_id,
             username=owner.username,
@@ -71,25 +74,24 @@ class Logins:
             return await LoginRepository(database).list_good(login_ids)
 
     async def end(self, login_id: str, *, by: Principal) -> None:
-        """End one of the caller's logins.
+        """End one of the caller's logins, and the tokens that it opened.
 
         Raises:
             LoginNotFoundError: The caller has none of this id.
         """
         async with self._database.transaction() as tx:
             ended = await LoginRepository(tx).end(login_id, EndReason.SIGNED_OUT, user_id=by.user_id)
-            if ended is None:
+            if login_id not in {login.id for login in ended}:
                 raise LoginNotFoundError
-            await self._tell(tx, [ended])
+            await self._tell(tx, ended)
 
     async def sign_out(self, *, secrets: list[str], by: Principal) -> None:
-        """End the caller's login, and those of these secrets that are the caller's too."""
+        """End the caller's login with the tokens that it opened, and those of these secrets that are the caller's."""
         async with self._database.transaction() as tx:
             repository = LoginRepository(tx)
             ids = {by.credential_id} | {await repository.find_id(fingerprint(secret)) or "" for secret in secrets}
             for login_id in sorted(ids - {""}):
-                ended = await repository.end(login_id, EndReason.SIGNED_OUT, user_id=by.user_id)
-                await self._tell(tx, [] if ended is None else [ended])
+                await self._tell(tx, await repository.end(login_id, EndReason.SIGNED_OUT, user_id=by.user_id))
 
     async def end_all(self, tx: Transaction, user: User) -> None:
         """End every login of a user who is being deleted."""

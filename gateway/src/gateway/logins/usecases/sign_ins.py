@@ -53,7 +53,7 @@ class SignIns:
         if user is None:
             raise LoginFailedError
         await self._throttle.succeed(username, source)
-        return await self._open(user, Kind.SESSION, source)
+        return await self._open(user, source)
 
     async def as_first(self, new: NewAccount, *, source: str) -> OpenedLogin:
         """Make the first account, and sign its admin in.
@@ -63,7 +63,7 @@ class SignIns:
             PasswordRefusedError: The password is too short or too long.
         """
         opened = await self._accounts.set_up(new)
-        return await self._open(opened.admin, Kind.SESSION, source)
+        return await self._open(opened.admin, source)
 
     async def by_link(self, code: str, *, source: str) -> OpenedLogin:
         """Open a login for whoever has a link's code, and use the link up.
@@ -80,7 +80,8 @@ class SignIns:
     async def for_web_chat(self, *, by: Principal) -> OpenedLogin:
         """Open a login of the web chat for a user who is signed in."""
         user = await self._users.get(by.user_id, account_id=by.account_id)
-        return await self._open(user, Kind.TOKEN, by.source)
+        async with self._database.transaction() as tx:
+            return await self._logins.open(tx, user, Kind.TOKEN, source=by.source, opened_by=by.credential_id)
 
     async def make_link(self, user: User) -> OpenedLink:
         """Make a link that signs a user in, once."""
@@ -95,6 +96,6 @@ class SignIns:
             await LinkRepository(tx).delete_old()
         await self._throttle.forget_old()
 
-    async def _open(self, user: User, kind: Kind, source: str) -> OpenedLogin:
+    async def _open(self, user: User, source: str) -> OpenedLogin:
         async with self._database.transaction() as tx:
-            return await self._logins.open(tx, user, kind, source=source)
+            return await self._logins.open(tx, user, Kind.SESSION, source=source)

@@ -14,7 +14,7 @@ Connection = ASGIConnection[Any, Any, Any, Any]
 
 
 class SessionRequiredError(ForbiddenError):
-    """Only a signed-in user may do this, not an API key."""
+    """Only a signed-in user may do this, not an API key or a token."""
 
     code = "session_required"
 
@@ -55,6 +55,18 @@ def require_session(connection: Connection, handler: BaseRouteHandler) -> None:
     """
     require_user(connection, handler)
     if principal_of(connection).via is not Via.SESSION:
+        raise SessionRequiredError
+
+
+def require_person(connection: Connection, handler: BaseRouteHandler) -> None:
+    """Let signed-in users in, also those of the web chat.
+
+    Raises:
+        UnauthorizedError: No user asks.
+        SessionRequiredError: The user came with an API key.
+    """
+    require_user(connection, handler)
+    if principal_of(connection).via is Via.API_KEY:
         raise SessionRequiredError
 
 

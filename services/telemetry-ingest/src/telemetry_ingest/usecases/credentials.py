@@ -40,7 +40,7 @@ class Credential(Struct, frozen=True, kw_only=True):
     @property
     def is_good(self) -> bool:
         """Whether it may open a socket at all."""
-        return self.is_agent or self.principal.is_user
+        return self.is_agent or (self.principal.is_user and self.principal.via is not Via.WEB_CHAT)
 
 
 class Credentials:
