@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 from hypothesis import settings as property_settings
 
@@ -53,8 +54,10 @@ async def door(open_door: Open) -> Door:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared_door(databases: TestDatabases, installation: Installation) -> AsyncIterator[Door]:
-    """One service for a whole module, whose tests each bring accounts of their own."""
+async def shared_door(
+    request: pytest.FixtureRequest, databases: TestDatabases, installation: Installation
+) -> AsyncIterator[Door]:
+    """One service for a whole module, whose tests each bring accounts of their own; `SETTINGS` of the module count."""
     url = await databases.make([installed()["agent-runtime"]])
     with tempfile.TemporaryDirectory() as folder:
         async with nats_server() as nats_url:
@@ -64,7 +67,7 @@ async def shared_door(databases: TestDatabases, installation: Installation) -> A
                 "AGENT_RUNTIME_ALLOW_EXEC_SHELL": "true",
                 "AGENT_RUNTIME_CRON_LEAST_PAUSE": "1s",
                 "AGENT_RUNTIME_DELEGATION_SWEEP": "200ms",
-            }
+            } | getattr(request.module, "SETTINGS", {})
             yield Door(suite, await suite.start("agent-runtime", **settings), Path(folder))
             await suite.close()
     await databases.drop(url)

@@ -1,71 +1,29 @@
 """Voice: settings, speech of providers, and how loud a recording is."""
 
-import io
 import math
-import struct
-import wave
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 import pytest_asyncio
-from hypothesis import given, strategies as st
-from runtime_door import ALICE, Door
+from recordings import recording
+from runtime_corner import Corner
+from runtime_door import Door
 from runtime_sockets import wire
 from speech_provider import SpeechProvider
 
-from agent_runtime.voice.domain.loudness import NotSoundError, measure
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+SETTINGS = {"SHOAL_OUTGOING_ALLOWED": "127.0.0.0/8"}
 DEFAULTS = {
     "enabled": False, "wakeWordEnabled": False, "language": "en", "echoCancel": True, "noiseSuppression": True,
     "pushToTalk": False,
 }  # fmt: skip
 
 
-def recording(level: float, *, width: int = 2, rate: int = 16_000, channels: int = 1, seconds: float = 0.25) -> bytes:
-    """Make a WAV with a tone."""
-    sound = io.BytesIO()
-    with wave.open(sound, "wb") as file:
-        file.setnchannels(channels)
-        file.setsampwidth(width)
-        file.setframerate(rate)
-        for number in range(int(rate * seconds)):
-            value = level * math.sin(number / 7)
-            sample = round(value * ((1 << (8 * width - 1)) - 1)) + (128 if width == 1 else 0)
-            file.writeframes(sample.to_bytes(width, "little", signed=width > 1) * channels)
-    return sound.getvalue()
-
-
-@pytest.mark.parametrize("width", [1, 2, 3, 4])
-@pytest.mark.parametrize("channels", [1, 2])
-def test_loudness_is_the_same_in_every_format(width: int, channels: int) -> None:
-    told = measure(recording(0.6, width=width, channels=channels), "audio/wav")
-    assert told.level == pytest.approx(0.6 / math.sqrt(2), abs=0.02)
-    assert told.peak == pytest.approx(0.6, abs=0.02)
-    assert told.duration_ms == pytest.approx(250, abs=1)
-
-
-def test_samples_without_a_head_are_read_in_their_byte_order() -> None:
-    samples = [0, 16384, -16384, 0] * 4000
-    assert measure(struct.pack("<16000h", *samples), "audio/pcm").level == pytest.approx(0.3536, abs=0.001)
-    assert measure(struct.pack(">16000h", *samples), "audio/l16").level == pytest.approx(0.3536, abs=0.001)
-    assert measure(bytes(1000), "audio/pcm").is_silent
-
-
-@given(st.binary(max_size=200), st.sampled_from(["audio/wav", "audio/pcm", "audio/l16"]))
-def test_whatever_is_sent_is_measured_or_refused(body: bytes, media_type: str) -> None:
-    for sound in (body, b"RIFF" + body, recording(0.5, seconds=0.01)[:44] + body):
-        try:
-            told = measure(sound, media_type)
-        except NotSoundError:
-            continue
-        assert 0 <= told.level <= told.peak <= 1 or told.level == pytest.approx(told.peak, abs=0.001)
-
-
-async def test_settings_are_merged_kept_and_told(door: Door) -> None:
+async def test_settings_are_merged_kept_and_told(door: Corner) -> None:
     status = (await door.alice.get("/api/voice/status")).json()
     assert status == {"state": "idle", "talkModeActive": False, "wakeWordEnabled": False, "settings": DEFAULTS}
-    async with wire(door.service, ALICE) as page:
+    async with wire(door.service, door.who) as page:
         await page.hear("connected")
         changed = await door.alice.put("/api/voice/settings", json={"language": "de-DE", "wakeWordEnabled": True})
         assert changed.json() == DEFAULTS | {"language": "de-DE", "wakeWordEnabled": True, "success": True}
@@ -80,7 +38,7 @@ async def test_settings_are_merged_kept_and_told(door: Door) -> None:
         assert (await door.alice.put("/api/voice/settings", json=wrong)).status_code == 400
 
 
-async def test_microphone_is_measured_from_an_upload_and_never_invented(door: Door) -> None:
+async def test_microphone_is_measured_from_an_upload_and_never_invented(door: Corner) -> None:
     heard = await door.alice.post("/api/voice/test-mic", content=recording(0.8), headers={"content-type": "audio/wav"})
     assert heard.json()["success"] is True
     assert heard.json()["level"] == pytest.approx(0.8 / math.sqrt(2), abs=0.02)
@@ -96,16 +54,21 @@ async def test_microphone_is_measured_from_an_upload_and_never_invented(door: Do
     assert speaker["message"]
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="module")
+async def door(shared_door: Door) -> Corner:
+    """The shared service, for accounts of the test's own."""
+    return Corner(shared_door)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
 async def provider() -> AsyncIterator[SpeechProvider]:
     async with SpeechProvider() as made:
         yield made
 
 
-@pytest_asyncio.fixture
-async def spoken(open_door: Any, provider: SpeechProvider) -> Door:
+@pytest_asyncio.fixture(loop_scope="module")
+async def spoken(door: Corner, provider: SpeechProvider) -> Corner:
     """An account whose providers are the double."""
-    door: Door = await open_door(SHOAL_OUTGOING_ALLOWED="127.0.0.0/8")
     base = {"enabled": True, "api_base": provider.url}
     config = {
         "agents": {"defaults": {"model": "offline/rules", "max_tokens": 4096, "temperature": 0.7}},
@@ -118,7 +81,7 @@ async def spoken(open_door: Any, provider: SpeechProvider) -> Door:
     return door
 
 
-async def test_browser_speaks_unless_a_provider_is_chosen(door: Door) -> None:
+async def test_browser_speaks_unless_a_provider_is_chosen(door: Corner) -> None:
     told = (await door.alice.get("/api/voice/tts/config")).json()
     assert told == {"provider": "browser", "model": "", "voice": "", "speed": 1.0}
     refused = await door.alice.post("/api/voice/tts", json={"text": "Hello"})
@@ -130,7 +93,7 @@ async def test_browser_speaks_unless_a_provider_is_chosen(door: Door) -> None:
     assert (unknown.status_code, unknown.json()["code"]) == (400, "provider_unknown")
 
 
-async def test_openai_speaks(spoken: Door, provider: SpeechProvider) -> None:
+async def test_openai_speaks(spoken: Corner, provider: SpeechProvider) -> None:
     chosen = await spoken.alice.put("/api/voice/tts/config", json={"provider": "openai", "speed": 1.25})
     assert chosen.json() == {"provider": "openai", "model": "tts-1", "voice": "alloy", "speed": 1.25}
     said = await spoken.alice.post("/api/voice/tts", json={"text": "Hello", "voice": "nova"})
@@ -144,7 +107,7 @@ async def test_openai_speaks(spoken: Door, provider: SpeechProvider) -> None:
     }  # fmt: skip
 
 
-async def test_elevenlabs_speaks(spoken: Door, provider: SpeechProvider) -> None:
+async def test_elevenlabs_speaks(spoken: Corner, provider: SpeechProvider) -> None:
     await spoken.alice.put("/api/voice/tts/config", json={"provider": "elevenlabs"})
     assert (await spoken.alice.post("/api/voice/tts", json={"text": "Hello"})).content == provider.SOUND
     (asked,) = provider.asked
@@ -152,7 +115,7 @@ async def test_elevenlabs_speaks(spoken: Door, provider: SpeechProvider) -> None
     assert (asked.body["text"], asked.body["model_id"]) == ("Hello", "eleven_multilingual_v2")
 
 
-async def test_what_keeps_a_provider_from_speaking_is_told_in_words(spoken: Door, provider: SpeechProvider) -> None:
+async def test_what_keeps_a_provider_from_speaking_is_told_in_words(spoken: Corner, provider: SpeechProvider) -> None:
     async def refusal(text: str, said_by: str) -> tuple[int, str]:
         await spoken.alice.put("/api/voice/tts/config", json={"provider": said_by})
         answer = await spoken.alice.post("/api/voice/tts", json={"text": text})
