@@ -31,6 +31,7 @@ from ssh_manager.keys.subscribers import KeySubscribers
 from ssh_manager.keys.usecases.keys import Keys
 from ssh_manager.keys.usecases.requests import RotationRequests
 from ssh_manager.keys.usecases.rotations import Rotations
+from ssh_manager.keys.usecases.steps import Progress, RotationSteps
 from ssh_manager.links.instruments import measure
 from ssh_manager.links.jobs import forget_history
 from ssh_manager.links.usecases.history import History
@@ -65,16 +66,15 @@ class Factory:
         )
         self.links = self._links()
         measure(self.links, resources.metrics.registry)
+        self.progress = Progress()
         self.rotations = Rotations(
             database=database,
-            outbox=resources.outbox,
             envelope=self.envelope,
-            dialing=self.dialing,
             keys=self.keys,
             fleet=self.fleet,
             links=self.links,
             audit=self.audit,
-            events=self.history,
+            progress=self.progress,
         )
         self.passages = Passages(
             resources,
@@ -149,7 +149,7 @@ class Factory:
             resources.subscriber(Subscription("keys", keys)),
             resources.copier(Copy("instances", owner="instance-orchestrator", handlers=fleet)),
             self.links,
-            RotationWorker(self.rotations),
+            RotationWorker(self.rotations, self._rotation_steps(), self.progress),
             *self.passages.components(),
             *(resources.job(job) for job in self._jobs()),
         ]
@@ -167,6 +167,20 @@ class Factory:
             act = rotate_old(self.rotations, age=timedelta(days=config.rotation_days))
             jobs.append(Job("rotate old keys", config.rotation_interval, act))
         return jobs
+
+    def _rotation_steps(self) -> RotationSteps:
+        return RotationSteps(
+            database=self.resources.database,
+            outbox=self.resources.outbox,
+            envelope=self.envelope,
+            dialing=self.dialing,
+            keys=self.keys,
+            fleet=self.fleet,
+            links=self.links,
+            audit=self.audit,
+            events=self.history,
+            progress=self.progress,
+        )
 
     def _links(self) -> Links:
         resources, config = self.resources, self.resources.config
@@ -208,14 +222,14 @@ class Factory:
             self.fleet.on_deleted(forget)
 
         async def go_on(_: ports.Instance, __: object) -> None:
-            self.rotations.wanted.set()
+            self.progress.wanted.set()
 
         self.links.on_connected(go_on)
 
     def _keys_told(self) -> Handlers:
         def act(instance_id: int) -> None:
             self.links.retry(instance_id)
-            self.rotations.wanted.set()
+            self.progress.wanted.set()
 
         subscribers = KeySubscribers(self.keys, on_applied=act)
         return {InstanceSshKeyApplied: subscribers.on_key_applied}

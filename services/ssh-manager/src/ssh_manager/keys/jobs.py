@@ -13,6 +13,7 @@ from ssh_manager.keys.domain import Rotation
 from ssh_manager.keys.errors import RotationFailedError
 from ssh_manager.keys.usecases.keys import Keys
 from ssh_manager.keys.usecases.rotations import Rotations
+from ssh_manager.keys.usecases.steps import Progress, RotationSteps
 from ssh_manager.ports import SYSTEM
 
 LOOK_S, CALM_S = 1.0, 30.0
@@ -25,8 +26,10 @@ class RotationWorker:
 
     name = "rotations"
 
-    def __init__(self, rotations: Rotations) -> None:
+    def __init__(self, rotations: Rotations, steps: RotationSteps, progress: Progress) -> None:
         self._rotations = rotations
+        self._steps = steps
+        self._wanted = progress.wanted
         self._tasks: dict[int, asyncio.Task[None]] = {}
 
     def problem(self) -> str | None:
@@ -35,13 +38,12 @@ class RotationWorker:
 
     async def run(self) -> None:
         """Work for ever."""
-        wanted = self._rotations.wanted
         try:
             while True:
-                wanted.clear()
+                self._wanted.clear()
                 is_busy = await self._look()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(wanted.wait(), LOOK_S if is_busy else CALM_S)
+                    await asyncio.wait_for(self._wanted.wait(), LOOK_S if is_busy else CALM_S)
         finally:
             await end(self._tasks.values())
             self._tasks.clear()
@@ -61,7 +63,7 @@ class RotationWorker:
         """Take steps until one cannot be taken."""
         rotation: Rotation | None = found
         try:
-            while rotation is not None and not rotation.step.is_over and await self._rotations.advance(rotation):
+            while rotation is not None and not rotation.step.is_over and await self._steps.advance(rotation):
                 rotation = await self._rotations.find(rotation.id)
         except UnavailableError as error:
             structlog.get_logger().info("rotation_waits", rotation=found.id, reason=error.message)
