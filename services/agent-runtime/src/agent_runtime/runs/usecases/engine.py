@@ -78,19 +78,23 @@ class Engine:
     async def take(self, session_id: str, lease: Lease) -> Taken | None:
         """Take a session's next run, if it waits to be taken; its message is said with that."""
         async with self._database.transaction() as tx:
-            run = await RunRepository(tx).claim(session_id, worker=lease.key, epoch=lease.epoch)
-            if run is None:
-                return None
-            recorder = self._endings.recorder(run)
-            course = CourseRepository(tx)
-            is_new = run.last_seq <= 1
-            done = Course((), ()) if is_new else Course(await course.steps(run.id), await course.calls(run.id))
-            if is_new:
-                await self._begin(tx, run, recorder)
-            else:
-                recorder.note(EventType.RESUMED, {})
-            await recorder.store(tx)
-            return Taken(run, await self._sessions.said(tx, run.session_id, HISTORY), done, recorder)
+            return await self.take_within(tx, session_id, lease)
+
+    async def take_within(self, tx: Transaction, session_id: str, lease: Lease) -> Taken | None:
+        """Take a session's next run inside a transaction; it is taken once that is committed."""
+        run = await RunRepository(tx).claim(session_id, worker=lease.key, epoch=lease.epoch)
+        if run is None:
+            return None
+        recorder = self._endings.recorder(run)
+        course = CourseRepository(tx)
+        is_new = run.last_seq <= 1
+        done = Course((), ()) if is_new else Course(await course.steps(run.id), await course.calls(run.id))
+        if is_new:
+            await self._begin(tx, run, recorder)
+        else:
+            recorder.note(EventType.RESUMED, {})
+        await recorder.store(tx)
+        return Taken(run, await self._sessions.said(tx, run.session_id, HISTORY), done, recorder)
 
     async def perform(self, taken: Taken) -> None:
         """Do a run up to its end, or to where people must decide.

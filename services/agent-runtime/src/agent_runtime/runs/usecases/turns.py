@@ -73,6 +73,9 @@ class Turns:
                 return repeated
             await self._make_room(tx, place, request, running)
             run_id = await self._insert(tx, place, request)
+            taken = await self._worker.take_within(tx, place.id)
+        if taken is not None:
+            self._worker.adopt(taken)
         for other in running:
             await self._end_running(other)
         self._worker.poke(place.id)

@@ -15,7 +15,7 @@ from agent_runtime.ports import RunStatus
 from agent_runtime.runs.clients.live import Live
 from agent_runtime.runs.repositories.runs import RunRepository
 from agent_runtime.runs.usecases.engine import Engine, Taken
-from shoal.database import Database, DatabaseUnavailableError
+from shoal.database import Database, DatabaseUnavailableError, Transaction
 from shoal.leases import Lease, LeaseLostError, Leases
 
 POLL_S = 0.5
@@ -56,6 +56,7 @@ class Worker:
         self._lease: Lease | None = None
         self._sessions: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()
+        self._adopted: dict[str, list[Taken]] = {}
         self._runs: dict[str, asyncio.Task[None]] = {}
         self._wanted_ended: set[str] = set()
         self._unattended: set[str] = set()
@@ -81,6 +82,23 @@ class Worker:
             self._again.add(session_id)
             return
         self._sessions[session_id] = asyncio.create_task(self._serve(session_id))
+
+    async def take_within(self, tx: Transaction, session_id: str) -> Taken | None:
+        """Take a session's next run inside the transaction that made it, if this process may and is free to.
+
+        Whoever asks hands what was taken to `adopt` once the transaction is committed.
+        """
+        if self._lease is None or session_id in self._sessions:
+            return None
+        return await self._engine.take_within(tx, session_id, self._lease)
+
+    def adopt(self, taken: Taken) -> None:
+        """Do a run that was taken."""
+        session_id = taken.run.session_id
+        self._adopted.setdefault(session_id, []).append(taken)
+        self._again.add(session_id)
+        if session_id not in self._sessions:
+            self._sessions[session_id] = asyncio.create_task(self._serve(session_id))
 
     def cancel(self, run_id: str) -> bool:
         """End a run, if it is done here; False when it is not."""
@@ -130,6 +148,7 @@ class Worker:
 
     async def _part(self) -> None:
         """End what is being done; waits for it, however often this is cancelled meanwhile."""
+        self._adopted.clear()
         for task in self._runs.values():
             task.cancel()
         deadline = asyncio.get_running_loop().time() + _PARTING_S
@@ -142,7 +161,10 @@ class Worker:
         try:
             while (lease := self._lease) is not None:
                 self._again.discard(session_id)
-                taken = await self._engine.take(session_id, lease)
+                adopted = self._adopted.pop(session_id, None)
+                taken = adopted.pop(0) if adopted else await self._engine.take(session_id, lease)
+                if adopted:
+                    self._adopted[session_id] = adopted
                 if taken is not None:
                     await self._do(taken)
                 elif session_id not in self._again:
