@@ -132,22 +132,13 @@ class Bus:
             MessagingUnavailableError: Not stored, or not known to be: publish again with the same id.
             RejectedMessageError: Publishing again is useless.
         """
-        if not _SUBJECT.fullmatch(subject):
-            raise RejectedMessageError(f"{subject!r} is not a subject")
         told = {**(headers or {}), "Nats-Msg-Id": message_id}
-        if not self.is_connected:
-            raise MessagingUnavailableError(retry_after_s=1)
-        if len(payload) + _size(told) > self._client.max_payload:  # the server would cut the connection
-            raise RejectedMessageError(f"{len(payload)} bytes are too many")
+        self._check(subject, payload, told)
         try:
             with self._listening_for_refusal(subject, timeout_s) as deadline:
                 async with deadline:
                     return await self._jetstream.publish(
-                        subject,
-                        payload,
-                        timeout=timeout_s + 1,
-                        stream=stream,
-                        headers=told,
+                        subject, payload, timeout=timeout_s + 1, stream=stream, headers=told
                     )
         except APIError as error:
             if error.code == _BAD_REQUEST and error.err_code != _ACCOUNT_FULL:
@@ -237,6 +228,15 @@ class Bus:
     async def _ensure_streams(self) -> None:
         for stream in streams(self._limits):
             await ensure_stream(self._jetstream, stream)
+
+    def _check(self, subject: str, payload: bytes, headers: Mapping[str, str]) -> None:
+        """Refuse here what the server would refuse less kindly."""
+        if not _SUBJECT.fullmatch(subject):
+            raise RejectedMessageError(f"{subject!r} is not a subject")
+        if not self.is_connected:
+            raise MessagingUnavailableError(retry_after_s=1)
+        if len(payload) + _size(headers) > self._client.max_payload:  # the server would cut the connection
+            raise RejectedMessageError(f"{len(payload)} bytes are too many")
 
     @contextlib.contextmanager
     def _listening_for_refusal(self, subject: str, timeout_s: float) -> Iterator[asyncio.Timeout]:
