@@ -29,6 +29,7 @@ from bench import (  # noqa: E402
     outbox,
     query,
     runtime_sockets,
+    ssh,
     tunnels,
     up,
 )
@@ -46,6 +47,7 @@ BENCHES: dict[str, Callable[[Scale], Awaitable[list[Row]]]] = {
     "outbox": outbox.run,
     "pairings": agent_pairings.run,
     "instances": instances.run,
+    "ssh": ssh.run,
     "tunnels": tunnels.run,
     "up": up.run,
     "fleet": fleet.run,
