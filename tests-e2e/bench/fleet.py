@@ -128,32 +128,37 @@ async def gateway_socket(stack: Stack, agents: Sequence[PairedAgent]) -> float:
     return grown * 1024 / len(sockets)
 
 
-async def live(sockets: Sequence[RawAgent], seconds: float) -> tuple[list[float], int]:
-    """Have each agent send a frame a minute, each at a moment of its own; returns delays and how many were sent."""
+async def live(sockets: Sequence[RawAgent], seconds: float, *, every_s: float = EVERY_S) -> tuple[list[float], int]:
+    """Have each agent send a frame so often, each at a moment of its own; returns delays and how many were sent."""
     until, delays = time.monotonic() + seconds, list[float]()
 
     async def be(one: RawAgent) -> None:
-        await asyncio.sleep(random.uniform(0, EVERY_S))
+        await asyncio.sleep(random.uniform(0, every_s))
         while True:
             sent, asked = time.monotonic(), one.pongs
             await one.wire.write(one.metrics() + PING)
             await one.pong(asked + 1)
             delays.append(time.monotonic() - sent)
-            if sent + EVERY_S > until:
+            if sent + every_s > until:
                 return
-            await asyncio.sleep(EVERY_S - (time.monotonic() - sent))
+            await asyncio.sleep(max(0, every_s - (time.monotonic() - sent)))
 
     await asyncio.gather(*(be(one) for one in sockets))
     return delays, len(delays)
 
 
 async def use(stack: Stack) -> Use:
-    """Look at every process, PostgreSQL's children included."""
+    """Look at every process, PostgreSQL's children included, those that have ended too."""
     pids = {name: [stack.process(name), *stack.process(name).children(recursive=True)] for name in MEASURED}
+    ended = stack.process("postgres").cpu_times()
     disk = (await stack.query("select pg_database_size(current_database()) as size"))[0]["size"]
     return Use(
         at=time.monotonic(),
-        cpu={name: sum(cpu_seconds(one.pid) for one in found if one.is_running()) for name, found in pids.items()},
+        cpu={
+            name: sum(cpu_seconds(one.pid) for one in found if one.is_running())
+            + (ended.children_user + ended.children_system) * (name == "postgres")
+            for name, found in pids.items()
+        },
         rss={name: resident(found[0].pid) for name, found in pids.items()},
         disk=disk,
     )
