@@ -302,6 +302,31 @@ async def test_frozen_server_is_unavailable_by_the_deadline_and_back_at_once(
 
 @pytest.mark.fault
 @pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("act", [in_transaction, Database.ping])
+async def test_frozen_server_is_known_within_three_seconds_whatever_statements_may_take(
+    own_postgres: EmbeddedPostgres, freezer: Freezer, act: Callable[[Database], Awaitable[Any]]
+) -> None:
+    patient = Database(own_postgres.url, schema="public", pool_size=2, command_timeout_s=30)
+    await asyncio.gather(*(patient.ping() for _ in range(2)))
+    freezer.freeze()
+    started = time.monotonic()
+    outcomes = await asyncio.gather(*(act(patient) for _ in range(4)), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [DatabaseUnavailableError] * 4
+    assert time.monotonic() - started < 3
+    freezer.thaw()
+    await patient.ping()
+    await patient.close()
+
+
+async def test_slow_statement_is_not_taken_for_a_frozen_server(working_url: str) -> None:
+    database = Database(working_url, schema="toy", pool_size=1)
+    async with database.reading() as reading:
+        assert await reading.value("select pg_sleep(1.4)::text") == ""
+    await database.close()
+
+
+@pytest.mark.fault
+@pytest.mark.asyncio(loop_scope="module")
 async def test_server_frozen_inside_a_transaction_hides_no_error_of_the_block(
     shaky: Database, freezer: Freezer
 ) -> None:

@@ -288,6 +288,19 @@ async def test_each_request_has_one_canonical_line(door: Door) -> None:
     }
 
 
+async def test_caller_who_hangs_up_is_no_fault_of_ours(door: Door) -> None:
+    with capture_logs() as lines:
+        _, writer = await asyncio.open_connection(*door.running.address)
+        identity = door.headers()["x-shoal-identity"]
+        head = f"POST /pairing/things HTTP/1.1\r\nhost: x\r\nx-shoal-identity: {identity}\r\n"
+        writer.write(f'{head}content-type: application/json\r\ncontent-length: 100\r\n\r\n{{"name":'.encode())
+        await writer.drain()
+        writer.close()
+        await until(lambda: any(line["event"] == "http_request" for line in lines))
+    assert [(line["status"], line["log_level"]) for line in lines if "status" in line] == [(499, "info")]
+    assert "error" not in {line["log_level"] for line in lines}
+
+
 async def test_tickets_in_paths_are_in_no_line(door: Door) -> None:
     with capture_logs() as lines:
         await door.client.get("/things/~ticket-1/a/~ticket-2", headers={"x-request-id": "r1"})

@@ -82,6 +82,13 @@ class MethodNotAllowedError(AppError):
     status = 405
 
 
+class CallerGoneError(AppError):
+    """The caller hung up before the request was complete."""
+
+    code = "caller_gone"
+    status = 499
+
+
 class ConflictError(AppError):
     """The present state does not allow this."""
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 import asyncpg
 
 from shoal.database.connection import TimedConnection, prepare
+from shoal.database.doubts import Doubts
 from shoal.database.errors import BROKEN, connecting, is_gone, translated, unavailable
 from shoal.database.transaction import Transaction
 
@@ -32,6 +33,7 @@ class Database:
         self._schema = schema
         self._pool_size = pool_size
         self._command_timeout_s = command_timeout_s
+        self._doubts = Doubts(url)
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._answered_at = -math.inf
 
@@ -108,6 +110,7 @@ class Database:
 
     async def close(self) -> None:
         """Give every connection back; cuts those still in use after five seconds."""
+        await self._doubts.close()
         if self._pool is None:
             return
         try:
@@ -120,9 +123,11 @@ class Database:
     async def _lent(self) -> AsyncIterator["asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"]:
         with translated(), connecting():
             pool = await self._open()
-            connection = await pool.acquire(timeout=self._command_timeout_s)
+            async with asyncio.timeout(self._command_timeout_s) as limit:
+                with self._doubts.watch(lambda: _expire(limit)):
+                    connection = await pool.acquire()
         try:
-            with translated(connection):
+            with translated(connection), self._doubts.watch(lambda: _cut(connection)):
                 yield connection
             self._answered_at = time.monotonic()
         finally:
@@ -158,6 +163,17 @@ class Database:
         }
 
 
+def _expire(limit: asyncio.Timeout) -> None:
+    with contextlib.suppress(RuntimeError):  # it expires already
+        limit.reschedule(0)
+
+
+def _cut(connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> None:
+    """End a connection, and with it whatever is under way on it."""
+    if not is_gone(connection):
+        connection.terminate()
+
+
 async def _begin(
     begun: "asyncpg.transaction.Transaction", connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 ) -> None:
@@ -165,8 +181,7 @@ async def _begin(
         async with asyncio.timeout(_ANSWER_S):
             await begun.start()
     except TimeoutError as error:
-        if not is_gone(connection):
-            connection.terminate()
+        _cut(connection)
         raise unavailable(error) from error
 
 
@@ -178,5 +193,4 @@ async def _roll_back(
         async with asyncio.timeout(_ANSWER_S):
             await begun.rollback()
     except BROKEN:
-        if not is_gone(connection):
-            connection.terminate()
+        _cut(connection)

@@ -14,6 +14,7 @@ from litestar import Request, Response
 from litestar.exceptions import (
     ClientException as LitestarClientError,
     HTTPException,
+    InternalServerException,
     MethodNotAllowedException,
     NotFoundException,
     ValidationException,
@@ -24,6 +25,8 @@ from shoal.errors import AppError, FieldProblem
 from shoal.http.asgi import Scope, Send
 from shoal.http.families import Family, family_of
 
+_HUNG_UP = "client disconnected prematurely"
+"""What Litestar says of a body that was cut off."""
 PROBLEM = "application/problem+json"
 REQUEST_ID = "shoal.request_id"
 _encode = msgspec.json.Encoder().encode
@@ -37,6 +40,9 @@ _BY_STATUS: Mapping[int, type[AppError]] = {
     429: errors.RateLimitedError,
     503: errors.UnavailableError,
 }
+
+
+_STANDARD = frozenset(HTTPStatus)
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -59,7 +65,7 @@ def refusal(error: AppError, *, family: Family, request_id: str, accept: str = "
         headers["content-type"] = PROBLEM
         problem = {
             "type": "about:blank",
-            "title": HTTPStatus(status).phrase,
+            "title": HTTPStatus(status).phrase if status in _STANDARD else code,
             "status": status,
             "detail": error.message,
         }
@@ -117,6 +123,8 @@ def to_app_error(error: Exception) -> AppError:
             return errors.MethodNotAllowedError()
         case msgspec.DecodeError() | UnicodeDecodeError() | RecursionError():
             return errors.ValidationError("The body is not JSON of the shape that this route takes.")
+        case InternalServerException() if error.detail == _HUNG_UP:
+            return errors.CallerGoneError()
         case LitestarClientError() if error.status_code == HTTPStatus.BAD_REQUEST:
             return errors.ValidationError(error.detail or None)
         case HTTPException() if error.status_code in _BY_STATUS:
