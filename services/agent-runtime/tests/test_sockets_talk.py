@@ -26,12 +26,16 @@ def opened(talk: Talk, path: str = "/ws") -> Any:
     return wire(talk.door.service, user(talk.account_id, f"user_{talk.account_id}", role=Role.ADMIN), path)
 
 
-async def until(page: Wire, kind: str) -> list[dict[str, Any]]:
-    """Hear everything up to a frame of a kind."""
+async def until(page: Wire, *kinds: str) -> list[dict[str, Any]]:
+    """Hear everything until there was a frame of each kind."""
     heard = [await page.hear()]
-    while heard[-1]["type"] != kind:
+    while not set(kinds) <= {frame["type"] for frame in heard}:
         heard.append(await page.hear())
     return heard
+
+
+def only(heard: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [frame for frame in heard if frame["type"] == kind]
 
 
 async def test_chat_socket_tells_what_was_said_and_streams_what_is(talk: Talk) -> None:
@@ -40,15 +44,15 @@ async def test_chat_socket_tells_what_was_said_and_streams_what_is(talk: Talk) -
         assert (await chat.hear())["session_key"] == talk.key
         history = await chat.hear()
         assert [message["role"] for message in history["messages"]] == ["user", "assistant"]
-        accepted = await chat.ask({"type": "message", "content": "And now?", "id": "mine"}, "accepted")
+        await chat.say({"type": "message", "content": "And now?", "id": "mine"})
+        heard = await until(chat, "accepted", "stream_done")
+        (accepted,), said = only(heard, "accepted"), only(heard, "chat:message")
         assert accepted["ref"] == {"id": "mine"}
-        heard = await until(chat, "stream_done")
-        chunks = [frame["content"] for frame in heard if frame["type"] == "stream_chunk"]
-        said = [frame for frame in heard if frame["type"] == "chat:message"]
         assert [frame["role"] for frame in said] == ["user", "assistant"]
-        assert "".join(chunks) == said[1]["content"]
+        assert "".join(frame["content"] for frame in only(heard, "stream_chunk")) == said[1]["content"]
         assert {frame["run_id"] for frame in said} == {accepted["run_id"]}
-        assert heard[-2] == said[1]
+        told = [frame for frame in heard if frame["type"] != "accepted"]
+        assert told[-2:] == [said[1], *only(heard, "stream_done")]
         await chat.say({"type": "message", "content": "And now?", "id": "mine"})
         assert (await chat.hear("accepted"))["run_id"] == accepted["run_id"]
     session = (await talk.client.get(f"/api/sessions/{talk.key}")).json()
@@ -87,6 +91,8 @@ async def test_running_answer_is_cancelled_from_the_socket(talk: Talk) -> None:
     async with opened(talk, f"/ws/chat/{talk.key}") as chat:
         accepted = await chat.ask({"type": "message", "content": "/slowly " + "word " * 300}, "accepted")
         await chat.hear("stream_chunk")
+        refused = await chat.ask({"type": "message", "content": "And?", "policy": "reject", "id": "second"}, "error")
+        assert (refused["code"], refused["ref"]) == ("session_busy", {"id": "second"})
         await chat.say({"type": "cancel"})
         awaited = {"cancelling", "stream_done"}
         while awaited:
@@ -103,12 +109,13 @@ async def test_agent_draws_and_hears_what_people_do_with_it(talk: Talk) -> None:
         assert (drawn["command"], drawn["id"], drawn["canvas_id"]) == ("render", "b1", talk.key)
         await page.hear("stream_done")
         used = {"type": "canvas_interaction", "interaction": "click", "element_id": "b1", "action": "go"}
-        assert (await page.ask(used, "accepted"))["session_key"] == talk.key
-        said = await page.hear("chat:message")
+        await page.say(used)
+        heard = await until(page, "accepted", "stream_done")
+        assert only(heard, "accepted")[0]["session_key"] == talk.key
+        said = only(heard, "chat:message")[0]
         assert (said["role"], said["content"][:9]) == ("user", "[canvas] ")
         used.pop("type")
         assert json.loads(said["content"][9:]) == used
-        await page.hear("stream_done")
 
 
 async def test_spoken_conversation_needs_no_session_and_tells_its_state(talk: Talk) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
+from agent_runtime.ports import Queueing
 from agent_runtime.sockets.domain.topics import EVERYTHING, Form
 
 MOST_FRAME_BYTES = 64 * 1024
@@ -56,6 +57,8 @@ class MessageFrame(Struct, frozen=True, tag_field="type", tag="message"):
     session_key: Key | None = None
     id: Key | None = None
     """The sender's own name for it: sent again, it is the same message."""
+    policy: Queueing = Queueing.ENQUEUE
+    """What to do when the session is busy."""
 
 
 class CancelFrame(Struct, frozen=True, tag_field="type", tag="cancel"):

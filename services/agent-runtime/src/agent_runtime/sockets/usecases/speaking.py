@@ -79,6 +79,7 @@ class Speaking:
             session_key,
             origin="voice" if session_key == VOICE else "web",
             is_session_made=session_key == VOICE,
+            queueing=frame.policy,
             idempotency_key=frame.id or "",
         )
         run_id = await self._subjects.turns.start(request)
