@@ -125,13 +125,15 @@ class RunRepository:
         )
 
     async def insert(self, run: NewRun) -> None:
-        """Write a run at the end of its session's queue."""
+        """Write a run at the end of its session's queue; without a credential it spends on that of its parent."""
         await self._tx.execute(
             """
             insert into run (id, account_id, session_id, session_key, agent_id, parent_id, status, content, model,
                              origin, requested_by, credential_id, instructions, tools, idempotency_key,
                              request_sha256, traceparent)
-            values ($1, $2, $3, $4, $5, $6, 'queued', $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+            values ($1, $2, $3, $4, $5, $6, 'queued', $7, $8, $9, $10,
+                    coalesce(nullif($11, ''), (select credential_id from run where id = $6), ''),
+                    $12, $13, $14, $15, $16)
             """,
             *(run.id, run.account_id, run.session_id, run.session_key, run.agent_id, run.parent_id, run.content),
             *(run.model, run.origin, run.requested_by, run.credential_id, run.instructions, run.tools),
