@@ -11,12 +11,12 @@ import pytest
 import yaml
 from chart import CHART, MATRIX, NAMESPACE, RELEASE, Object, of_kind, pods, render
 from cluster import Cluster
-from shoal_operations.credentials import service_names, write_credentials
 
 from shoal.crypto import Envelope
 from shoal.identity import Issuer, Principal, Verifier, Via
 from shoal_embedded.nats import EmbeddedNats, render_accounts
 from shoal_embedded.nats_users import USERS, service_users
+from shoal_operations.credentials import service_names, write_credentials
 
 
 def secrets(objects: list[Object]) -> dict[str, dict[str, str]]:

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from shoal_operations.backups import restore_backup, take_backup
 from stack import Account, Stack, running
 from stack.figures import tell
 from stack.ledger import is_settled
@@ -21,6 +20,7 @@ from shoal.testing.suite import eventually
 from shoal_embedded.nats import EmbeddedNats
 from shoal_embedded.nats_users import ADMIN, service_users
 from shoal_embedded.postgres import EmbeddedPostgres
+from shoal_operations.backups import restore_backup, take_backup
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(600)]
 

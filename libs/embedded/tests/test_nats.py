@@ -13,11 +13,11 @@ import pytest_asyncio
 from nats.aio.client import Client
 from nats.errors import Error
 from nats.js.api import StreamConfig
-from shoal_operations.readers import ensure_copy
 
 from shoal_embedded.nats import EmbeddedNats
 from shoal_embedded.nats_users import CONSUMER, PUBLISHES, USERS, NatsUser, service_users
 from shoal_embedded.processes import AlreadyRunningError, ServerError
+from shoal_operations.readers import ensure_copy
 
 from .conftest import gone, program, until
 

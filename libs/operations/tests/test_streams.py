@@ -8,11 +8,11 @@ import nats
 import pytest
 from nats.aio.client import Client
 from nats.js.api import ConsumerConfig
-from shoal_operations.letters import letters, replay
-from shoal_operations.snapshots import SnapshotError, load_stream, save_stream
 
 from shoal.messaging import DEAD, EVENTS, StreamLimits, streams
 from shoal_embedded.nats import EmbeddedNats
+from shoal_operations.letters import letters, replay
+from shoal_operations.snapshots import SnapshotError, load_stream, save_stream
 
 
 @pytest.fixture

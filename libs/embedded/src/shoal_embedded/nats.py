@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from shoal_operations.readers import COPY_API, COPY_DELIVER
-
 from shoal_embedded.nats_users import STREAM, NatsAccount, NatsUser
 from shoal_embedded.ports import LOOPBACK, free_port
 from shoal_embedded.processes import ServerError, ServerProcess, await_vacancy, own_files, serves
+from shoal_operations.readers import COPY_API, COPY_DELIVER
 
 PART: Final = "NATS"
 

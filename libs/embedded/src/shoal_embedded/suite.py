@@ -9,7 +9,6 @@ from pathlib import Path
 
 import httpx
 import msgspec
-from shoal_operations.readers import ensure_copy
 
 from shoal.installation import Installation
 from shoal.runtime import RunningService, ServiceFailedError
@@ -24,6 +23,7 @@ from shoal_embedded.processes import ServerError
 from shoal_embedded.services import ServiceProcess
 from shoal_embedded.supervision import Say, ending, keep_running
 from shoal_embedded.system_users import close_to_others
+from shoal_operations.readers import ensure_copy
 
 PASSWORDS = (ADMIN, CONSUMER, COPIER)
 USERS_OF_SERVICES = tuple(name for name in USERS if name not in PASSWORDS)
