@@ -164,6 +164,28 @@ async def test_stopping_service_ends_its_runs_and_gives_its_lease_up(door: Door,
         await talk.until(run_id, "interrupted", within_s=1.5)
 
 
+async def test_broken_database_connections_lose_and_double_nothing(door: Door) -> None:
+    talk = await Talk.begin(door)
+    run_id = await talk.run("/slowly " + "word " * 20)
+    for _ in range(3):
+        await asyncio.sleep(0.3)
+        await door.sql("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'agent_runtime'")
+
+    async def is_over() -> bool:
+        answer = await talk.client.get(f"/api/runs/{run_id}")
+        return answer.status_code == 200 and answer.json()["status"] in {"completed", "interrupted", "failed"}
+
+    await eventually(is_over, within_s=15)
+    run = await talk.show(run_id)
+    messages = await talk.messages()
+    assert [message["role"] for message in messages] == ["user", "assistant"]
+    assert messages[1]["incomplete"] is (run["status"] != "completed")
+    events = [event async for event in talk.events(run_id) if "id" in event]
+    assert [int(event["id"]) for event in events] == list(range(1, len(events) + 1))
+    assert messages[1]["content"] == texts(events)
+    assert "Hello" in (await talk.say("Hello"))["content"]
+
+
 async def test_call_that_nobody_decides_about_in_time_is_denied(open_door: Callable[..., Awaitable[Door]]) -> None:
     talk = await Talk.begin(await open_door(AGENT_RUNTIME_APPROVAL_TIMEOUT="300ms"))
     run_id = await talk.run('/tool write_file {"path": "a", "content": "x"}')

@@ -63,6 +63,7 @@ from shoal.errors import AppError
 
 ANTHROPIC = "anthropic"
 _UNSENT = "none"  # a key for providers that want none
+_MOST_KEPT = 32
 _AGAIN = frozenset({408, 409, 425, 429})
 _SERVERS_FAULT = 500
 _TIMEOUTS = (TimeoutError, httpx2.TimeoutException, openai.APITimeoutError, anthropic.APITimeoutError)
@@ -78,6 +79,7 @@ class CloudModel:
             transport=Bridge(client), timeout=httpx2.Timeout(silence.total_seconds(), connect=10), trust_env=False
         )
         self._silence_s = silence.total_seconds()
+        self._models: dict[str, ProviderModel] = {}
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Piece, None]:
         """Answer, piece by piece, as `Model.stream` promises."""
@@ -113,6 +115,14 @@ class CloudModel:
             return await anext(events, None)
 
     def _model(self, name: str) -> ProviderModel:
+        """Give the model of a name; few are kept, for people choose names."""
+        if name not in self._models:
+            if len(self._models) >= _MOST_KEPT:
+                self._models.clear()
+            self._models[name] = self._made(name)
+        return self._models[name]
+
+    def _made(self, name: str) -> ProviderModel:
         """Make the model of a name; retries are ours, so the libraries make none."""
         provider = self._provider
         key = _UNSENT if provider.api_key is None else provider.api_key.reveal()
