@@ -18,6 +18,7 @@ from shoal.config import load
 from shoal.database import Database
 from shoal.testing.suite import eventually
 from ssh_manager.audit.domain import Draft
+from ssh_manager.audit.errors import ChainTamperedError
 from ssh_manager.audit.repositories import AuditRepository
 from ssh_manager.audit.usecases.log import AuditLog
 from ssh_manager.audit.usecases.verification import verify
@@ -306,12 +307,12 @@ async def test_appending_keeps_numbers_without_gaps_whoever_writes(chain: Chain)
         assert await tx.value("select array_agg(id order by id) from audit") == list(range(1, 101))
 
 
-async def test_the_command_line_verifies(door: Door, chain: Chain) -> None:
+async def test_the_command_line_verifies_and_accepts(door: Door, chain: Chain) -> None:
     await chain.fill(5)
 
     async def shoal(*arguments: str) -> tuple[int, str]:
         process = await asyncio.create_subprocess_exec(
-            *(str(Path(sys.executable).with_name("shoal")), "audit", "verify", *arguments),
+            *(str(Path(sys.executable).with_name("shoal")), "audit", *arguments),
             env=_own(door.suite.environment() | door.settings) | {"PATH": os.environ["PATH"], "COLUMNS": "200"},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -319,11 +320,18 @@ async def test_the_command_line_verifies(door: Door, chain: Chain) -> None:
         output, _ = await process.communicate()
         return process.returncode or 0, output.decode()
 
-    status, said = await shoal()
+    status, said = await shoal("verify")
     assert (status, "unchanged" in said) == (0, True), said
     await unguarded(door, "update audit set username = 'nobody' where id = 4")
-    status, said = await shoal("--account", "acct_1")
+    status, said = await shoal("verify", "--account", "acct_1")
     assert (status, "entry 4: an entry is not as it was written" in said) == (1, True), said
+    await door.sql("update audit_head set last_id = 9")
+    with pytest.raises(ChainTamperedError):
+        await chain.fill(1)
+    status, said = await shoal("accept", "acct_1")
+    assert (status, "goes on after entry 5" in said) == (0, True), said
+    await chain.fill(1)
+    assert await chain.bad_id() == 4  # what was done is still seen
 
 
 async def test_allowed_addresses_are_kept_in_one_form(place: Place) -> None:

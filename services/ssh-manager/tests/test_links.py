@@ -231,6 +231,22 @@ async def test_a_test_that_fails_is_an_answer_not_an_error(place: Place) -> None
     assert entry["event_type"] == "connection_failed"
 
 
+async def test_an_instance_that_talks_without_end_fails_the_test_and_is_not_listened_to(
+    door: Door, tmp_path: Path
+) -> None:
+    talker = Sshd(tmp_path / "talker", forced_command="yes")
+    await talker.start()
+    try:
+        place = Place(door, talker)
+        await place.appear()
+        await place.until_state("connected")
+        body = (await door.admin.post(f"{place.url}/ssh-test")).json()
+        assert (body["success"], body["command_test"]) == (False, False)
+        assert body["error"] == "Test command failed: the test command did not answer"
+    finally:
+        await talker.kill()
+
+
 async def test_reconnecting_replaces_the_connection_and_is_audited(place: Place) -> None:
     before = (await place.status())["health"]["connected_at"]
     answer = await place.door.admin.post(f"{place.url}/ssh-reconnect")

@@ -14,6 +14,7 @@ KEEPALIVE_COUNT = 2
 HOST_KEY_ALGORITHMS = ("ssh-ed25519",)
 ENCRYPTION = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes256-ctr")
 """The fastest first; what is left out is old."""
+COMMAND, ANSWER = "echo ping", b"ping\n"
 
 
 class DialError(Exception):
@@ -93,15 +94,18 @@ class Dialing(Struct, frozen=True):
 
 
 async def prove(connection: asyncssh.SSHClientConnection, *, within_s: float) -> None:
-    """Prove that commands run over a connection.
+    """Prove that commands run over a connection; no more is read than the answer that there must be.
 
     Raises:
         TimeoutError: The answer did not come in time.
         asyncssh.Error: The command could not be started, or did not answer as it must.
     """
-    async with asyncio.timeout(within_s):
-        done = await connection.run("echo ping", encoding="utf-8", errors="replace")
-    if done.stdout != "ping\n":
+    async with asyncio.timeout(within_s), connection.create_process(COMMAND, encoding=None) as process:
+        try:
+            said = await process.stdout.readexactly(len(ANSWER))
+        except asyncio.IncompleteReadError as error:
+            said = error.partial
+    if said != ANSWER:
         raise asyncssh.ProtocolError("the test command did not answer")
 
 

@@ -12,6 +12,8 @@ import asyncssh
 import msgspec
 from msgspec import Struct
 
+MOST_BYTES = 1024 * 1024
+
 
 class Settings(Struct, frozen=True, kw_only=True):
     """What the server obeys."""
@@ -23,6 +25,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     keys: str
     ways: list[str]
     sessions: int
+    forced: str
 
 
 class _Server(asyncssh.SSHServer):
@@ -59,15 +62,15 @@ def _data(line: str) -> bytes:
         return b""
 
 
-async def _run(peer: Any) -> None:
-    """Run a command, without input; nothing else is asked of this server."""
+async def _run(peer: Any, forced: str) -> None:
+    """Run a command, without input and for a second at most; nothing else is asked of this server."""
     pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
     process = await asyncio.create_subprocess_exec(
-        *("/bin/sh", "-c", peer.command or ""), stdin=nothing, stdout=pipe, stderr=pipe
+        *("timeout", "1", "/bin/sh", "-c", forced or peer.command or ""), stdin=nothing, stdout=pipe, stderr=pipe
     )
     output, errors = await process.communicate()
-    peer.stdout.write(output)
-    peer.stderr.write(errors)
+    peer.stdout.write(output[:MOST_BYTES])
+    peer.stderr.write(errors[:MOST_BYTES])
     peer.exit(process.returncode or 0)
 
 
@@ -75,7 +78,7 @@ async def serve(settings: Settings) -> None:
     """Serve until killed."""
     chroot = settings.folder.encode()
     sessions: dict[str, Any] = {
-        "process_factory": _run,
+        "process_factory": lambda peer: _run(peer, settings.forced),
         "sftp_factory": lambda channel: asyncssh.SFTPServer(channel, chroot=chroot),
     }
     acceptor = await asyncssh.listen(

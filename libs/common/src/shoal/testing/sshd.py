@@ -45,6 +45,7 @@ X11Forwarding no
 AllowAgentForwarding no
 AllowStreamLocalForwarding no
 PermitTunnel no
+{forced}
 PrintMotd no
 PrintLastLog no
 Subsystem sftp internal-sftp -d {folder}
@@ -65,10 +66,16 @@ class Sshd:
         folder: Its own, made here.
         ways: Where connections may be led to, as `host:port`.
         most_sessions: How many commands, terminals and transfers may run over one connection.
+        forced_command: What runs in the place of every command that is asked for.
     """
 
     def __init__(
-        self, folder: Path, *, ways: Sequence[str] = ("localhost:3000", "localhost:8080"), most_sessions: int = 10
+        self,
+        folder: Path,
+        *,
+        ways: Sequence[str] = ("localhost:3000", "localhost:8080"),
+        most_sessions: int = 10,
+        forced_command: str = "",
     ) -> None:
         import asyncssh  # noqa: PLC0415 - only tests of ways into instances need it
 
@@ -78,6 +85,7 @@ class Sshd:
         self.user = getpass.getuser()
         self._ways = ways
         self._sessions = most_sessions
+        self._forced = forced_command
         self._process: asyncio.subprocess.Process | None = None
         (folder / ".ssh").mkdir(parents=True, mode=0o700)
         self.authorized_keys = folder / ".ssh" / "authorized_keys"
@@ -155,12 +163,13 @@ class Sshd:
         config = {"folder": str(self.folder), "port": self.port, "keys": str(self._obeyed), "sessions": self._sessions}
         if (binary := openssh()) is None:
             sys.stderr.write("OpenSSH's server is not there: asyncssh's stands in for it\n")
-            settings = config | {"host": self.host, "user": self.user, "ways": list(self._ways)}
+            settings = config | {"host": self.host, "user": self.user, "ways": list(self._ways), "forced": self._forced}
             return [sys.executable, "-m", "shoal.testing.asyncssh_server", json.dumps(settings)]
         if os.geteuid() == 0:
             os.makedirs("/run/sshd", exist_ok=True)  # noqa: PTH103 - a server for tests may wait for that
         file = self.folder / "sshd_config"
-        file.write_text(CONFIG.format(**config, ways=" ".join(self._ways)))
+        forced = f"ForceCommand {self._forced}" if self._forced else ""
+        file.write_text(CONFIG.format(**config, ways=" ".join(self._ways), forced=forced))
         return [binary, "-D", "-e", "-f", str(file)]
 
     async def _is_listening(self) -> bool:

@@ -6,9 +6,9 @@ The database is `SSH_MANAGER_DATABASE_URL`, else `SHOAL_DATABASE_URL`, else that
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, TypeVar
 
 import msgspec
 import typer
@@ -21,16 +21,16 @@ from shoal.database import Database
 from shoal.errors import AppError
 from shoal.identity import new_key_pair
 from ssh_manager.audit.usecases.log import AuditLog
-from ssh_manager.audit.usecases.verification import Verdict, verify
+from ssh_manager.audit.usecases.verification import verify
 from ssh_manager.config import Config
 from ssh_manager.vault import open_vault
 
+T = TypeVar("T")
+
+State = Annotated[Path, typer.Option(help="Where `shoal up` keeps the suite's state.")]
+STATE = Path(".shoal")
+
 audit = typer.Typer(name="audit", help="The audit log of ways into instances.", no_args_is_help=True)
-
-
-@audit.callback()
-def _audit() -> None:
-    """Have subcommands even where there is one."""
 
 
 @audit.command("verify")
@@ -39,20 +39,13 @@ def verify_audit(
     anchor: Annotated[
         list[str] | None, typer.Option(help="`<id>:<hash>` that the service's log told as `audit_anchor`.")
     ] = None,
-    state: Annotated[Path, typer.Option(help="Where `shoal up` keeps the suite's state.")] = Path(".shoal"),
+    state: State = STATE,
 ) -> None:
     """Prove that nobody changed, removed, added or reordered entries; ends with 1 if somebody did."""
     anchors = _anchors(anchor or [])
     if anchors and account is None:
         _fail("an anchor belongs to one account", "name it with --account")
-    try:
-        verdicts = asyncio.run(_verify(_environment(state), account, anchors))
-    except ConfigError as error:
-        _fail("the configuration does not hold", "; ".join(error.problems))
-    except EnvelopeError:
-        _fail("the key does not open the audit log's own", "give SSH_MANAGER_ENCRYPTION_KEY, or the suite's --state")
-    except AppError as error:
-        _fail(error.message, "nothing was checked")
+    verdicts = _run(state, lambda database, log: verify(database, log.seal, account_id=account, anchors=anchors))
     table = Table("account", "entries", "last hash", "verdict")
     for one in verdicts:
         verdict = f"entry {one.bad_id}: {one.problem}" if one.problem else "unchanged"
@@ -62,7 +55,30 @@ def verify_audit(
         raise typer.Exit(1)
 
 
-async def _verify(environment: Mapping[str, str], account: str | None, anchors: dict[int, str]) -> list[Verdict]:
+@audit.command("accept")
+def accept_audit(
+    account: Annotated[str, typer.Argument(help="Whose log was tampered with.")], state: State = STATE
+) -> None:
+    """Let a log be written again that was tampered with: what stands in it stays, and is still found by `verify`.
+
+    Until then nothing is tested, reconnected or rotated in the account. Keep a copy of the tables first.
+    """
+    last_id = _run(state, lambda _, log: log.accept(account))
+    Console().print(f"the log of {account} goes on after entry {last_id}", highlight=False)
+
+
+def _run(state: Path, act: Callable[[Database, AuditLog], Awaitable[T]]) -> T:
+    try:
+        return asyncio.run(_on_log(_environment(state), act))
+    except ConfigError as error:
+        _fail("the configuration does not hold", "; ".join(error.problems))
+    except EnvelopeError:
+        _fail("the key does not open the audit log's own", "give SSH_MANAGER_ENCRYPTION_KEY, or the suite's --state")
+    except AppError as error:
+        _fail(error.message, "nothing was done")
+
+
+async def _on_log(environment: Mapping[str, str], act: Callable[[Database, AuditLog], Awaitable[T]]) -> T:
     private_key, _ = new_key_pair()
     unused = {
         "SSH_MANAGER_NATS_URL": "nats://127.0.0.1:1",
@@ -74,7 +90,7 @@ async def _verify(environment: Mapping[str, str], account: str | None, anchors: 
     try:
         log = AuditLog(database=database, envelope=open_vault(config))
         await log.open()
-        return await verify(database, log.seal, account_id=account, anchors=anchors)
+        return await act(database, log)
     finally:
         await database.close()
 

@@ -76,6 +76,27 @@ class AuditRepository:
         await self._move(msgspec.structs.replace(locked, purged_id=found.id, purged_hash=found.hash), None)
         return deleted
 
+    async def accept(self, account_id: str) -> int:
+        """Make a chain's head say what there is, so that it can be appended to; returns the last entry's id.
+
+        Entries that were tampered with stay as they are, and are still found.
+        """
+        head = await self.head(account_id) or Head(account_id=account_id)
+        end = await self._tx.find(
+            _Cut, "select id, hash from audit where account_id = $1 order by id desc limit 1", account_id
+        ) or _Cut(head.purged_id, head.purged_hash)
+        signed = self._seal.signed(msgspec.structs.replace(head, last_id=end.id, last_hash=end.hash))
+        await self._tx.execute(
+            """
+            insert into audit_head as kept (account_id, last_id, last_hash, purged_id, purged_hash, mac)
+            values ($1, $2, $3, $4, $5, $6)
+                on conflict (account_id) do update
+               set last_id = excluded.last_id, last_hash = excluded.last_hash, mac = excluded.mac
+            """,
+            *(account_id, signed.last_id, signed.last_hash, signed.purged_id, signed.purged_hash, signed.mac),
+        )
+        return end.id
+
     async def accounts(self) -> list[str]:
         """List the accounts that have a chain."""
         return await self._tx.all(str, "select account_id from audit_head order by account_id")

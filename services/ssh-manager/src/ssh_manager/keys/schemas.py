@@ -21,12 +21,12 @@ class FingerprintView(Struct, frozen=True):
         return cls(seen.text, seen.algorithm, seen.is_verified)
 
 
-class RotationView(Struct, frozen=True):
-    """What became of a rotation."""
+class RotationView(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of a rotation; a failed one has a message only."""
 
     success: bool
-    fingerprint: str
-    rotated_at: datetime | None
+    fingerprint: str = ""
+    rotated_at: datetime | None = None
     message: str
 
     @classmethod
@@ -35,9 +35,11 @@ class RotationView(Struct, frozen=True):
         message = "SSH key rotation completed successfully"
         if rotated.rotation.step is not Step.DONE:
             message += "; the old key is removed once the instance keeps the new one"
-        return cls(True, rotated.fingerprint, rotated.rotation.updated_at, message)
+        return cls(
+            success=True, fingerprint=rotated.fingerprint, rotated_at=rotated.rotation.updated_at, message=message
+        )
 
     @classmethod
     def failed(cls, reason: str) -> "RotationView":
         """Show why a key was not replaced."""
-        return cls(False, "", None, reason)
+        return cls(success=False, message=reason)

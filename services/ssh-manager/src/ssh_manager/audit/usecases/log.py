@@ -130,6 +130,13 @@ class AuditLog:
         for account_id in accounts:
             await self.purge(account_id, days=days)
 
+    async def accept(self, account_id: str) -> int:
+        """Let a log that was tampered with be written again, from what is there; returns its last entry's id."""
+        async with self._database.transaction() as tx:
+            last_id = await AuditRepository(tx, self.seal).accept(account_id)
+        structlog.get_logger().warning("audit_accepted", account=account_id, id=last_id)
+        return last_id
+
     async def anchor(self) -> None:
         """Tell the log where each chain ends: whoever cuts a chain's end off cannot change what was told."""
         seal = self.seal
