@@ -177,7 +177,7 @@ class Factory:
             leases=self.run_leases,
             live=self.live,
             engine=self.engine(),
-            sweep=lambda worker: self.sweeping().sweep(worker, self.approvals()),
+            sweeping=self.sweeping(),
         )
 
     @cached_property

@@ -46,6 +46,7 @@ create index run_unfinished_idx on run (session_id, position)
 create index run_worker_idx on run (worker) where status = 'running';
 create index run_queued_idx on run (created_at) where status = 'queued';
 create index run_parent_idx on run (parent_id) where parent_id is not null;
+create index run_ended_idx on run (ended_at) where ended_at is not null;
 create index run_origin_idx on run (account_id, origin);
 create index run_session_idx on run (session_id, position desc);
 

@@ -188,16 +188,3 @@ class CourseRepository:
             """,
             *(account_id, limit),
         )
-
-    async def expired(self, limit: int) -> Sequence[str]:
-        """List runs in which calls have waited for people too long."""
-        return await self._tx.all(
-            str,
-            """
-            select distinct run_id
-              from tool_call
-             where status = 'pending_approval' and expires_at < now()
-             limit $1
-            """,
-            limit,
-        )

@@ -38,6 +38,20 @@ class Repeated(Struct, frozen=True):
     request_sha256: bytes
 
 
+class Sighting(Struct, frozen=True):
+    """Something that a worker must look after.
+
+    Args:
+        kind: `waiting` (nobody has taken the session's next run for a while), `own` and `unwanted` (this worker's
+            runs, the latter wanted ended), `abandoned` (its worker is dead), `expired` (calls of the run have waited
+            for people too long).
+        id: The session of a `waiting` one, else the run.
+    """
+
+    kind: str
+    id: str
+
+
 class RunRepository:
     """Runs, one by one and in the order of their session."""
 
@@ -161,38 +175,39 @@ class RunRepository:
             *(session_id, worker, epoch),
         )
 
-    async def waiting_sessions(self, limit: int) -> Sequence[str]:
-        """List sessions whose first unfinished run nobody has taken for a while."""
+    async def sightings(self, worker: str, limit: int) -> Sequence[Sighting]:
+        """Find everything that a worker must look after, of each kind no more than `limit`."""
         return await self._tx.all(
-            str,
+            Sighting,
             """
-            select session_id
-              from run as waiting
-             where status = 'queued'
-               and created_at < now() - interval '1 second'
-               and not exists (select from run as earlier
-                                where earlier.session_id = waiting.session_id
-                                  and earlier.position < waiting.position
-                                  and earlier.status in ('queued', 'running', 'pending_approval'))
-             order by created_at
-             limit $1
-            """,
-            limit,
-        )
-
-    async def abandoned(self, limit: int) -> Sequence[str]:
-        """List runs whose worker is dead."""
-        return await self._tx.all(
-            str,
-            """
-            select id
+            (select 'waiting' as kind, session_id as id
+               from run as waiting
+              where status = 'queued'
+                and created_at < now() - interval '1 second'
+                and not exists (select from run as earlier
+                                 where earlier.session_id = waiting.session_id
+                                   and earlier.position < waiting.position
+                                   and earlier.status in ('queued', 'running', 'pending_approval'))
+              order by created_at
+              limit $2)
+             union all
+            select case when cancel_requested_at is null then 'own' else 'unwanted' end, id
               from run
-             where status = 'running'
-               and not exists (select from lease
-                                where key = run.worker and epoch = run.epoch and expires_at > now())
-             limit $1
+             where worker = $1 and status = 'running'
+             union all
+            (select 'abandoned', id
+               from run
+              where status = 'running'
+                and not exists (select from lease
+                                 where key = run.worker and epoch = run.epoch and expires_at > now())
+              limit $2)
+             union all
+            (select distinct 'expired', run_id
+               from tool_call
+              where status = 'pending_approval' and expires_at < now()
+              limit $2)
             """,
-            limit,
+            *(worker, limit),
         )
 
     async def is_abandoned(self, run_id: str) -> bool:
@@ -207,18 +222,6 @@ class RunRepository:
             run_id,
         )
         return found
-
-    async def cancelled_of(self, worker: str) -> Sequence[str]:
-        """List a worker's runs that somebody wants ended."""
-        return await self._tx.all(
-            str,
-            "select id from run where worker = $1 and status = 'running' and cancel_requested_at is not null",
-            worker,
-        )
-
-    async def of_worker(self, worker: str) -> Sequence[str]:
-        """List the runs that a worker is to be doing."""
-        return await self._tx.all(str, "select id from run where worker = $1 and status = 'running'", worker)
 
     async def disown(self, run_ids: Sequence[str]) -> None:
         """Take running runs from their worker, so that they count as abandoned."""

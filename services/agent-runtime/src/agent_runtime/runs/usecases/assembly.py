@@ -28,6 +28,7 @@ from agent_runtime.runs.usecases.pipeline import Pipeline
 
 HISTORY_MESSAGES = 50
 HISTORY_TOKENS = 60_000
+MOST_TOKENS = 200_000
 _MOST_FALLBACKS = 5
 
 
@@ -95,8 +96,8 @@ class Assembly:
                 said=conversation(messages, most_tokens=HISTORY_TOKENS),
                 tools=tools,
                 policies=policies,
-                max_tokens=_number(agent.config, "max_tokens", defaults.max_tokens, int),
-                temperature=_number(agent.config, "temperature", defaults.temperature, float),
+                max_tokens=max(1, min(_number(agent.config, "max_tokens", defaults.max_tokens, int), MOST_TOKENS)),
+                temperature=max(0.0, min(_number(agent.config, "temperature", defaults.temperature, float), 2.0)),
                 complexity=complexity,
                 tier=3 if complexity >= _LARGE else 2,
                 workspace=self._workspaces / run.account_id / run.agent_id,
@@ -126,6 +127,7 @@ class Assembly:
         return f"# What you remember\n\n{told}" if told else ""
 
 
+_MOST_NUMBER = 2**31
 _LARGE = 0.3
 """From this complexity on, a large model is meant for a task."""
 
@@ -154,5 +156,6 @@ def _allowed(run: Run, skills: Sequence[ActiveSkill]) -> set[str] | None:
 
 def _number(config: Mapping[str, Any], name: str, default: Any, kind: type[Any]) -> Any:
     value = config.get(name)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return kind(value) if is_number else default
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return default
+    return kind(max(-_MOST_NUMBER, min(value, _MOST_NUMBER)))

@@ -1,13 +1,11 @@
-"""Looking after runs that nobody looks after."""
+"""Ending what nobody else will."""
 
 from agent_runtime.ports import RunStatus
 from agent_runtime.runs.repositories.runs import RunRepository
-from agent_runtime.runs.usecases.approvals import Approvals
+from agent_runtime.runs.usecases.decisions import TIMEOUT, decide
 from agent_runtime.runs.usecases.endings import Endings
-from agent_runtime.runs.usecases.worker import Worker
 from shoal.database import Database
 
-_BATCH = 20
 EVENTS_KEPT_DAYS = 30
 _PIECE = 5000
 
@@ -19,21 +17,21 @@ class Sweeping:
         self._database = database
         self._endings = endings
 
-    async def interrupt_abandoned(self, worker: Worker) -> None:
-        """End the runs of dead workers as `interrupted`, and let their sessions go on."""
-        async with self._database.reading() as database:
-            abandoned = await RunRepository(database).abandoned(_BATCH)
-        for run_id in abandoned:
-            async with self._database.transaction() as tx:
-                run = await RunRepository(tx).lock(run_id)
-                if run.status is RunStatus.RUNNING and await RunRepository(tx).is_abandoned(run_id):
-                    await self._endings.break_off(tx, run, RunStatus.INTERRUPTED, self._endings.recorder(run))
-            worker.poke(run.session_id)
+    async def interrupt(self, run_id: str) -> str:
+        """End a run as `interrupted`, if its worker is still dead; returns its session, which may go on."""
+        async with self._database.transaction() as tx:
+            run = await RunRepository(tx).lock(run_id)
+            if run.status is RunStatus.RUNNING and await RunRepository(tx).is_abandoned(run_id):
+                await self._endings.break_off(tx, run, RunStatus.INTERRUPTED, self._endings.recorder(run))
+        return run.session_id
 
-    async def sweep(self, worker: Worker, approvals: Approvals) -> None:
-        """Do what a worker does besides, each time that it looks around."""
-        await self.interrupt_abandoned(worker)
-        await approvals.deny_expired()
+    async def deny_expired(self, run_id: str) -> str:
+        """Deny the calls of a run that have waited too long; returns its session, which may go on."""
+        async with self._database.transaction() as tx:
+            run = await RunRepository(tx).lock(run_id)
+            if run.status is RunStatus.PENDING_APPROVAL:
+                await decide(tx, run, None, is_approved=False, by=TIMEOUT, recorder=self._endings.recorder(run))
+        return run.session_id
 
     async def forget(self) -> None:
         """Delete the events of runs that ended long ago; what was said stays."""

@@ -7,7 +7,6 @@ runs end as `interrupted`, by itself if it can and else by the next worker that 
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -15,10 +14,11 @@ from agent_runtime.ports import RunStatus
 from agent_runtime.runs.clients.live import Live
 from agent_runtime.runs.repositories.runs import RunRepository
 from agent_runtime.runs.usecases.engine import Engine, Taken
+from agent_runtime.runs.usecases.sweeping import Sweeping
 from shoal.database import Database, DatabaseUnavailableError, Transaction
 from shoal.leases import Lease, LeaseLostError, Leases
 
-POLL_S = 0.5
+POLL_S = 1.0
 _BATCH = 50
 _PARTING_S = 4.0
 
@@ -32,7 +32,7 @@ class Worker:
         leases: Who lives; their term is how long a dead process keeps its runs.
         live: Hears that runs are wanted ended.
         engine: Does one run.
-        sweep: What else is to be looked after from time to time.
+        sweeping: Ends what nobody else will.
     """
 
     name = "worker"
@@ -45,14 +45,14 @@ class Worker:
         leases: Leases,
         live: Live,
         engine: Engine,
-        sweep: Callable[["Worker"], Awaitable[None]],
+        sweeping: Sweeping,
     ) -> None:
         self._key = f"worker:{process}"
         self._database = database
         self._leases = leases
         self._live = live
         self._engine = engine
-        self._sweep = sweep
+        self._sweeping = sweeping
         self._lease: Lease | None = None
         self._sessions: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()
@@ -126,17 +126,22 @@ class Worker:
             await self._part()
 
     async def _look_around(self) -> None:
+        """See to everything that needs somebody; one statement finds it, since mostly there is nothing."""
         async with self._database.reading() as database:
-            runs = RunRepository(database)
-            waiting = await runs.waiting_sessions(_BATCH)
-            cancelled = await runs.cancelled_of(self._key)
-            own = await runs.of_worker(self._key)
-        for session_id in waiting:
+            sightings = await RunRepository(database).sightings(self._key, _BATCH)
+        seen: dict[str, set[str]] = {}
+        for sighting in sightings:
+            seen.setdefault(sighting.kind, set()).add(sighting.id)
+        for session_id in seen.get("waiting", ()):
             self.poke(session_id)
-        for run_id in cancelled:
+        for run_id in seen.get("unwanted", ()):
             self.cancel(run_id)
+        own = seen.get("own", set()) | seen.get("unwanted", set())
         await self._let_go({run_id for run_id in own if run_id not in self._runs})
-        await self._sweep(self)
+        for run_id in seen.get("abandoned", ()):
+            self.poke(await self._sweeping.interrupt(run_id))
+        for run_id in seen.get("expired", ()):
+            self.poke(await self._sweeping.deny_expired(run_id))
 
     async def _let_go(self, unattended: set[str]) -> None:
         """Leave runs to be interrupted that are this worker's and that nothing here does: their storing failed."""

@@ -1,0 +1,44 @@
+"""What a decision about tool calls does."""
+
+from collections.abc import Sequence
+
+from agent_runtime.ports import RunStatus
+from agent_runtime.runs.domain.runs import DENIED, CallRecord, CallStatus, EventType, Run
+from agent_runtime.runs.errors import NothingToDecideError
+from agent_runtime.runs.repositories.course import CourseRepository
+from agent_runtime.runs.repositories.runs import RunRepository
+from agent_runtime.runs.usecases.acting import result_told
+from agent_runtime.runs.usecases.recorder import Recorder
+from shoal.database import Transaction
+
+TIMEOUT = "timeout"
+"""Who decides when nobody did in time."""
+
+
+async def decide(
+    tx: Transaction, run: Run, ids: Sequence[str] | None, *, is_approved: bool, by: str, recorder: Recorder
+) -> None:
+    """Decide about calls of a locked run that wait; the run may be taken again once none does.
+
+    Raises:
+        NothingToDecideError: None of these calls waits.
+    """
+    course = CourseRepository(tx)
+    waiting = {call.id: call for call in await course.calls(run.id) if _waits(call)}
+    chosen = [name for name in (waiting if ids is None else ids) if name in waiting]
+    if not chosen:
+        raise NothingToDecideError
+    status = CallStatus.APPROVED if is_approved else CallStatus.DENIED
+    await course.decide(run.id, chosen, status, by=by, result=None if is_approved else DENIED)
+    for name in chosen:
+        told = {"tool_call_id": name, "name": waiting[name].name, "decision": str(status), "by": by}
+        recorder.note(EventType.APPROVAL_DECIDED, told)
+        if not is_approved:
+            recorder.note(EventType.TOOL_RESULT, result_told(waiting[name], status, DENIED))
+    await recorder.store(tx)
+    if len(chosen) == len(waiting):
+        await RunRepository(tx).move(run.id, RunStatus.QUEUED)
+
+
+def _waits(call: CallRecord) -> bool:
+    return call.status is CallStatus.PENDING_APPROVAL
