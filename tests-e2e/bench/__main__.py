@@ -31,6 +31,7 @@ from bench import (  # noqa: E402
     runtime_sockets,
     ssh,
     tunnels,
+    turns,
     up,
 )
 from bench.processes import MissingError  # noqa: E402
@@ -43,6 +44,7 @@ BENCHES: dict[str, Callable[[Scale], Awaitable[list[Row]]]] = {
     "fresh": freshness.run,
     "fan-out": fan_out.run,
     "query": query.run,
+    "turns": turns.run,
     "runtime-sockets": runtime_sockets.run,
     "outbox": outbox.run,
     "pairings": agent_pairings.run,
