@@ -49,6 +49,8 @@ DECIDED = frozenset(
      "kubeconfig", "image", "namespace"}
 )  # fmt: skip
 """Settings that the chart decides itself."""
+DRAWN = frozenset({"encryption_key"})
+"""Secret settings that can be drawn by lot; any other is the operator's to give."""
 INSIDE: Mapping[str, object] = {"drain_delay": timedelta(seconds=5), "host": "0.0.0.0"}
 """Defaults that are others in a cluster than on one machine."""
 TEXTS = {"type": ["string", "number", "boolean"]}
@@ -152,7 +154,7 @@ def services() -> dict[str, Any]:
             "port": port,
             "prefix": name.replace("-", "_").upper(),
             "scales": name not in ALONE,
-            "secrets": [field.name.replace("_", "-") for field in own if field.hint is Secret],
+            "secrets": [field.name.replace("_", "-") for field in own if field.name in DRAWN],
             "shared": [{"key": f.key, "variable": f.variable} for f in own if f.is_shared and f.hint is not Secret],
             "config": [{"key": f.key, "variable": f.variable} for f in own if not f.is_shared and f.hint is not Secret],
             "callers": sorted(caller for caller, callee in arrows() if callee == name),
