@@ -155,11 +155,25 @@ async def test_answers_are_dated_and_heads_are_answered_too(outside) -> None:
     assert answer.headers["date"].endswith("GMT")
 
 
+async def test_head_of_a_forwarded_route_is_get_without_a_body(admin: httpx.AsyncClient) -> None:
+    got, head = await admin.get("/api/agents"), await admin.head("/api/agents")
+    assert got.json()["method"] == "GET"
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"] == got.headers["content-type"]
+    assert (await admin.get("/api/agents")).status_code == 200
+
+
+async def test_root_leads_to_the_documentation(outside) -> None:
+    answer = await outside.visitor().get("/")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/docs")
+    assert answer.json()["health"] == "/health"
+
+
 async def test_rate_limit_is_announced_and_kept(outside, admin: httpx.AsyncClient, suite: Suite) -> None:
     slow = await outside.another_gateway(suite, GATEWAY_RATE_LIMIT="2", GATEWAY_RATE_LIMIT_ANONYMOUS="3")
     client = outside.visitor(admin.cookies["shoal_session"], at=slow)
     first = await client.get("/api/agents")
-    assert first.headers["ratelimit-policy"] == '"principal";q=2;w=1'
+    assert first.headers["ratelimit-policy"] == '"principal";q=4;w=2'
     assert first.headers["ratelimit"] == '"principal";r=3;t=1'
     answers = await asyncio.gather(*(client.get("/api/agents") for _ in range(30)))
     refused = [answer for answer in answers if answer.status_code == 429]

@@ -73,7 +73,7 @@ def test_every_path_has_its_row(path, service, access, family):
 @pytest.mark.parametrize(
     "path",
     [
-        "", "/", "/internal/principal", "/internal", "/metrics", "/healthz", "/readyz", "/api/v1", "/api/v1/unknown",
+        "", "//", "/internal/principal", "/internal", "/metrics", "/healthz", "/readyz", "/api/v1", "/api/v1/unknown",
         "/api/health/x", "/pairings", "/pairing2", "/v1", "/v1/unknown", "/ws/other", "/ws/chat", "/ws/chat/a/b",
         "/wsx", "/apix", "/telemetryx", "/Pairing", "/api/v1/settings/x", "/health/x", "/openapi.jsonx",
         "/openapi-json",

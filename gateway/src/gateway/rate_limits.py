@@ -5,6 +5,7 @@ therefore let up to N times the rate through; docs/http.md says so.
 """
 
 import time
+from math import ceil
 
 from gateway.errors import TooManyRequestsError
 
@@ -25,7 +26,7 @@ class RateLimit:
         self._burst = rate * BURST_S
         self._buckets: dict[str, tuple[float, float]] = {}
         self._named = f'"{name}";r='.encode()
-        self._policy = (b"ratelimit-policy", f'"{name}";q={rate};w=1'.encode())
+        self._policy = (b"ratelimit-policy", f'"{name}";q={self._burst:.0f};w={BURST_S:.0f}'.encode())
 
     def take(self, key: str) -> tuple[tuple[bytes, bytes], ...]:
         """Take one request; returns headers that say what is left.
@@ -43,7 +44,11 @@ class RateLimit:
         if len(self._buckets) >= MOST_BUCKETS:
             self._forget_full(now)
         self._buckets[key] = (left - 1, now)
-        return (self._policy, (b"ratelimit", self._named + b"%d;t=1" % (left - 1)))
+        return (self._policy, (b"ratelimit", self._named + b"%d;t=%d" % (left - 1, self._full_in(left - 1))))
+
+    def _full_in(self, left: float) -> int:
+        """Tell in how many seconds a bucket is full again if nobody takes from it."""
+        return ceil((self._burst - left) / self._rate)
 
     def _forget_full(self, now: float) -> None:
         """Forget whoever has not asked for so long that nothing is held against them; everybody, if need be."""

@@ -122,7 +122,7 @@ ROUTES: tuple[Route, ...] = (
     *_rows("gateway", Access.USER, "/api/v1/users/**", "/api/v1/accounts/**", "/api/v1/api-keys/**"),
     *_rows("gateway", Access.USER, "/v1/api-keys/**"),
     *_rows("gateway", Access.PUBLIC, "/api/auth/**", "/api/health", web_chat=True),
-    *_rows("gateway", Access.PUBLIC, "/health", "/openapi.json", "/docs/**"),
+    *_rows("gateway", Access.PUBLIC, "/", "/health", "/openapi.json", "/docs/**"),
 )  # fmt: skip
 
 

@@ -292,7 +292,7 @@ async def test_passes_on_a_body_that_ends_with_the_connection(raw, front):
 @pytest.mark.parametrize(
     ("line", "answer", "status"),
     [
-        (b"HEAD /pairing", b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n", 200),
+        (b"HEAD /pairing", b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello", 200),
         (b"GET /pairing", b"HTTP/1.1 204 No Content\r\n\r\n", 204),
         (b"GET /pairing", b'HTTP/1.1 304 Not Modified\r\netag: "x"\r\ncontent-length: 5\r\n\r\n', 304),
         (b"GET /pairing", b"HTTP/1.1 103 Early\r\nlink: x\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" + OK, 200),

@@ -252,7 +252,7 @@ async def test_prometheus_reads_the_fleet(metrics: ServiceUnderTest, suite: Suit
     assert 'shoal_agent_info{agent_id="agent_1",name="Production",pairing_id="pair_1"} 1.0' in lines
     assert 'shoal_agent_messages_24h{agent_id="agent_1"} 2847.0' in lines
     assert 'shoal_agent_memory_bytes{agent_id="agent_1"} 2.56e+08' in lines
-    assert 'shoal_agent_cpu_cores{agent_id="agent_1"} 0.12' in lines
+    assert 'shoal_agent_cpu_ratio{agent_id="agent_1"} 0.12' in lines
     assert "agent_1" not in (await metrics.client(BOB).get("/telemetry/prometheus")).text
 
 

@@ -77,6 +77,20 @@ def test_minute_rows_do_not_depend_on_order_or_packing(
     assert together(packed) == fold(samples)
 
 
+@pytest.mark.parametrize(
+    ("first", "gained"),
+    [
+        (Update(at=55, total=130), {}),
+        (Update(at=55, total=130, uptime=50), {0: 130}),
+        (Update(at=55, total=130, rolling=40, uptime=50), {0: 40}),
+        (Update(at=55, total=130, rolling=40), {0: 40}),
+    ],
+)
+def test_a_counter_counts_from_its_first_minutes_last_reading_on(first: Update, gained: dict[int, int]) -> None:
+    later = Update(at=130, total=135, uptime=125)
+    assert follow(0, [first, later], Track(), is_next=False).gains == gained | {2: 5}
+
+
 @given(st.lists(st.integers(1, 60)))
 def test_seen_ranges_hold_exactly_what_was_added(seqs: list[int]) -> None:
     ranges: tuple[tuple[int, int], ...] = ()

@@ -6,7 +6,7 @@ from litestar import Controller, Response, get
 
 from gateway.overview.documents import Documents
 from gateway.overview.health import SuiteHealth
-from gateway.overview.schemas import HealthView, SystemHealthView
+from gateway.overview.schemas import HealthView, RootView, SystemHealthView
 
 _PAGE_HEADERS = {
     "content-security-policy": (
@@ -22,6 +22,11 @@ class OverviewController(Controller):
     """How the suite is, and what it answers; open to everybody."""
 
     tags = ("overview",)
+
+    @get("/", operation_id="root", summary="Where to go from here", status_code=303)
+    async def root(self) -> Response[RootView]:
+        """Lead browsers to the documentation, and name what else is open to everybody."""
+        return Response(RootView(), headers={"location": RootView().docs})
 
     @get("/health", operation_id="health", summary="How the suite is")
     async def health(self, suite_health: SuiteHealth) -> Response[HealthView]:

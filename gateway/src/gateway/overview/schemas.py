@@ -5,6 +5,16 @@ from msgspec import Struct
 from gateway.overview.health import Process, Summary
 
 
+class RootView(Struct, frozen=True):
+    """Answer of `GET /`: what is open to everybody."""
+
+    name: str = "Shoal"
+    docs: str = "/docs"
+    openapi: str = "/openapi.json"
+    health: str = "/health"
+    sign_in: str = "/api/v1/auth/login"
+
+
 class HealthView(Struct, frozen=True):
     """Answer of `GET /health`."""
 

@@ -27,7 +27,7 @@ class UpstreamConnection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_bodyless", "_chunks", "_drained", "_error", "_head_size", "_interim", "_loop", "_on_lost", "_parser",
+        "_chunks", "_drained", "_error", "_head_size", "_interim", "_loop", "_on_lost", "_parser",
         "_reading_paused", "_size", "_transport", "_waiter", "_writing_paused", "exchanges", "has_head", "headers",
         "idle_since", "is_complete", "is_idle", "is_kept_alive", "is_untouched", "status",
     )  # fmt: skip
@@ -42,7 +42,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._drained: asyncio.Future[None] | None = None
         self._error: ProxyError | None = None
         self._size = self._head_size = 0
-        self._bodyless = self._interim = self._reading_paused = self._writing_paused = False
+        self._interim = self._reading_paused = self._writing_paused = False
         self.headers: Headers = []
         self.status = 0
         self.exchanges = 0
@@ -65,14 +65,13 @@ class UpstreamConnection(asyncio.Protocol):
 
     # What the proxy asks for
 
-    def start(self, head: bytes, *, bodyless: bool) -> None:
-        """Begin an exchange; `bodyless` says that the answer to this method (HEAD) has no body."""
+    def start(self, head: bytes) -> None:
+        """Begin an exchange."""
         self.headers = []
         self.exchanges += 1
         self.has_head = self.is_complete = self.is_idle = False
         self.is_untouched = True
         self._head_size = 0
-        self._bodyless = bodyless
         self._transport.write(head)
 
     def write(self, data: bytes) -> None:
@@ -234,9 +233,6 @@ class UpstreamConnection(asyncio.Protocol):
         self.status = status
         self.has_head = True
         self.is_kept_alive = self._parser.should_keep_alive()
-        if self._bodyless:  # the parser cannot be told, so it is not asked again
-            self.is_complete = True
-            self._parser = httptools.HttpResponseParser(self)
 
     def on_body(self, body: bytes) -> None:
         if self.is_complete:

@@ -135,7 +135,7 @@ class HeaderRules:
         if scope["query_string"]:
             target += b"?" + scope["query_string"]
         content = [
-            scope.get("method", "GET").encode(),
+            _asked(scope).encode(),
             b" ",
             target,
             b" HTTP/1.1\r\nhost: ",
@@ -210,6 +210,12 @@ def _length(framing: list[tuple[Verdict, bytes]]) -> int | None:
     if verdict is _LENGTH and value.isdigit() and len(value) <= _MOST_DIGITS:
         return int(value)
     raise InvalidRequestError
+
+
+def _asked(scope: Scope) -> str:
+    """Ask services for GET where the caller wants the head alone: what HEAD answers is what GET would."""
+    method = str(scope.get("method", "GET"))
+    return "GET" if method == "HEAD" else method
 
 
 def _named(value: bytes) -> frozenset[bytes]:

@@ -179,7 +179,7 @@ class HttpProxy:
     def _start(self, exchange: Exchange, connection: UpstreamConnection, head: RequestHead, body: Message) -> None:
         is_whole = not body.get("more_body", False)
         first = head.content if body is _NOTHING or not is_whole else head.content + _framed(body, head)
-        connection.start(first, bodyless=exchange.scope["method"] == "HEAD")
+        connection.start(first)
         if not is_whole:
             exchange.is_sent = False
             exchange.listen(self._send_body(exchange, connection, head, body))
@@ -227,14 +227,17 @@ class HttpProxy:
             exchange.expect(self._in(self._timeouts.idle), CallerStalledError)
             await send({"type": "http.response.start", "status": connection.status, "headers": headers})
             part = connection.take()
-            if not connection.is_complete:
+            if exchange.scope["method"] == "HEAD":
+                part = b""
+            elif not connection.is_complete:
                 part = await self._stream(exchange, connection, part, endless=is_events or exchange.route.streaming)
             if not exchange.is_sent:
                 exchange.stop_listening()
         except BaseException:
             upstream.release(connection, reusable=False)
             raise
-        upstream.release(connection, reusable=connection.is_kept_alive and exchange.is_sent)
+        is_reusable = connection.is_complete and connection.is_kept_alive and exchange.is_sent
+        upstream.release(connection, reusable=is_reusable)
         await send({"type": "http.response.body", "body": part})
 
     async def _stream(self, exchange: Exchange, connection: UpstreamConnection, part: bytes, *, endless: bool) -> bytes:

@@ -52,7 +52,7 @@ class SignIns:
         user = await self._users.verify(username, password)
         if user is None:
             raise LoginFailedError
-        await self._throttle.succeed(username, source)
+        await self._throttle.succeed(username, source, is_known=is_known)
         return await self._open(user, source)
 
     async def as_first(self, new: NewAccount, *, source: str) -> OpenedLogin:

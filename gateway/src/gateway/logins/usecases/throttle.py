@@ -1,9 +1,10 @@
 """How often somebody may guess.
 
 Attempts are counted before the password is looked at, so guesses made at once are all counted, and while a door is
-closed no password is looked at. Two doors: one per username, which never closes for longer than half a minute and
-stands open for addresses that the user signed in from lately, so a stranger cannot lock anybody out; and one per
-address, which closes for up to a quarter of an hour.
+closed no password is looked at. Strangers pass two doors: one per username, which never closes for longer than half a
+minute, and one per address, which closes for up to a quarter of an hour. Whoever names a user who signed in from that
+address lately passes one door of that user there instead: what others guess locks nobody out, nor do many who sign in
+at once.
 """
 
 import ipaddress
@@ -46,16 +47,20 @@ class Throttle:
         Raises:
             TooManyAttemptsError: A door is closed; says for how long.
         """
+        if is_known:
+            await self._pass(_known_key(username, source), ADDRESS)
+            return
         await self._pass(_address_key(source), ADDRESS)
-        if not is_known:
-            await self._pass(_account_key(username), ACCOUNT)
+        await self._pass(_account_key(username), ACCOUNT)
 
-    async def succeed(self, username: str, source: str) -> None:
+    async def succeed(self, username: str, source: str, *, is_known: bool) -> None:
         """Forget the failures of a username, and take back the one counted for the address."""
         async with self._database.transaction() as tx:
             attempts = AttemptRepository(tx)
-            await attempts.delete(_account_key(username))
-            await attempts.take_back(_address_key(source))
+            await attempts.delete(_known_key(username, source))
+            if not is_known:
+                await attempts.delete(_account_key(username))
+                await attempts.take_back(_address_key(source))
 
     async def forget_old(self) -> None:
         """Delete what no longer counts."""
@@ -73,6 +78,10 @@ class Throttle:
 
 def _account_key(username: str) -> str:
     return f"user {username.lower()[:128]}"
+
+
+def _known_key(username: str, source: str) -> str:
+    return f"{_account_key(username)} {_address_key(source)}"
 
 
 def _address_key(source: str) -> str:

@@ -25,8 +25,8 @@ _SAID: tuple[tuple[str, str, Callable[[Present], float | None]], ...] = (
     ("shoal_agent_active_sessions", "Open sessions, mean of the last minute", lambda p: _scaled(p.sessions, 1)),
     ("shoal_agent_memory_bytes", "Memory in use, mean of the last minute", lambda p: _scaled(p.memory, MEGABYTE)),
     (
-        "shoal_agent_cpu_cores",
-        "Cores in use, mean of the last minute",
+        "shoal_agent_cpu_ratio",
+        "cpu_percent as the agent sends it, by 100, mean of the last minute; of all cores where shoal-agent sends it",
         lambda p: _scaled(p.cpu, 0.01),
     ),
 )
