@@ -1,11 +1,12 @@
 """What a model is told of what was said before."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from agent_runtime.ports import ActiveSkill, Message, Step
+from agent_runtime.ports import ActiveSkill, Message, Step, ToolCall
 from agent_runtime.runs.domain.models import AgentSaid, Call, Said, ToolSaid, UserSaid, tokens_of
 from agent_runtime.runs.domain.runs import NO_RESULT, CallRecord, StepRecord
 
@@ -63,11 +64,34 @@ def message_told(message: Message) -> dict[str, Any]:
         "tool_calls": [
             {"id": call.id, "name": call.name, "arguments": call.arguments}
             | ({} if call.result is None else {"result": call.result})
+            | ({"is_error": True} if call.is_error else {})
             for call in message.tool_calls
         ],
         "run_id": message.run_id,
         "incomplete": message.is_incomplete,
     }
+
+
+def message_read(told: Mapping[str, Any]) -> Message:
+    """Read a message from an event; without its steps, which nobody is shown."""
+    return Message(
+        id=told["id"],
+        role=told["role"],
+        content=told["content"],
+        timestamp=datetime.fromisoformat(told["timestamp"]),
+        run_id=told["run_id"],
+        tool_calls=tuple(
+            ToolCall(
+                id=call["id"],
+                name=call["name"],
+                arguments=call["arguments"],
+                result=call.get("result"),
+                is_error=call.get("is_error", False),
+            )
+            for call in told["tool_calls"]
+        ),
+        is_incomplete=told["incomplete"],
+    )
 
 
 def _said(message: Message) -> Iterator[Said]:

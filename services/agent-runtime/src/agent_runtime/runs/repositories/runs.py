@@ -38,20 +38,6 @@ class Repeated(Struct, frozen=True):
     request_sha256: bytes
 
 
-class Sighting(Struct, frozen=True):
-    """Something that a worker must look after.
-
-    Args:
-        kind: `waiting` (nobody has taken the session's next run for a while), `own` and `unwanted` (this worker's
-            runs, the latter wanted ended), `abandoned` (its worker is dead), `expired` (calls of the run have waited
-            for people too long).
-        id: The session of a `waiting` one, else the run.
-    """
-
-    kind: str
-    id: str
-
-
 class RunRepository:
     """Runs, one by one and in the order of their session."""
 
@@ -175,40 +161,12 @@ class RunRepository:
             *(session_id, worker, epoch),
         )
 
-    async def sightings(self, worker: str, limit: int) -> Sequence[Sighting]:
-        """Find everything that a worker must look after, of each kind no more than `limit`."""
-        return await self._tx.all(
-            Sighting,
-            """
-            (select 'waiting' as kind, session_id as id
-               from run as waiting
-              where status = 'queued'
-                and created_at < now() - interval '1 second'
-                and not exists (select from run as earlier
-                                 where earlier.session_id = waiting.session_id
-                                   and earlier.position < waiting.position
-                                   and earlier.status in ('queued', 'running', 'pending_approval'))
-              order by created_at
-              limit $2)
-             union all
-            select case when cancel_requested_at is null then 'own' else 'unwanted' end, id
-              from run
-             where worker = $1 and status = 'running'
-             union all
-            (select 'abandoned', id
-               from run
-              where status = 'running'
-                and not exists (select from lease
-                                 where key = run.worker and epoch = run.epoch and expires_at > now())
-              limit $2)
-             union all
-            (select distinct 'expired', run_id
-               from tool_call
-              where status = 'pending_approval' and expires_at < now()
-              limit $2)
-            """,
-            *(worker, limit),
+    async def is_waiting(self, session_id: str) -> bool:
+        """Tell whether a run of a session waits to be taken."""
+        found: bool = await self._tx.value(
+            "select exists (select from run where session_id = $1 and status = 'queued')", session_id
         )
+        return found
 
     async def is_abandoned(self, run_id: str) -> bool:
         """Tell whether a run's worker is dead, and has not come back meanwhile."""

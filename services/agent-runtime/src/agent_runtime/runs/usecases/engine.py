@@ -15,6 +15,7 @@ from opentelemetry.trace import SpanKind
 from agent_runtime.ports import Message, RunStatus, Sessions, TimedTurn
 from agent_runtime.runs.domain.conversation import continued
 from agent_runtime.runs.domain.runs import CallRecord, CallStatus, EventType, Run, StepRecord
+from agent_runtime.runs.domain.scores import score_of
 from agent_runtime.runs.errors import RunTooLongError, TooManyStepsError
 from agent_runtime.runs.repositories.course import CourseRepository
 from agent_runtime.runs.repositories.runs import RunRepository
@@ -34,6 +35,8 @@ from shoal.telemetry import Tracing
 from shoal_events import RunApprovalRequested, RunStarted
 
 MOST_STEPS = 20
+HISTORY = 50
+"""How many messages of a session a turn looks back at."""
 
 
 class Taken(Struct, frozen=True):
@@ -77,6 +80,9 @@ class Engine:
 
     async def take(self, session_id: str, lease: Lease) -> Taken | None:
         """Take a session's next run, if it waits to be taken; its message is said with that."""
+        async with self._database.reading() as database:
+            if not await RunRepository(database).is_waiting(session_id):
+                return None
         async with self._database.transaction() as tx:
             return await self.take_within(tx, session_id, lease)
 
@@ -260,7 +266,7 @@ class Engine:
     async def _finish(self, taken: Taken, scene: Scene, pipeline: Pipeline, course: Course, answer: Answer) -> None:
         run, recorder = taken.run, taken.recorder
         async with pipeline.stage("scorer"):
-            score = score_of(course)
+            score = score_of(course.calls)
         async with pipeline.stage("learner"), recorder.writing() as tx:
             await CourseRepository(tx).add_step(run.id, course.steps[-1])
             await self._transport.settle(tx, run, answer, tier=scene.tier)
@@ -285,17 +291,6 @@ class Engine:
             trace_id=f"{trace_id:032x}" if trace_id else "",
             at=self._clock.now(),
         )
-
-
-HISTORY = 50
-"""How many messages of a session a turn looks back at."""
-
-
-def score_of(course: Course) -> float:
-    """Judge a turn, 0 to 1: that it came to an end counts half, and how many of its tool calls went well the rest."""
-    over = [call for call in course.calls if call.status.is_over]
-    went_well = sum(not call.is_error for call in over) / len(over) if over else 1.0
-    return 0.5 + 0.5 * went_well
 
 
 def _usage(course: Course) -> dict[str, int]:

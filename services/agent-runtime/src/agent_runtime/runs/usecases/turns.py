@@ -1,10 +1,7 @@
 """Asking for answers, waiting for them, and wanting them no more."""
 
 import asyncio
-import hashlib
 from collections.abc import MutableSequence, Sequence
-
-import msgspec
 
 from agent_runtime.errors import SessionNotFoundError
 from agent_runtime.ports import (
@@ -21,6 +18,7 @@ from agent_runtime.runs.domain.runs import CallRecord, EventType, Run, RunEvent
 from agent_runtime.runs.errors import AgentStoppedError, IdempotencyKeyReusedError, SessionBusyError
 from agent_runtime.runs.repositories.course import CourseRepository, PendingCall
 from agent_runtime.runs.repositories.runs import NewRun, RunRepository
+from agent_runtime.runs.usecases.answers import STOPS, answered, digest_of
 from agent_runtime.runs.usecases.endings import Endings
 from agent_runtime.runs.usecases.worker import Worker
 from shoal.database import Database, Transaction
@@ -29,7 +27,6 @@ from shoal.telemetry import Tracing
 
 _LOOK_S = 2.0
 _SETTLE_S = 5.0
-_STOPS = {EventType.APPROVAL_REQUESTED, *(kind for kind in EventType if kind.is_last)}
 
 
 class Turns:
@@ -64,6 +61,9 @@ class Turns:
             AgentStoppedError: The agent is stopped.
             IdempotencyKeyReusedError: The key came with another message.
         """
+        return await self._start(request, new_id("run"))
+
+    async def _start(self, request: TurnRequest, run_id: str) -> str:
         agent_id = await self._agent_of(request)
         running: list[str] = []
         async with self._database.transaction() as tx:
@@ -72,7 +72,7 @@ class Turns:
             if repeated is not None:
                 return repeated
             await self._make_room(tx, place, request, running)
-            run_id = await self._insert(tx, place, request)
+            await self._insert(tx, place, request, run_id)
             taken = await self._worker.take_within(tx, place.id)
         if taken is not None:
             self._worker.adopt(taken)
@@ -87,8 +87,15 @@ class Turns:
         Raises:
             As `start`.
         """
-        run_id = await self.start(request)
-        return await self.wait(request.account_id, run_id, timeout_s=timeout_s)
+        run_id, loop = new_id("run"), asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        async with self._live.following(run_id) as follower:  # from before its beginning: nothing of it is missed
+            started = await self._start(request, run_id)
+            if started == run_id:
+                result = await answered(follower, run_id, request, within_s=min(timeout_s, _LOOK_S))
+                if result is not None:
+                    return result
+        return await self.wait(request.account_id, started, timeout_s=max(0.0, deadline - loop.time()))
 
     async def wait(self, account_id: str, run_id: str, *, timeout_s: float) -> TurnResult:
         """Wait until a run is over, waits for approval, or the time is over.
@@ -107,7 +114,7 @@ class Turns:
                 looked = loop.time()
                 while (left_s := min(deadline, looked + _LOOK_S) - loop.time()) > 0:
                     item = await follower.next(within_s=left_s)
-                    if isinstance(item, RunEvent) and item.type in _STOPS:
+                    if isinstance(item, RunEvent) and item.type in STOPS:
                         break
 
     async def cancel(self, account_id: str, run_id: str) -> None:
@@ -191,7 +198,7 @@ class Turns:
         if not request.idempotency_key:
             return None
         found = await RunRepository(tx).repeated(place.id, request.idempotency_key)
-        if found is not None and found.request_sha256 != _digest(request):
+        if found is not None and found.request_sha256 != digest_of(request):
             raise IdempotencyKeyReusedError
         return None if found is None else found.id
 
@@ -208,8 +215,7 @@ class Turns:
             if await self._end_in(tx, run_id):
                 running.append(run_id)
 
-    async def _insert(self, tx: Transaction, place: SessionPlace, request: TurnRequest) -> str:
-        run_id = new_id("run")
+    async def _insert(self, tx: Transaction, place: SessionPlace, request: TurnRequest, run_id: str) -> None:
         await RunRepository(tx).insert(
             NewRun(
                 id=run_id,
@@ -226,12 +232,11 @@ class Turns:
                 instructions=request.instructions,
                 tools=None if request.tools is None else list(request.tools),
                 idempotency_key=request.idempotency_key or None,
-                request_sha256=_digest(request),
+                request_sha256=digest_of(request),
                 traceparent=self._tracing.traceparent(),
             )
         )
         await CourseRepository(tx).add_events(run_id, [RunEvent(1, EventType.QUEUED, {})])
-        return run_id
 
     async def _end(self, run_id: str) -> bool:
         """End a run that has no worker, or ask its worker to; returns whether a worker must."""
@@ -267,9 +272,3 @@ class Turns:
             error=run.error,
             error_code=run.error_code,
         )
-
-
-def _digest(request: TurnRequest) -> bytes:
-    """Tell requests apart that come with the same key."""
-    told = [request.content, request.model, request.instructions, request.tools]
-    return hashlib.sha256(msgspec.json.encode(told)).digest()

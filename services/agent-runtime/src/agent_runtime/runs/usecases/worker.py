@@ -13,6 +13,7 @@ import structlog
 from agent_runtime.ports import RunStatus
 from agent_runtime.runs.clients.live import Live
 from agent_runtime.runs.repositories.runs import RunRepository
+from agent_runtime.runs.repositories.sightings import SightingRepository
 from agent_runtime.runs.usecases.engine import Engine, Taken
 from agent_runtime.runs.usecases.sweeping import Sweeping
 from shoal.database import Database, DatabaseUnavailableError, Transaction
@@ -128,7 +129,7 @@ class Worker:
     async def _look_around(self) -> None:
         """See to everything that needs somebody; one statement finds it, since mostly there is nothing."""
         async with self._database.reading() as database:
-            sightings = await RunRepository(database).sightings(self._key, _BATCH)
+            sightings = await SightingRepository(database).sightings(self._key, _BATCH)
         seen: dict[str, set[str]] = {}
         for sighting in sightings:
             seen.setdefault(sighting.kind, set()).add(sighting.id)

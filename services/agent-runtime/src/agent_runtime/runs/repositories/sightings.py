@@ -1,0 +1,63 @@
+"""What needs a worker."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from shoal.database import Transaction
+
+
+class Sighting(Struct, frozen=True):
+    """Something that a worker must look after.
+
+    Args:
+        kind: `waiting` (nobody has taken the session's next run for a while), `own` and `unwanted` (this worker's
+            runs, the latter wanted ended), `abandoned` (its worker is dead), `expired` (calls of the run have waited
+            for people too long).
+        id: The session of a `waiting` one, else the run.
+    """
+
+    kind: str
+    id: str
+
+
+class SightingRepository:
+    """Looks over all runs at once."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    async def sightings(self, worker: str, limit: int) -> Sequence[Sighting]:
+        """Find everything that a worker must look after, of each kind no more than `limit`."""
+        return await self._tx.all(
+            Sighting,
+            """
+            (select 'waiting' as kind, session_id as id
+               from run as waiting
+              where status = 'queued'
+                and created_at < now() - interval '1 second'
+                and not exists (select from run as earlier
+                                 where earlier.session_id = waiting.session_id
+                                   and earlier.position < waiting.position
+                                   and earlier.status in ('queued', 'running', 'pending_approval'))
+              order by created_at
+              limit $2)
+             union all
+            select case when cancel_requested_at is null then 'own' else 'unwanted' end, id
+              from run
+             where worker = $1 and status = 'running'
+             union all
+            (select 'abandoned', id
+               from run
+              where status = 'running'
+                and not exists (select from lease
+                                 where key = run.worker and epoch = run.epoch and expires_at > now())
+              limit $2)
+             union all
+            (select distinct 'expired', run_id
+               from tool_call
+              where status = 'pending_approval' and expires_at < now()
+              limit $2)
+            """,
+            *(worker, limit),
+        )
