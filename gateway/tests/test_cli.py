@@ -40,6 +40,22 @@ async def test_operator_makes_accounts_and_users_before_anybody_signed_in(run, o
     assert "--account" in await run(user, "add", "eve", password=outside.password, code=1)
 
 
+async def test_operator_names_an_account_by_name_or_id(run, outside) -> None:
+    for name in ("Home", "Away"):
+        await run(account, "add", name, "--admin", name.lower(), password=outside.password)
+    told = await run(user, "add", "bob", "--account", "Away", password=outside.password)
+    assert told.split(" of ")[1].strip() in told
+    account_id = told.split(" of ")[1].strip()
+    assert account_id in await run(user, "add", "eve", "--account", account_id, password=outside.password)
+    assert "no account has" in await run(user, "add", "x", "--account", "Nowhere", password=outside.password, code=1)
+
+
+async def test_operator_is_told_what_is_missing(run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert "no password was given" in await run(account, "add", "Home", "--admin", "root", code=1)
+    monkeypatch.delenv("GATEWAY_DATABASE_URL")
+    assert "--state" in await run(account, "list", "--state", str(tmp_path), code=1)
+
+
 async def test_operator_gives_a_new_password_and_ends_logins(
     run, outside, admin: httpx.AsyncClient, suite: Suite
 ) -> None:

@@ -67,7 +67,7 @@ def list_accounts(state: State = STATE) -> None:
 def add_user(
     username: Annotated[str, typer.Argument(help="The name to sign in with.")],
     account_id: Annotated[
-        str | None, typer.Option("--account", help="The account; needed when there are several.")
+        str | None, typer.Option("--account", help="The account, by id or name; needed when there are several.")
     ] = None,
     role: Annotated[Role, typer.Option(help="What the user may do in the account.")] = Role.USER,
     email: Annotated[str | None, typer.Option(help="The e-mail address.")] = None,
@@ -129,13 +129,16 @@ async def _link(on: Subjects, username: str, public_url: str) -> str:
     return f"{public_url.rstrip('/')}/api/v1/auth/link/{made.code}"
 
 
-async def _add_user(on: Subjects, new: NewUser, account_id: str | None) -> User:
-    if account_id is None:
-        accounts = await on.accounts.list_all()
-        if len(accounts) != 1:
-            _fail("there are several accounts" if accounts else "there is no account yet", "name one with --account")
-        account_id = accounts[0].id
-    return await on.users.create(new, account_id=account_id)
+async def _add_user(on: Subjects, new: NewUser, named: str | None) -> User:
+    accounts = await on.accounts.list_all()
+    meant = [one for one in accounts if named is None or named in {one.id, one.name}]
+    if not meant:
+        what = "there is no account yet" if named is None else f"no account has the id or the name {named}"
+        _fail(what, "`shoal account list` names them, `shoal account add` makes one")
+    if len(meant) > 1:
+        what = "there are several accounts" if named is None else f"several accounts are called {named}"
+        _fail(what, "name one with --account, by its id: `shoal account list`")
+    return await on.users.create(new, account_id=meant[0].id)
 
 
 async def _list_users(on: Subjects) -> list[User]:
@@ -158,6 +161,11 @@ def _run(state: Path, act: Callable[[Subjects], Awaitable[T]]) -> T:
     try:
         return asyncio.run(_on_database(_environment(state), act))
     except ConfigError as error:
+        if not (state / "environment.json").exists():
+            _fail(
+                f"there is no suite in {state.resolve()}, and GATEWAY_DATABASE_URL is not set",
+                "name the folder of `shoal up` with --state",
+            )
         _fail("the configuration does not hold", "; ".join(error.problems))
     except AppError as error:
         _fail(error.message, "nothing was changed")
@@ -194,7 +202,9 @@ def _password() -> str:
     if given := os.environ.get("SHOAL_ADMIN_PASSWORD"):
         return given
     if not sys.stdin.isatty():
-        return sys.stdin.readline().rstrip("\n")
+        if piped := sys.stdin.readline().rstrip("\n"):
+            return piped
+        _fail("no password was given", "set SHOAL_ADMIN_PASSWORD, pipe one line, or run this on a terminal")
     return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
 
 

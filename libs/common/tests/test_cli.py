@@ -131,6 +131,14 @@ def test_migrate_then_check_hold(shoal: Shoal) -> None:
         assert shoal.environment[secret] not in checked.stdout
 
 
+def test_check_reads_what_a_running_suite_left_in_its_folder(shoal: Shoal, bare: Shoal, tmp_path: Path) -> None:
+    shoal("migrate", "toy")
+    (tmp_path / "environment.json").write_text(json.dumps(shoal.environment))
+    assert "--state" in bare("check", "toy", "--state", str(tmp_path / "elsewhere")).stderr
+    checked = bare("check", "toy", "--state", str(tmp_path))
+    assert "All of it holds." in checked.stdout, checked.stderr
+
+
 def test_migrate_reads_addresses_from_files(shoal: Shoal, tmp_path: Path) -> None:
     for name in ("SHOAL_DATABASE_URL", "TOY_DATABASE_URL"):
         (tmp_path / name).write_text(shoal.environment[name] + "\n")

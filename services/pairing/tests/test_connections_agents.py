@@ -37,6 +37,8 @@ async def test_register_with_a_key_connects_in_one_shot(world: Any, suite: Suite
     assert (told["agent_id"], told["name"], told["connection_status"]) == ("pilot.1", "Pilot", "connected")
     assert (told["public_key"], told["key_version"], told["available_for_connections"]) == (KEY, 1, False)
     assert told["inbox_url"] == f"http://127.0.0.1:8080/v1/agents/{told['id']}/inbox"
+    for method in ("GET", "POST"):
+        refused(await alice.session.request(method, f"/v1/agents/{told['id']}/inbox"), 404, "INBOX_NOT_OFFERED")
     assert "connection_token" not in told
     (event,) = await suite.events(AgentRegistered)
     assert (event.agent_uuid, event.account_id, event.agent_id) == (told["id"], "acct_alice", "pilot.1")

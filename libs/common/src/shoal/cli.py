@@ -6,9 +6,11 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import asyncpg
+import msgspec
 import typer
 import uvloop
 from nats.aio.client import Client
@@ -25,6 +27,9 @@ from shoal.service import Service, installed
 from shoal.telemetry import configure_logging
 
 COMMANDS = "shoal.commands"
+STATE = Path(".shoal")
+"""Where `shoal up` keeps the suite's state, unless told otherwise."""
+ENVIRONMENT = "environment.json"
 _UNREACHABLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 app = typer.Typer(
@@ -82,17 +87,27 @@ def migrate(
 
 
 @app.command()
-def check(names: Names) -> None:
-    """Explain the configuration of services, and say what is wrong with it and what cannot be reached."""
+def check(
+    names: Names, state: Annotated[Path, typer.Option(help="Where `shoal up` keeps the suite's state.")] = STATE
+) -> None:
+    """Explain the configuration of services, and say what is wrong with it and what cannot be reached.
+
+    Beneath this process's variables count those of the suite whose state is here.
+    """
     console, problems = Console(), []
+    environment = beneath(os.environ, state)
     for service in _chosen(names):
         table = Table("variable", "from", "value", title=service.name, title_justify="left")
-        for row in explain(service.config, service.prefix, os.environ):
+        for row in explain(service.config, service.prefix, environment):
             table.add_row(*map(escape, row))
         console.print(table)
-        problems += asyncio.run(_problems_of(service, os.environ))
+        problems += asyncio.run(_problems_of(service, environment))
     if problems:
-        _fail("this will not run yet", problems, "set what is missing, start what is not there")
+        cure = "set what is missing, start what is not there"
+        has_suite = (state / ENVIRONMENT).exists()
+        _fail(
+            "this will not run yet", problems, cure if has_suite else f"{cure}, or name a suite's folder with --state"
+        )
     console.print("All of it holds.")
 
 
@@ -109,6 +124,13 @@ def list_services() -> None:
 def openapi(name: Annotated[str, typer.Argument(help="The service to describe.")]) -> None:
     """Print a service's OpenAPI document."""
     sys.stdout.buffer.write(describe(_chosen([name])[0]))
+
+
+def beneath(given: Mapping[str, str], state: Path) -> dict[str, str]:
+    """Read given variables, and beneath them those of the suite whose state is in a folder, if there is one."""
+    file = state / ENVIRONMENT
+    of_suite = msgspec.json.decode(file.read_bytes(), type=dict[str, str]) if file.exists() else {}
+    return of_suite | dict(given)
 
 
 def main() -> None:

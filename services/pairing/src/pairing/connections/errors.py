@@ -55,6 +55,12 @@ class NoSuchAgentError(NotFoundError):
     """There is no such agent."""
 
 
+class InboxNotOfferedError(NotFoundError):
+    """No files are carried between agents here: this is where an inbox would be."""
+
+    code = "inbox_not_offered"
+
+
 class NoSuchKeyError(NotFoundError):
     """This agent has no such key."""
 

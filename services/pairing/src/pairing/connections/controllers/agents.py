@@ -3,10 +3,11 @@
 from typing import Annotated
 from uuid import UUID
 
-from litestar import Controller, delete, get, patch, post
+from litestar import Controller, HttpMethod, delete, get, patch, post, route
 from litestar.params import Parameter
 
 from pairing.connections.controllers.access import WHO, Who
+from pairing.connections.errors import InboxNotOfferedError
 from pairing.connections.schemas.agents import (
     AgentConnectedView,
     AgentDeletedView,
@@ -53,6 +54,18 @@ class AgentController(Controller):
         """Use a connect token up."""
         agent = await agents.connect(data.to_domain(), by=principal)
         return AgentConnectedView(agent.agent_id, str(agent.id), agent.status, agent.key_version)
+
+    @route(
+        "/{agent_id:str}/inbox",
+        http_method=[HttpMethod.GET, HttpMethod.POST],
+        operation_id="inbox",
+        summary="An agent's inbox, which Shoal does not offer",
+        status_code=200,
+        opt={WHO: Who.AGENT},
+    )
+    async def inbox(self, agent_id: str) -> None:  # noqa: ARG002 - the path's
+        """Say that no files are carried here."""
+        raise InboxNotOfferedError
 
     @get("/", operation_id="listAgents", summary="List the account's agents", opt={WHO: Who.AGENT})
     async def list(self, agents: Agents, principal: Principal) -> AgentsView:
