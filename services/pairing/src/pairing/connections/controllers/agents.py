@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from litestar import Controller, HttpMethod, delete, get, patch, post, route
+from litestar import Controller, delete, get, patch, post
 from litestar.params import Parameter
 
 from pairing.connections.controllers.access import WHO, Who
@@ -55,15 +55,13 @@ class AgentController(Controller):
         agent = await agents.connect(data.to_domain(), by=principal)
         return AgentConnectedView(agent.agent_id, str(agent.id), agent.status, agent.key_version)
 
-    @route(
-        "/{agent_id:str}/inbox",
-        http_method=[HttpMethod.GET, HttpMethod.POST],
-        operation_id="inbox",
-        summary="An agent's inbox, which Shoal does not offer",
-        status_code=200,
-        opt={WHO: Who.AGENT},
-    )
-    async def inbox(self, agent_id: str) -> None:  # noqa: ARG002 - the path's
+    @get("/{agent_id:str}/inbox", operation_id="readInbox", summary="No inbox", opt={WHO: Who.AGENT})
+    async def read_inbox(self, agent_id: str) -> None:  # noqa: ARG002 - the path's
+        """Say that no files are carried here."""
+        raise InboxNotOfferedError
+
+    @post("/{agent_id:str}/inbox", operation_id="sendToInbox", summary="No inbox", opt={WHO: Who.AGENT})
+    async def send_to_inbox(self, agent_id: str) -> None:  # noqa: ARG002 - the path's
         """Say that no files are carried here."""
         raise InboxNotOfferedError
 
