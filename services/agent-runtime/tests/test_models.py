@@ -155,7 +155,7 @@ async def test_cancel_closes_the_stream_of_the_provider(
     async for event in talk.events(run_id):
         if event["event"] == "token":
             break
-    assert double.open_streams == 1
+    await eventually(lambda: double.open_streams == 1)
     await talk.client.post(f"/api/runs/{run_id}/cancel")
     await eventually(lambda: double.open_streams == 0)
     assert (await talk.show(run_id))["status"] == "cancelled"
