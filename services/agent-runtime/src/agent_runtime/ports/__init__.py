@@ -1,0 +1,63 @@
+"""How subjects reach each other: small protocols that the factory fills, and the values that pass.
+
+A subject imports this package and never another subject. What a protocol raises is in `agent_runtime.errors`, or is
+an `AppError` of the subject behind it.
+"""
+
+from agent_runtime.ports.accounts import AccountEnd
+from agent_runtime.ports.agents import AgentProfile, Agents, ToolPolicy
+from agent_runtime.ports.canvas import Canvases, Drawing, Drawings, DrawnElement
+from agent_runtime.ports.channels import ChannelSwitches, LiveSockets, Traffic, Traffics
+from agent_runtime.ports.configuration import Configuration, Defaults, Provider
+from agent_runtime.ports.delegation import Assignment, Choice, Delegations, Outcome
+from agent_runtime.ports.frames import Frame, Frames, session_topic
+from agent_runtime.ports.memory import Memories, Recollection
+from agent_runtime.ports.monitoring import Estimate, PipelineLog, Spent, StageTiming, TimedTurn, Usage
+from agent_runtime.ports.sessions import Message, SessionPlace, Sessions, Step, ToolCall
+from agent_runtime.ports.skills import ActiveSkill, Skills
+from agent_runtime.ports.turns import Queueing, RunStatus, TurnRequest, TurnResult, Turns
+
+__all__ = [
+    "AccountEnd",
+    "ActiveSkill",
+    "AgentProfile",
+    "Agents",
+    "Assignment",
+    "Canvases",
+    "ChannelSwitches",
+    "Choice",
+    "Configuration",
+    "Defaults",
+    "Delegations",
+    "Drawing",
+    "Drawings",
+    "DrawnElement",
+    "Estimate",
+    "Frame",
+    "Frames",
+    "LiveSockets",
+    "Memories",
+    "Message",
+    "Outcome",
+    "PipelineLog",
+    "Provider",
+    "Queueing",
+    "Recollection",
+    "RunStatus",
+    "SessionPlace",
+    "Sessions",
+    "Skills",
+    "Spent",
+    "StageTiming",
+    "Step",
+    "TimedTurn",
+    "ToolCall",
+    "ToolPolicy",
+    "Traffic",
+    "Traffics",
+    "TurnRequest",
+    "TurnResult",
+    "Turns",
+    "Usage",
+    "session_topic",
+]

@@ -1,0 +1,53 @@
+"""Who answers."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+
+class ToolPolicy(StrEnum):
+    """What happens when an agent calls a tool."""
+
+    AUTO = "auto"
+    ASK = "ask"
+    DENY = "deny"
+
+
+class AgentProfile(Struct, frozen=True, kw_only=True):
+    """An agent as a turn needs to know it.
+
+    Args:
+        id: Unique within the account.
+        account_id: Whose it is.
+        name: What people call it.
+        is_running: Whether it answers at all.
+        model: `provider/model`, such as `offline/rules`.
+        instructions: What it is told before every turn.
+        skills: The skills that it was given, by name.
+        tools: Policies by tool name where they differ from the tool's own; `*` stands for all others.
+        config: The rest of its configuration, as people wrote it.
+    """
+
+    id: str
+    account_id: str
+    name: str
+    is_running: bool
+    model: str
+    instructions: str
+    skills: tuple[str, ...]
+    tools: Mapping[str, ToolPolicy]
+    config: Mapping[str, Any]
+
+
+class Agents(Protocol):
+    """Who there is."""
+
+    async def get(self, account_id: str, agent_id: str) -> AgentProfile:
+        """Find an agent; the account's first one for an empty id.
+
+        Raises:
+            AgentNotFoundError: There is none.
+        """
+        ...

@@ -1,0 +1,48 @@
+"""What an account configured."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from msgspec import Struct
+
+from shoal.config import Secret
+
+
+class Defaults(Struct, frozen=True):
+    """What an agent uses that has nothing of its own."""
+
+    model: str = "offline/rules"
+    max_tokens: int = 4096
+    temperature: float = 0.7
+
+
+class Provider(Struct, frozen=True, kw_only=True):
+    """Who offers models.
+
+    Args:
+        name: The part of a model's name before the slash.
+        api_base: Where its API is, without a trailing slash.
+        api_key: What proves us; None where none was stored.
+        is_enabled: Whether it may be used.
+    """
+
+    name: str
+    api_base: str
+    api_key: Secret | None
+    is_enabled: bool
+
+
+class Configuration(Protocol):
+    """What an account configured."""
+
+    async def defaults(self, account_id: str) -> Defaults:
+        """Give the account's defaults."""
+        ...
+
+    async def provider(self, account_id: str, name: str) -> Provider | None:
+        """Find a provider that the account configured."""
+        ...
+
+    async def channels(self, account_id: str) -> Mapping[str, bool]:
+        """Tell which channels the account configured, and whether each is enabled."""
+        ...

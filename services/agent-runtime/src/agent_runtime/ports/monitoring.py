@@ -1,0 +1,89 @@
+"""What turns take, and what they may."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Protocol
+
+from msgspec import Struct
+
+from shoal.database import Transaction
+
+
+class Estimate(Struct, frozen=True, kw_only=True):
+    """What a call of a model may take at most, before it is made."""
+
+    account_id: str
+    agent_id: str
+    session_key: str
+    credential_id: str
+    run_id: str
+    model: str
+    input_tokens: int
+    output_tokens: int
+
+
+class Spent(Struct, frozen=True, kw_only=True):
+    """What a call of a model took."""
+
+    account_id: str
+    agent_id: str
+    session_key: str
+    credential_id: str
+    run_id: str
+    model: str
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    tier: int
+    at: datetime
+
+
+class Usage(Protocol):
+    """Tokens, what they cost, and how many there may be."""
+
+    async def reserve(self, estimate: Estimate) -> str:
+        """Set something aside for a call; returns the reservation, which lapses by itself within the hour.
+
+        Raises:
+            BudgetExhaustedError: The money is used up.
+            TokenBudgetExhaustedError: The tokens are used up for now.
+        """
+        ...
+
+    async def settle(self, tx: Transaction, reservation: str, spent: Spent | None) -> Decimal:
+        """Record what a call took in place of what was set aside, None for nothing; returns its cost in USD."""
+        ...
+
+
+class StageTiming(Struct, frozen=True):
+    """How long one stage of a turn took; `status` is completed, error or skipped."""
+
+    stage: str
+    status: str
+    duration_ms: float
+
+
+class TimedTurn(Struct, frozen=True, kw_only=True):
+    """A turn that went through the pipeline."""
+
+    run_id: str
+    account_id: str
+    agent_id: str
+    session_key: str
+    model: str
+    complexity: float
+    tier: int
+    latency_ms: float
+    is_success: bool
+    stages: tuple[StageTiming, ...]
+    trace_id: str
+    at: datetime
+
+
+class PipelineLog(Protocol):
+    """Turns, timed."""
+
+    async def record(self, tx: Transaction, turn: TimedTurn) -> None:
+        """Keep a turn; one that is recorded again changes nothing."""
+        ...

@@ -1,0 +1,109 @@
+"""What was said."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from msgspec import Struct
+
+from shoal.database import Transaction
+
+
+class ToolCall(Struct, frozen=True, kw_only=True):
+    """A tool call as it is told: `arguments` is JSON text, `result` is there once it ended."""
+
+    id: str
+    name: str
+    arguments: str
+    result: str | None = None
+    is_error: bool = False
+
+
+class Step(Struct, frozen=True):
+    """What a model said before it called these tools, by id; the last step calls none."""
+
+    text: str
+    calls: tuple[str, ...] = ()
+
+
+class Message(Struct, frozen=True, kw_only=True):
+    """One message of a session.
+
+    Args:
+        id: Its own.
+        role: user, assistant, system or tool.
+        content: What was said, as text.
+        timestamp: When it was committed.
+        run_id: The run that it began or ended; empty where none did.
+        tool_calls: Every tool call of the turn.
+        steps: How text and tool calls of the turn followed each other.
+        is_incomplete: Whether the turn ended before the agent did.
+    """
+
+    id: str
+    role: str
+    content: str
+    timestamp: datetime
+    run_id: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    steps: tuple[Step, ...] = ()
+    is_incomplete: bool = False
+
+
+class SessionPlace(Struct, frozen=True):
+    """A session inside a transaction that holds its row."""
+
+    id: str
+    account_id: str
+    key: str
+    agent_id: str
+
+
+class Sessions(Protocol):
+    """What was said."""
+
+    async def agent_of(self, account_id: str, session_key: str) -> str:
+        """Tell whose session it is.
+
+        Raises:
+            SessionNotFoundError: There is no such session.
+        """
+        ...
+
+    async def recent(self, account_id: str, session_key: str, limit: int) -> Sequence[Message]:
+        """List the last messages, oldest first.
+
+        Raises:
+            SessionNotFoundError: There is no such session.
+        """
+        ...
+
+    async def count(self, account_id: str, agent_id: str) -> int:
+        """Count an agent's sessions."""
+        ...
+
+    # inside the transactions of turns
+
+    async def enter(self, tx: Transaction, account_id: str, session_key: str) -> SessionPlace:
+        """Find a session and hold its row until the commit.
+
+        Raises:
+            SessionNotFoundError: There is no such session.
+        """
+        ...
+
+    async def make(self, tx: Transaction, account_id: str, session_key: str, agent_id: str) -> SessionPlace:
+        """Make a session, or find it when another has just made it, and hold its row until the commit."""
+        ...
+
+    async def say(self, tx: Transaction, session_id: str, message: Message) -> None:
+        """Append a message; one of the same run and role that stands already is not said twice."""
+        ...
+
+    async def said(self, tx: Transaction, session_id: str, limit: int) -> Sequence[Message]:
+        """List the last messages, oldest first."""
+        ...
+
+    async def answer(self, tx: Transaction, run_id: str) -> Message | None:
+        """Find what the agent said at the end of a run."""
+        ...
