@@ -9,7 +9,6 @@ from litestar.params import Parameter
 from agent_runtime.canvas.domain import ID_PATTERN
 from agent_runtime.canvas.schemas import CanvasDone, CanvasView, CommandBody, DrawingView
 from agent_runtime.canvas.usecases import Canvases
-from shoal.errors import NotFoundError
 from shoal.http.auth import require_user
 from shoal.identity import Principal
 
@@ -47,6 +46,5 @@ class CanvasController(Controller):
     @delete("/{canvas_id:str}", operation_id="deleteCanvas", summary="Delete a canvas", status_code=200)
     async def remove(self, canvas_id: CanvasId, canvases: Canvases, principal: Principal) -> CanvasDone:
         """Delete a canvas with everything on it."""
-        if not await canvases.remove(principal.account_id, canvas_id):
-            raise NotFoundError("The account has no such canvas.")
+        await canvases.remove(principal.account_id, canvas_id)
         return CanvasDone()

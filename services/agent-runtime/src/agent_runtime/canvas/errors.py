@@ -1,6 +1,6 @@
 """Refusals of canvases."""
 
-from shoal.errors import ValidationError
+from shoal.errors import NotFoundError, ValidationError
 
 
 class CommandInvalidError(ValidationError):
@@ -13,3 +13,7 @@ class CanvasFullError(ValidationError):
     """A canvas holds 500 elements and 512 KiB at most."""
 
     code = "canvas_full"
+
+
+class CanvasNotFoundError(NotFoundError):
+    """The account has no such canvas."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agent_runtime.canvas.domain import CanvasSummary, Step, in_order, steps_of, told
+from agent_runtime.canvas.errors import CanvasNotFoundError
 from agent_runtime.canvas.repositories import CanvasRepository
 from agent_runtime.ports import Drawing, Frame, Frames
 from shoal.clock import Clock
@@ -70,13 +71,16 @@ class Canvases:
         async with self._database.reading() as database:
             return await CanvasRepository(database).list(account_id, limit=limit)
 
-    async def remove(self, account_id: str, canvas_id: str) -> bool:
-        """Delete a canvas, and clear it where it is shown; False when there was none."""
+    async def remove(self, account_id: str, canvas_id: str) -> None:
+        """Delete a canvas, and clear it where it is shown.
+
+        Raises:
+            CanvasNotFoundError: The account has none of this id.
+        """
         async with self._database.transaction() as tx:
-            is_gone = await CanvasRepository(tx).delete(account_id, canvas_id) > 0
-        if is_gone:
-            await self._frames.publish(Frame(account_id, TOPIC, TOPIC, {"canvas_id": canvas_id, "command": "reset"}))
-        return is_gone
+            if not await CanvasRepository(tx).delete(account_id, canvas_id):
+                raise CanvasNotFoundError
+        await self._frames.publish(Frame(account_id, TOPIC, TOPIC, {"canvas_id": canvas_id, "command": "reset"}))
 
     async def erase(self, tx: Transaction, account_id: str) -> None:
         """Delete what an account that is no more had drawn."""
