@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import secrets
+import socket
 import ssl
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -189,10 +191,10 @@ def user(
 
 
 def free_port() -> int:
-    """Find a port that nobody listens on."""
-    import socket  # noqa: PLC0415
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Find a port that nobody listens on, below those that kernels lend to clients and that may be gone at once."""
+    for _ in range(100):
+        port = secrets.choice(range(20_000, 30_000))
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError("a hundred ports are taken")
