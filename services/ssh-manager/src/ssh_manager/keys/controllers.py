@@ -33,5 +33,5 @@ class KeyController(Controller):
         self, instance_id: str, access: Access, rotation_requests: RotationRequests, principal: Principal
     ) -> RotationView:
         """Replace the key by a new one that was proved to sign in; the old one is refused afterwards."""
-        answer = await rotation_requests.rotate(await access.instance(principal, instance_id), principal)
-        return RotationView.failed(answer) if isinstance(answer, str) else RotationView.from_domain(answer)
+        instance = await access.instance(principal, instance_id)
+        return RotationView.from_domain(await rotation_requests.rotate(instance, principal))

@@ -1,10 +1,16 @@
 """What can be refused here."""
 
-from shoal.errors import AppError
+from shoal.errors import AppError, ConflictError
 
 
 class RotationFailedError(Exception):
     """A key was not replaced; says why in words for people."""
+
+
+class RotationOpenError(ConflictError):
+    """A rotation of this instance's key is already under way"""  # noqa: D415 - as its siblings
+
+    code = "rotation_open"
 
 
 class RotationNotRecordedError(AppError):

@@ -30,16 +30,11 @@ class RotationView(Struct, frozen=True, kw_only=True, omit_defaults=True):
     message: str
 
     @classmethod
-    def from_domain(cls, rotated: Rotated) -> "RotationView":
-        """Show a successful rotation."""
+    def from_domain(cls, answer: Rotated | str) -> "RotationView":
+        """Show what was made, or why nothing was."""
+        if isinstance(answer, str):
+            return cls(success=False, message=answer)
         message = "SSH key rotation completed successfully"
-        if rotated.rotation.step is not Step.DONE:
+        if answer.rotation.step is not Step.DONE:
             message += "; the old key is removed once the instance keeps the new one"
-        return cls(
-            success=True, fingerprint=rotated.fingerprint, rotated_at=rotated.rotation.updated_at, message=message
-        )
-
-    @classmethod
-    def failed(cls, reason: str) -> "RotationView":
-        """Show why a key was not replaced."""
-        return cls(success=False, message=reason)
+        return cls(success=True, fingerprint=answer.fingerprint, rotated_at=answer.rotation.updated_at, message=message)

@@ -8,19 +8,12 @@ from msgspec import Struct
 
 from shoal.crypto import Envelope
 from shoal.database import Database, DatabaseUnavailableError, violation_as
-from shoal.errors import ConflictError
 from ssh_manager.keys.domain import Role, Rotation, Step, new_key_pair
-from ssh_manager.keys.errors import RotationFailedError, RotationNotRecordedError
+from ssh_manager.keys.errors import RotationFailedError, RotationNotRecordedError, RotationOpenError
 from ssh_manager.keys.repositories import KeyRepository, RotationRepository
 from ssh_manager.keys.usecases.keys import Keys
 from ssh_manager.keys.usecases.steps import Progress
 from ssh_manager.ports import Actor, Audit, AuditType, Fleet, Instance, Links
-
-
-class RotationOpenError(ConflictError):
-    """A rotation of this instance's key is already under way"""  # noqa: D415 - as its siblings
-
-    code = "rotation_open"
 
 
 class Rotated(Struct, frozen=True):
