@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from shoal.identity import Principal
+from shoal.identity import Principal, Role, Via
 from ssh_manager.pages.errors import NoPageError
 from ssh_manager.ports import TunnelService
 
@@ -61,6 +61,30 @@ class Place(Struct, frozen=True):
     def with_ticket(self, ticket: str) -> str:
         """Where whoever has this ticket sees the page."""
         return f"{self.root}/~{ticket}{self.rest}"
+
+
+class Ticket(Struct, frozen=True, kw_only=True):
+    """Whom a ticket was given to, and for what."""
+
+    instance_id: int
+    account_id: str
+    user_id: str
+    username: str
+    role: Role
+    via: Via
+    credential_id: str
+
+    @property
+    def principal(self) -> Principal:
+        """The user whom it was given to."""
+        return Principal(
+            via=self.via,
+            account_id=self.account_id,
+            user_id=self.user_id,
+            username=self.username,
+            role=self.role,
+            credential_id=self.credential_id,
+        )
 
 
 class Grant(Struct, frozen=True):

@@ -2,37 +2,8 @@
 
 from datetime import timedelta
 
-from msgspec import Struct
-
 from shoal.database import Transaction
-from shoal.identity import Principal, Role, Via
-
-MOST_TICKETS = 50
-"""Of one user for one instance; the oldest give way."""
-
-
-class Ticket(Struct, frozen=True, kw_only=True):
-    """Whom a ticket was given to, and for what."""
-
-    instance_id: int
-    account_id: str
-    user_id: str
-    username: str
-    role: Role
-    via: Via
-    credential_id: str
-
-    @property
-    def principal(self) -> Principal:
-        """The user whom it was given to."""
-        return Principal(
-            via=self.via,
-            account_id=self.account_id,
-            user_id=self.user_id,
-            username=self.username,
-            role=self.role,
-            credential_id=self.credential_id,
-        )
+from ssh_manager.pages.domain import Ticket
 
 
 class TicketRepository:
@@ -41,8 +12,8 @@ class TicketRepository:
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
 
-    async def insert(self, fingerprint: bytes, ticket: Ticket, *, lasts: timedelta) -> None:
-        """Write a ticket; the user's oldest ones for this instance give way."""
+    async def delete_oldest(self, user_id: str, instance_id: int, *, kept: int) -> None:
+        """Delete a user's tickets for an instance but for the newest, of which so many are kept."""
         await self._tx.execute(
             """
             delete from ticket
@@ -52,25 +23,19 @@ class TicketRepository:
                                     order by created_at desc
                                    offset $3)
             """,
-            ticket.user_id,
-            ticket.instance_id,
-            MOST_TICKETS - 1,
+            *(user_id, instance_id, kept),
         )
+
+    async def insert(self, fingerprint: bytes, ticket: Ticket, *, lasts: timedelta) -> None:
+        """Write a ticket."""
         await self._tx.execute(
             """
             insert into ticket (fingerprint, instance_id, account_id, user_id, username, role, via, credential_id,
                                 expires_at)
             values ($1, $2, $3, $4, $5, $6, $7, $8, now() + $9)
             """,
-            fingerprint,
-            ticket.instance_id,
-            ticket.account_id,
-            ticket.user_id,
-            ticket.username,
-            ticket.role,
-            ticket.via,
-            ticket.credential_id,
-            lasts,
+            *(fingerprint, ticket.instance_id, ticket.account_id, ticket.user_id, ticket.username),
+            *(ticket.role, ticket.via, ticket.credential_id, lasts),
         )
 
     async def renew(self, fingerprint: bytes, *, lasts: timedelta) -> Ticket | None:

@@ -10,14 +10,16 @@ from msgspec import structs
 from shoal.database import Database, Transaction
 from shoal.errors import AppError, UnavailableError
 from shoal.identity import Principal, Role
-from ssh_manager.pages.domain import Grant
+from ssh_manager.pages.domain import Grant, Ticket
 from ssh_manager.pages.errors import TicketSpentError
-from ssh_manager.pages.repositories import Ticket, TicketRepository
+from ssh_manager.pages.repositories import TicketRepository
 from ssh_manager.ports import Access, AllowedAddresses, Instance
 
 BELIEVED_S = 1.5
 """How long what was found out about a ticket is believed: a page asks for many parts at once."""
 MOST_BELIEVED = 10_000
+MOST_TICKETS = 50
+"""Of one user for one instance; the oldest give way."""
 _BYTES = 32
 _LONGEST = 64
 
@@ -45,7 +47,9 @@ class Tickets:
             credential_id=to.credential_id,
         )
         async with self._database.transaction() as tx:
-            await TicketRepository(tx).insert(_fingerprint(secret), ticket, lasts=self._lasts)
+            tickets = TicketRepository(tx)
+            await tickets.delete_oldest(ticket.user_id, ticket.instance_id, kept=MOST_TICKETS - 1)
+            await tickets.insert(_fingerprint(secret), ticket, lasts=self._lasts)
         return secret
 
     async def honour(self, secret: str, instance_id: str, *, source: str) -> Grant:
