@@ -1,9 +1,6 @@
 """What the clock asks for."""
 
-import asyncio
-
-import structlog
-
+from ssh_manager.looking import look_for_ever
 from ssh_manager.pages.clients.http import HttpPages
 from ssh_manager.pages.usecases.stays import Stays
 
@@ -26,12 +23,7 @@ class StayChecks:
     async def run(self) -> None:
         """Look for ever; at the end, end everything."""
         try:
-            while True:
-                await asyncio.sleep(LOOK_S)
-                try:
-                    await self._stays.look()
-                except Exception as error:  # noqa: BLE001 - one look that fails must not end the next ones
-                    structlog.get_logger().error("stay_check_failed", error=repr(error), exc_info=error)
+            await look_for_ever(self._stays.look, every_s=LOOK_S, failure="stay_check_failed")
         finally:
             self._stays.end_all()
             await self._http.close()

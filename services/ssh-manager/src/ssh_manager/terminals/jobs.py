@@ -1,9 +1,6 @@
 """What the clock asks for."""
 
-import asyncio
-
-import structlog
-
+from ssh_manager.looking import look_for_ever
 from ssh_manager.terminals.usecases.terminals import Terminals
 
 LOOK_S = 1.0
@@ -24,11 +21,6 @@ class TerminalChecks:
     async def run(self) -> None:
         """Look for ever; at the end close everything."""
         try:
-            while True:
-                await asyncio.sleep(LOOK_S)
-                try:
-                    await self._terminals.look()
-                except Exception as error:  # noqa: BLE001 - one look that fails must not end the next ones
-                    structlog.get_logger().error("terminal_check_failed", error=repr(error), exc_info=error)
+            await look_for_ever(self._terminals.look, every_s=LOOK_S, failure="terminal_check_failed")
         finally:
             await self._terminals.close_all()

@@ -1,18 +1,13 @@
 """What the clock asks for."""
 
-import asyncio
-
-import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
+from ssh_manager.looking import look_for_ever
 from ssh_manager.tunnels.usecases import Tunnels
 
 
 class TunnelChecks:
-    """Looks through every tunnel, every so often.
-
-    No job by lease: tunnels are where connections are, which is one process.
-    """
+    """Looks through every tunnel, every so often."""
 
     name = "tunnels"
 
@@ -33,17 +28,12 @@ class TunnelChecks:
     async def run(self) -> None:
         """Look for ever; at the end close everything."""
         try:
-            while True:
-                await asyncio.sleep(self._every_s)
-                try:
-                    await self._tunnels.check_all()
-                    self._measure()
-                except Exception as error:  # noqa: BLE001 - one look that fails must not end the next ones
-                    structlog.get_logger().error("tunnel_check_failed", error=repr(error), exc_info=error)
+            await look_for_ever(self._look, every_s=self._every_s, failure="tunnel_check_failed")
         finally:
             self._tunnels.close()
 
-    def _measure(self) -> None:
+    async def _look(self) -> None:
+        await self._tunnels.check_all()
         states = [one.is_healthy for one in self._tunnels.every_state()]
         self._gauge.labels("healthy").set(sum(states))
         self._gauge.labels("broken").set(len(states) - sum(states))
