@@ -116,8 +116,9 @@ class Access:
             found = await InstanceRepository(database).find(number)
             if found is None or found.account_id != principal.account_id:
                 raise InstanceNotFoundError
-            is_his = principal.is_admin or await AssignmentRepository(database).is_assigned(principal.user_id, number)
-        if not is_his:
+            assignments = AssignmentRepository(database)
+            may_use = principal.is_admin or await assignments.is_assigned(principal.user_id, number)
+        if not may_use:
             raise InstanceForbiddenError
         return found
 

@@ -11,7 +11,7 @@ class UpgradeRequiredError(AppError):
 
 
 class TerminalNotFoundError(NotFoundError):
-    """Terminal terminal not found"""  # noqa: D415 - as its siblings
+    """Terminal not found"""  # noqa: D415 - as its siblings
 
     code = "terminal_not_found"
 
