@@ -60,6 +60,10 @@ class GatewayPart(Struct, frozen=True, forbid_unknown_fields=True):
     api_enabled: bool = True
 
 
+class GatewaySent(GatewayPart, frozen=True, forbid_unknown_fields=True):
+    """`gateway` in a body: read, and left as it is. A shape of its own, since OpenAPI gives a shape one default for all."""
+
+
 class ConfigView(Struct, frozen=True):
     """Answer of `GET /api/config`."""
 
@@ -89,7 +93,7 @@ class ReplaceConfig(Struct, frozen=True, forbid_unknown_fields=True):
     agents: AgentsPart
     providers: Annotated[dict[str, ProviderPart], Meta(max_length=MOST_NAMED)]
     channels: Annotated[dict[str, ChannelPart], Meta(max_length=MOST_NAMED)]
-    gateway: GatewayPart = GatewayPart()
+    gateway: GatewaySent = GatewaySent()
 
     @property
     def defaults(self) -> Defaults:
