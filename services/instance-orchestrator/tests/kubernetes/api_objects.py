@@ -9,6 +9,7 @@ from typing import Any
 
 import jsonschema
 import referencing
+from aiohttp import web
 from kubernetes_validate import utils as schemas
 
 VERSION = "1.34"
@@ -31,6 +32,19 @@ class RefusalError(Exception):
     def __init__(self, status: int, reason: str, message: str) -> None:
         self.status, self.reason = status, reason
         super().__init__(message)
+
+
+def status_of(refusal: RefusalError) -> web.Response:
+    """Answer with a refusal."""
+    body: Object = {
+        "kind": "Status",
+        "status": "Failure",
+        "message": str(refusal),
+        "reason": refusal.reason,
+        "code": refusal.status,
+    }
+    headers = {"Retry-After": "1"} if refusal.status == 429 else {}
+    return web.json_response(body, status=refusal.status, headers=headers)
 
 
 def check_schema(body: Object) -> None:
@@ -147,6 +161,9 @@ def with_defaults(plural: str, body: Object, taken_node_ports: dict[int, str]) -
     elif plural == "persistentvolumeclaims":
         body["spec"].setdefault("volumeMode", "Filesystem")
         body["metadata"].setdefault("finalizers", ["kubernetes.io/pvc-protection"])
+        body.setdefault("status", {"phase": "Pending"})
+    elif plural == "pods":
+        body.setdefault("status", {"phase": "Pending"})
     return body
 
 

@@ -1,7 +1,11 @@
 """The cluster of these tests refuses what a cluster refuses."""
 
+from pathlib import Path
+
 import pytest
+from api_hand import Hand
 from api_objects import RefusalError, applied, canonical, check_change, check_schema, with_defaults
+from api_relay import Cluster
 
 
 def service(node_port: object = 30100, name: str = "a") -> dict:
@@ -45,3 +49,17 @@ def test_apply_takes_back_what_is_no_longer_said_and_leaves_what_others_said() -
 def test_quantities_are_stored_in_their_shortest_form() -> None:
     given = {"cpu": "2000m", "memory": "4096Mi", "storage": "5Gi", "name": "2000m"}
     assert canonical(given) == {"cpu": "2", "memory": "4Gi", "storage": "5Gi", "name": "2000m"}
+
+
+async def test_the_relay_passes_on_nothing_but_what_instances_need(cluster: Cluster, tmp_path: Path) -> None:
+    orchestrator = Hand(cluster.kubeconfig(tmp_path), cluster.namespace)
+    await orchestrator.open()
+    root = f"/api/v1/namespaces/{cluster.namespace}"
+    calls = [("GET", f"{root}/secrets"), ("POST", f"{root}/pods"), ("PUT", f"{root}/pods/a"),
+             ("DELETE", f"{root}/pods"), ("PATCH", f"{root}/pods/a"), ("GET", "/api/v1/nodes")]  # fmt: skip
+    for method, path in calls:
+        with pytest.raises(RefusalError):
+            await orchestrator.ask(method, path, {})
+    assert [one.partition(":")[0] for one in cluster.violations] == [f"{method} {path}" for method, path in calls]
+    cluster.violations.clear()
+    await orchestrator.close()

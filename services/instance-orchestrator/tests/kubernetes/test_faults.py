@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from api_double import ApiDouble
+from api_relay import Cluster
 from orchestrator_door import INSTANCES, Door, Open
 
 from instance_orchestrator.clients.kubernetes import reflector
@@ -19,22 +19,22 @@ OBJECTS = {
 }
 
 
-def count(cluster: ApiDouble) -> dict[str, int]:
-    return {kind: len(cluster.names(kind)) for kind in OBJECTS}
+async def count(cluster: Cluster) -> dict[str, int]:
+    return {kind: len(await cluster.names(kind)) for kind in OBJECTS}
 
 
 @pytest.mark.parametrize(
     ("plural", "status"),
     [("persistentvolumeclaims", 409), ("deployments", 429), ("services", 500), ("secrets", 503)],
 )
-async def test_answers_that_pass_are_waited_out(door: Door, cluster: ApiDouble, plural: str, status: int) -> None:
+async def test_answers_that_pass_are_waited_out(door: Door, cluster: Cluster, plural: str, status: int) -> None:
     cluster.fail("PATCH", plural, status, times=2)
     await door.create()
     await door.until_status(1, "running")
-    assert count(cluster) == OBJECTS
+    assert await count(cluster) == OBJECTS
 
 
-async def test_a_quota_is_told_and_tried_again(door: Door, cluster: ApiDouble) -> None:
+async def test_a_quota_is_told_and_tried_again(door: Door, cluster: Cluster) -> None:
     words = 'persistentvolumeclaims "bot-alpha-clawdbot" is forbidden: exceeded quota'
     cluster.fail("PATCH", "persistentvolumeclaims", 403, words, times=3)
     await door.create()
@@ -43,9 +43,10 @@ async def test_a_quota_is_told_and_tried_again(door: Door, cluster: ApiDouble) -
     assert shown["status_message"] == ""
 
 
-async def test_node_ports_of_somebody_else_are_given_up_for_others(door: Door, cluster: ApiDouble) -> None:
+async def test_node_ports_of_somebody_else_are_given_up_for_others(door: Door, cluster: Cluster) -> None:
     ports = [{"name": "x", "port": 80, "nodePort": 30101}]
-    cluster.put("services", {"metadata": {"name": "theirs", "labels": {}}, "spec": {"ports": ports}})
+    spec = {"type": "NodePort", "ports": ports}
+    await cluster.put("services", {"metadata": {"name": "theirs", "labels": {}}, "spec": spec})
     assert (await door.create())["nodeport_chrome"] == 30100
     shown = await door.until_status(1, "running")
     assert (shown["nodeport_chrome"], shown["nodeport_terminal"]) == (30102, 30103)
@@ -59,61 +60,63 @@ async def test_node_ports_of_somebody_else_are_given_up_for_others(door: Door, c
      ("deployments", "bot-alpha")],
 )  # fmt: skip
 async def test_an_object_that_somebody_deletes_is_made_again(
-    door: Door, cluster: ApiDouble, plural: str, name: str
+    door: Door, cluster: Cluster, plural: str, name: str
 ) -> None:
     await door.create()
     await door.until_status(1, "running")
-    cluster.drop(plural, name)
-    await eventually(lambda: name in cluster.names(plural), within_s=10)
-    assert count(cluster) == OBJECTS
+    before = (await cluster.get(plural, name))["metadata"]["uid"]
+    await cluster.drop(plural, name)
+    await cluster.until(plural, lambda found: found[name]["metadata"]["uid"] != before, within_s=10)
+    assert await count(cluster) == OBJECTS
 
 
 async def test_an_object_that_somebody_edits_is_mended_and_what_is_not_ours_is_left(
-    door: Door, cluster: ApiDouble
+    door: Door, cluster: Cluster
 ) -> None:
     await door.create()
     await door.until_status(1, "running")
-    cluster.edit("deployments", "bot-alpha", lambda one: one["spec"].update(replicas=0))
-    await eventually(lambda: cluster.get("deployments", "bot-alpha")["spec"]["replicas"] == 1)
-    cluster.edit("configmaps", "bot-alpha-config", lambda one: one["data"].update({"clawdbot.json": "mine", "x": "y"}))
-    await eventually(lambda: cluster.get("configmaps", "bot-alpha-config")["data"]["clawdbot.json"] != "mine")
-    assert cluster.get("configmaps", "bot-alpha-config")["data"]["x"] == "y"
-    cluster.edit("services", "bot-alpha-vnc", lambda one: one["metadata"]["labels"].clear())
-    await eventually(lambda: cluster.get("services", "bot-alpha-vnc")["metadata"]["labels"].get("app") == "bot-alpha")
+    await cluster.edit("deployments", "bot-alpha", lambda one: one["spec"].update(replicas=0))
+    await cluster.until("deployments", lambda found: found["bot-alpha"]["spec"]["replicas"] == 1)
+    theirs = {"clawdbot.json": "mine", "x": "y"}
+    await cluster.edit("configmaps", "bot-alpha-config", lambda one: one["data"].update(theirs))
+    await cluster.until("configmaps", lambda found: found["bot-alpha-config"]["data"]["clawdbot.json"] != "mine")
+    assert (await cluster.get("configmaps", "bot-alpha-config"))["data"]["x"] == "y"
+    await cluster.edit("services", "bot-alpha-vnc", lambda one: one["metadata"]["labels"].clear())
+    await cluster.until("services", lambda found: found["bot-alpha-vnc"]["metadata"]["labels"]["app"] == "bot-alpha")
     written = len(cluster.writes)
     await asyncio.sleep(1.5)
     assert len(cluster.writes) == written
 
 
 async def test_a_change_is_seen_after_410_and_after_a_cut(
-    open_door: Open, settings: dict[str, str], cluster: ApiDouble
+    open_door: Open, settings: dict[str, str], cluster: Cluster
 ) -> None:
     door = await open_door(**settings | {"INSTANCE_ORCHESTRATOR_RESYNC": "300s"})  # hints alone
     await door.create()
     await door.until_status(1, "running")
     for disturb in (cluster.forget_history, cluster.cut_watches):
-        before = cluster.pods()[0]["metadata"]["uid"]
-        cluster.stop_s = 0.3
-        disturb()
-        cluster.drop("pods", cluster.pods()[0]["metadata"]["name"])
+        (before,) = await cluster.pods()
+        cluster.node.stop_s = 0.3
+        await disturb()
+        await cluster.drop("pods", before["metadata"]["name"])
         await door.until_status(1, "creating", within_s=10)
         await door.until_status(1, "running", within_s=10)
-        assert cluster.pods()[0]["metadata"]["uid"] != before
+        assert (await cluster.pods())[0]["metadata"]["uid"] != before["metadata"]["uid"]
 
 
 async def test_a_watch_that_freezes_is_given_up(
-    open_door: Open, settings: dict[str, str], cluster: ApiDouble, monkeypatch: pytest.MonkeyPatch
+    open_door: Open, settings: dict[str, str], cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reflector, "WATCH_S", 1)  # 15: with it the bar of 30 s holds
     door = await open_door(**settings | {"INSTANCE_ORCHESTRATOR_RESYNC": "300s"})
     await door.create()
     await door.until_status(1, "running")
     cluster.is_frozen = True
-    cluster.edit("services", "bot-alpha-vnc", lambda one: one["spec"].update(type="ClusterIP"))
-    await eventually(lambda: cluster.get("services", "bot-alpha-vnc")["spec"]["type"] == "NodePort", within_s=15)
+    await cluster.edit("services", "bot-alpha-vnc", lambda one: one["spec"].update(type="ClusterIP"))
+    await cluster.until("services", lambda found: found["bot-alpha-vnc"]["spec"]["type"] == "NodePort", within_s=15)
 
 
-async def test_two_replicas_do_the_work_of_one(open_door: Open, settings: dict[str, str], cluster: ApiDouble) -> None:
+async def test_two_replicas_do_the_work_of_one(open_door: Open, settings: dict[str, str], cluster: Cluster) -> None:
     first = await open_door(**settings)
     second = await first.suite.start("instance-orchestrator", INSTANCE_ORCHESTRATOR_PORT="0", **first.settings)
     await Door(first.suite, second, first.settings).create()
@@ -126,7 +129,7 @@ async def test_two_replicas_do_the_work_of_one(open_door: Open, settings: dict[s
 # crashes: the orchestrator is gone after its n-th write, and another one goes on
 
 
-async def crash(door: Door, cluster: ApiDouble) -> Door:
+async def crash(door: Door, cluster: Cluster) -> Door:
     """Wait until the cluster saw the last write, end the orchestrator, and start another."""
     await eventually(lambda: cluster.is_dead, lambda: cluster.writes, within_s=15)
     await door.suite.stop(door.service)
@@ -136,35 +139,34 @@ async def crash(door: Door, cluster: ApiDouble) -> Door:
 
 @pytest.mark.fault
 @pytest.mark.parametrize("after", range(1, 11))
-async def test_a_crash_while_creating_converges(door: Door, cluster: ApiDouble, after: int) -> None:
+async def test_a_crash_while_creating_converges(door: Door, cluster: Cluster, after: int) -> None:
     cluster.dies_after = after
     await door.create()
     again = await crash(door, cluster)
     await again.until_status(1, "running", within_s=30)
-    assert count(cluster) == OBJECTS
+    assert await count(cluster) == OBJECTS
     assert len(await again.sql("select from port_pair")) == 1
     assert len(cluster.writes) == sum(OBJECTS.values())
 
 
 @pytest.mark.fault
 @pytest.mark.parametrize("after", [1, 2, 4, 7, 9, 10])
-async def test_a_crash_while_deleting_converges(door: Door, cluster: ApiDouble, after: int) -> None:
+async def test_a_crash_while_deleting_converges(door: Door, cluster: Cluster, after: int) -> None:
     await door.create()
     await door.until_status(1, "running")
     cluster.dies_after = after
     await door.admin.delete(f"{INSTANCES}/1")
     again = await crash(door, cluster)
-    await eventually(lambda: not cluster.objects, lambda: list(cluster.objects), within_s=30)
 
     async def is_free() -> bool:
-        return not await again.sql("select from port_pair")
+        return not await again.sql("select from port_pair") and not await cluster.objects()
 
-    await eventually(is_free, within_s=10)
+    await eventually(is_free, within_s=30)
 
 
 @pytest.mark.fault
 @pytest.mark.parametrize("after", [1, 2, 3])
-async def test_a_crash_while_updating_converges(door: Door, cluster: ApiDouble, after: int) -> None:
+async def test_a_crash_while_updating_converges(door: Door, cluster: Cluster, after: int) -> None:
     await door.create()
     await door.until_status(1, "running")
     written = len(cluster.writes)
@@ -174,11 +176,11 @@ async def test_a_crash_while_updating_converges(door: Door, cluster: ApiDouble, 
     again = await crash(door, cluster)
     await eventually(lambda: len(cluster.writes) == written + 3, lambda: cluster.writes, within_s=30)
     await again.until_status(1, "running", within_s=30)
-    assert cluster.get("deployments", "bot-alpha")["metadata"]["generation"] == 2
-    assert count(cluster) == OBJECTS
+    assert (await cluster.get("deployments", "bot-alpha"))["metadata"]["generation"] == 2
+    assert await count(cluster) == OBJECTS
 
 
-async def test_a_crash_while_a_key_spreads_converges(door: Door, cluster: ApiDouble) -> None:
+async def test_a_crash_while_a_key_spreads_converges(door: Door, cluster: Cluster) -> None:
     for number in range(5):
         own = {"anthropic_api_key": "sk-own"} if number == 2 else {}
         await door.create(f"Bot {number}", **own)
@@ -188,9 +190,9 @@ async def test_a_crash_while_a_key_spreads_converges(door: Door, cluster: ApiDou
     await door.admin.put("/api/v1/settings", json={"anthropic_api_key": "sk-shared"})
     again = await crash(door, cluster)
 
-    def generations() -> list[int]:
-        return [cluster.get("deployments", f"bot-{number}")["metadata"]["generation"] for number in range(5)]
+    def have_spread(found: dict) -> bool:
+        return [found[f"bot-{number}"]["metadata"]["generation"] for number in range(5)] == [2, 2, 1, 2, 2]
 
-    await eventually(lambda: generations() == [2, 2, 1, 2, 2], generations, within_s=30)
+    await cluster.until("deployments", have_spread, within_s=30)
     for number in range(5):
         await again.until_status(number + 1, "running", within_s=30)

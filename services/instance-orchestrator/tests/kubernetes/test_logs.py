@@ -5,17 +5,17 @@ from collections import Counter
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
-from api_double import ApiDouble
+from api_relay import Cluster
 from orchestrator_door import INSTANCES, Door
 
 from shoal.testing.suite import eventually
 
 
 @pytest_asyncio.fixture
-async def pod(door: Door, cluster: ApiDouble) -> AsyncIterator[str]:
+async def pod(door: Door, cluster: Cluster) -> AsyncIterator[str]:
     await door.create()
     await door.until_status(1, "running")
-    name = cluster.pods()[0]["metadata"]["name"]
+    name = (await cluster.pods())[0]["metadata"]["name"]
     cluster.say(name, "one", "two", "three")
     yield name
 
@@ -26,7 +26,7 @@ async def test_the_last_lines_are_told_as_exact_frames(door: Door, pod: str) -> 
 
 
 async def test_a_followed_log_survives_a_cut_and_a_new_pod_and_tells_each_line_once(
-    door: Door, cluster: ApiDouble, pod: str
+    door: Door, cluster: Cluster, pod: str
 ) -> None:
     seen: list[str] = []
 
@@ -37,13 +37,13 @@ async def test_a_followed_log_survives_a_cut_and_a_new_pod_and_tells_each_line_o
 
     following = asyncio.create_task(follow())
     await eventually(lambda: seen == ["data: three"], lambda: seen)
-    cluster.cut_watches()
+    await cluster.cut_watches()
     cluster.say(pod, "four")
     await eventually(lambda: seen == ["data: three", "data: four"], lambda: seen)
-    cluster.drop("pods", pod)
-    await eventually(lambda: cluster.pods() and cluster.pods()[0]["metadata"]["name"] != pod)
+    await cluster.drop("pods", pod)
+    await cluster.until("pods", lambda found: found and pod not in found)
     await door.until_status(1, "running")
-    cluster.say(cluster.pods()[0]["metadata"]["name"], "five")
+    cluster.say((await cluster.names("pods"))[0], "five")
     await eventually(lambda: seen[-1] == "data: five", lambda: seen, within_s=10)
     assert seen == ["data: three", "data: four", "data: five"]
     following.cancel()
@@ -57,14 +57,14 @@ async def test_a_log_without_a_pod_is_empty(door: Door, pod: str) -> None:
     assert (answer.status_code, answer.text) == (200, "")
 
 
-async def test_a_log_that_cannot_be_read_is_unavailable(door: Door, cluster: ApiDouble, pod: str) -> None:
+async def test_a_log_that_cannot_be_read_is_unavailable(door: Door, cluster: Cluster, pod: str) -> None:
     cluster.is_dead = True
     answer = await door.admin.get(f"{INSTANCES}/1/logs")
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "log_unavailable")
     cluster.is_dead = False
 
 
-async def test_followers_that_leave_leave_nothing_behind(door: Door, cluster: ApiDouble, pod: str) -> None:
+async def test_followers_that_leave_leave_nothing_behind(door: Door, cluster: Cluster, pod: str) -> None:
     def tasks() -> Counter[str]:
         names = (getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks())
         return Counter(name for name in names if not name.startswith("RequestHandler.start"))  # idle connections

@@ -4,60 +4,69 @@ import asyncio
 import base64
 import json
 
-from api_double import ApiDouble
+from api_relay import Cluster
 from orchestrator_door import INSTANCES, Door, Open, refused
 
 from shoal.testing.suite import eventually
 from shoal_events import InstanceRunning, InstanceSshKeyApplied, InstanceStopped, SshKeyCreated
 
 VOLUMES = ["bot-alpha-chrome", "bot-alpha-clawd", "bot-alpha-clawdbot", "bot-alpha-homebrew"]
-KINDS = ("persistentvolumeclaims", "secrets", "configmaps", "deployments", "services", "pods")
+KINDS = ("persistentvolumeclaims", "secrets", "configmaps", "deployments", "services")
 
 
-def names(cluster: ApiDouble) -> dict[str, list[str]]:
-    return {kind: cluster.names(kind) for kind in KINDS[:-1]}
+async def names(cluster: Cluster) -> dict[str, list[str]]:
+    return {kind: await cluster.names(kind) for kind in KINDS}
 
 
-def secret(cluster: ApiDouble, name: str) -> dict[str, str]:
-    return {key: base64.b64decode(value).decode() for key, value in cluster.get("secrets", name)["data"].items()}
+def opened(secret: dict) -> dict[str, str]:
+    return {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
 
 
-def pod(cluster: ApiDouble) -> dict:
-    return cluster.get("deployments", "bot-alpha")["spec"]["template"]
+async def secret(cluster: Cluster, name: str) -> dict[str, str]:
+    return opened(await cluster.get("secrets", name))
 
 
-async def test_an_instance_is_the_contracts_set_of_objects(door: Door, cluster: ApiDouble) -> None:
+async def pod(cluster: Cluster) -> dict:
+    return (await cluster.get("deployments", "bot-alpha"))["spec"]["template"]
+
+
+async def volumes(cluster: Cluster) -> list[str]:
+    """Tell which volumes an instance has, whatever their names."""
+    return [(await cluster.get("persistentvolumeclaims", name))["metadata"]["uid"] for name in VOLUMES]
+
+
+async def test_an_instance_is_the_contracts_set_of_objects(door: Door, cluster: Cluster) -> None:
     await door.create(anthropic_api_key="sk-ant-own", storage_chrome="6Gi")
     await door.until_status(1, "running")
-    assert names(cluster) == {
+    assert await names(cluster) == {
         "persistentvolumeclaims": VOLUMES,
         "secrets": ["bot-alpha-keys", "bot-alpha-ssh"],
         "configmaps": ["bot-alpha-config"],
         "deployments": ["bot-alpha"],
         "services": ["bot-alpha-ssh", "bot-alpha-vnc"],
     }
-    deployment = cluster.get("deployments", "bot-alpha")["spec"]
+    deployment = (await cluster.get("deployments", "bot-alpha"))["spec"]
     assert (deployment["replicas"], deployment["strategy"]) == (1, {"type": "Recreate"})
     assert deployment["selector"] == {"matchLabels": {"app": "bot-alpha"}}
-    screens = cluster.get("services", "bot-alpha-vnc")["spec"]
+    screens = (await cluster.get("services", "bot-alpha-vnc"))["spec"]
     assert (screens["type"], [port["nodePort"] for port in screens["ports"]]) == ("NodePort", [30100, 30101])
-    assert cluster.get("services", "bot-alpha-ssh")["spec"]["ports"][0]["port"] == 22
-    chrome = cluster.get("persistentvolumeclaims", "bot-alpha-chrome")["spec"]
+    assert (await cluster.get("services", "bot-alpha-ssh"))["spec"]["ports"][0]["port"] == 22
+    chrome = (await cluster.get("persistentvolumeclaims", "bot-alpha-chrome"))["spec"]
     assert (chrome["resources"]["requests"]["storage"], chrome["accessModes"]) == ("6Gi", ["ReadWriteOnce"])
-    assert secret(cluster, "bot-alpha-keys") == {"ANTHROPIC_API_KEY": "sk-ant-own"}
-    mounts = {mount["mountPath"] for mount in pod(cluster)["spec"]["containers"][0]["volumeMounts"]}
+    assert await secret(cluster, "bot-alpha-keys") == {"ANTHROPIC_API_KEY": "sk-ant-own"}
+    mounts = {mount["mountPath"] for mount in (await pod(cluster))["spec"]["containers"][0]["volumeMounts"]}
     assert mounts >= {
         *("/root/.clawdbot", "/home/linuxbrew/.linuxbrew", "/root/clawd", "/root/.config/google-chrome"),
         *("/etc/clawdbot/clawdbot.json", "/dev/shm"),
     }
     (event,) = await door.suite.events(InstanceRunning)
-    assert (event.ssh_host, event.ssh_port, event.ssh_user) == ("bot-alpha-ssh.bots.svc", 22, "shoal")
+    assert (event.ssh_host, event.ssh_port, event.ssh_user) == (f"bot-alpha-ssh.{cluster.namespace}.svc", 22, "shoal")
 
 
-async def test_the_pod_is_hardened_by_default(door: Door, cluster: ApiDouble) -> None:
+async def test_the_pod_is_hardened_by_default(door: Door, cluster: Cluster) -> None:
     await door.create()
     await door.until_status(1, "running")
-    spec = pod(cluster)["spec"]
+    spec = (await pod(cluster))["spec"]
     assert spec["automountServiceAccountToken"] is False
     assert spec["securityContext"] == {
         "runAsNonRoot": True,
@@ -75,7 +84,7 @@ async def test_the_pod_is_hardened_by_default(door: Door, cluster: ApiDouble) ->
 
 
 async def test_values_relax_what_an_image_cannot_do_without(
-    open_door: Open, settings: dict[str, str], cluster: ApiDouble
+    open_door: Open, settings: dict[str, str], cluster: Cluster
 ) -> None:
     relaxed = {
         "INSTANCE_ORCHESTRATOR_RUN_AS_USER": "0",
@@ -87,91 +96,93 @@ async def test_values_relax_what_an_image_cannot_do_without(
     door = await open_door(**settings | relaxed)
     await door.create()
     await door.until_status(1, "running")
-    spec = pod(cluster)["spec"]
+    spec = (await pod(cluster))["spec"]
     assert spec["containers"][0]["securityContext"] == {"privileged": True}
     assert "runAsNonRoot" not in spec["securityContext"]
     assert (spec["containers"][0]["image"], spec["imagePullSecrets"]) == ("example/moltbot:1", [{"name": "registry"}])
-    assert cluster.get("persistentvolumeclaims", VOLUMES[0])["spec"]["storageClassName"] == "fast"
+    assert (await cluster.get("persistentvolumeclaims", VOLUMES[0]))["spec"]["storageClassName"] == "fast"
 
 
-async def test_the_config_reaches_the_pod_byte_for_byte_and_restarts_it_once(door: Door, cluster: ApiDouble) -> None:
+async def test_the_config_reaches_the_pod_byte_for_byte_and_restarts_it_once(door: Door, cluster: Cluster) -> None:
     await door.create()
     await door.until_status(1, "running")
     config = '{ "key": "${ANTHROPIC_API_KEY}",\r\n "x": "ä" }\n'
-    before = cluster.pods()[0]["metadata"]["uid"]
+    (before,) = await cluster.names("pods")
     await door.admin.put(f"{INSTANCES}/1/config", json={"config": config})
-    await eventually(lambda: cluster.get("configmaps", "bot-alpha-config")["data"]["clawdbot.json"] == config)
-    await eventually(lambda: cluster.pods() and cluster.pods()[0]["metadata"]["uid"] != before)
+    await cluster.until("configmaps", lambda found: found["bot-alpha-config"]["data"]["clawdbot.json"] == config)
+    await cluster.until("pods", lambda found: found and before not in found, within_s=20)
     await door.until_status(1, "running")
     assert len(await door.suite.events(InstanceRunning, count=2)) == 2
     assert sum(write[1:] == ("deployments", "bot-alpha") for write in cluster.writes) == 2
 
 
-async def test_a_new_key_of_the_account_restarts_those_without_their_own(door: Door, cluster: ApiDouble) -> None:
+async def test_a_new_key_of_the_account_restarts_those_without_their_own(door: Door, cluster: Cluster) -> None:
     await door.create("Own", anthropic_api_key="sk-own")
     await door.create("Shared")
     for instance_id in (1, 2):
         await door.until_status(instance_id, "running")
-    own = cluster.get("deployments", "bot-own")["metadata"]["generation"]
+    own = (await cluster.get("deployments", "bot-own"))["metadata"]["generation"]
     await door.admin.put("/api/v1/settings", json={"anthropic_api_key": "sk-shared"})
-    await eventually(lambda: secret(cluster, "bot-shared-keys") == {"ANTHROPIC_API_KEY": "sk-shared"})
-    await eventually(lambda: cluster.get("deployments", "bot-shared")["metadata"]["generation"] == 2)
+    shared = {"ANTHROPIC_API_KEY": "sk-shared"}
+    await cluster.until("secrets", lambda found: opened(found["bot-shared-keys"]) == shared)
+    await cluster.until("deployments", lambda found: found["bot-shared"]["metadata"]["generation"] == 2)
     await door.until_status(2, "running")
-    assert secret(cluster, "bot-own-keys") == {"ANTHROPIC_API_KEY": "sk-own"}
-    assert cluster.get("deployments", "bot-own")["metadata"]["generation"] == own
+    assert await secret(cluster, "bot-own-keys") == {"ANTHROPIC_API_KEY": "sk-own"}
+    assert (await cluster.get("deployments", "bot-own"))["metadata"]["generation"] == own
 
 
-async def test_an_ssh_key_is_mounted_without_a_restart(door: Door, cluster: ApiDouble) -> None:
+async def test_an_ssh_key_is_mounted_without_a_restart(door: Door, cluster: Cluster) -> None:
     await door.create()
     await door.until_status(1, "running")
     line = f"ssh-ed25519 {'A' * 68} ssh-manager"
     told = SshKeyCreated(instance_id="1", account_id="acct_1", public_key=line, fingerprint="SHA256:x", version=1)
     await door.suite.publish(told, event_id="00000000-0000-4000-8000-000000000001")
     await door.suite.events(InstanceSshKeyApplied)
-    files = secret(cluster, "bot-alpha-ssh")
+    files = await secret(cluster, "bot-alpha-ssh")
     assert files["authorized_keys"] == f"{line}\n"
     assert files["host_key"].startswith("-----BEGIN OPENSSH PRIVATE KEY-----")
-    assert cluster.get("deployments", "bot-alpha")["metadata"]["generation"] == 1
+    assert (await cluster.get("deployments", "bot-alpha"))["metadata"]["generation"] == 1
 
 
-async def test_stop_scales_to_zero_and_keeps_volumes_and_start_brings_it_back(door: Door, cluster: ApiDouble) -> None:
+async def test_stop_scales_to_zero_and_keeps_volumes_and_start_brings_it_back(door: Door, cluster: Cluster) -> None:
     await door.create()
     await door.until_status(1, "running")
-    uids = [cluster.get("persistentvolumeclaims", name)["metadata"]["uid"] for name in VOLUMES]
+    before = await volumes(cluster)
     await door.admin.post(f"{INSTANCES}/1/stop")
     await door.until_status(1, "stopped")
-    assert (cluster.get("deployments", "bot-alpha")["spec"]["replicas"], cluster.pods()) == (0, [])
+    assert (await cluster.get("deployments", "bot-alpha"))["spec"]["replicas"] == 0
+    assert await cluster.pods() == []
     await door.admin.post(f"{INSTANCES}/1/start")
     await door.until_status(1, "running")
-    assert [cluster.get("persistentvolumeclaims", name)["metadata"]["uid"] for name in VOLUMES] == uids
+    assert await volumes(cluster) == before
     (stopped,) = await door.suite.events(InstanceStopped)
     assert stopped.reason == "asked"
 
 
-async def test_a_restart_replaces_the_pod_once(door: Door, cluster: ApiDouble) -> None:
+async def test_a_restart_replaces_the_pod_once(door: Door, cluster: Cluster) -> None:
     await door.create()
     await door.until_status(1, "running")
     await door.admin.post(f"{INSTANCES}/1/restart")
-    await eventually(lambda: cluster.get("deployments", "bot-alpha")["metadata"]["generation"] == 2)
+    await cluster.until("deployments", lambda found: found["bot-alpha"]["metadata"]["generation"] == 2)
     await door.until_status(1, "running")
-    assert pod(cluster)["metadata"]["annotations"]["shoal/restarts"] == "1"
+    assert (await pod(cluster))["metadata"]["annotations"]["shoal/restarts"] == "1"
 
 
-async def test_a_volume_grows_and_nothing_else_of_it_changes(door: Door, cluster: ApiDouble) -> None:
+async def test_a_volume_grows_and_nothing_else_of_it_changes(door: Door, cluster: Cluster) -> None:
     await door.create()
     await door.until_status(1, "running")
     await door.admin.put(f"{INSTANCES}/1", json={"storage_clawd": "8Gi"})
-    claim = cluster.get("persistentvolumeclaims", "bot-alpha-clawd")["metadata"]["uid"]
+    before = await volumes(cluster)
 
-    def size() -> str:
-        return cluster.get("persistentvolumeclaims", "bot-alpha-clawd")["spec"]["resources"]["requests"]["storage"]
+    def has_grown(found: dict) -> bool:
+        return found["bot-alpha-clawd"]["spec"]["resources"]["requests"]["storage"] == "8Gi"
 
-    await eventually(lambda: size() == "8Gi", size)
-    assert cluster.get("persistentvolumeclaims", "bot-alpha-clawd")["metadata"]["uid"] == claim
+    await cluster.until("persistentvolumeclaims", has_grown)
+    assert await volumes(cluster) == before
 
 
 async def test_where_all_is_as_planned_nothing_is_written(
-    door: Door, settings: dict[str, str], cluster: ApiDouble
+    door: Door, settings: dict[str, str], cluster: Cluster
 ) -> None:
     await door.create(cpu_limit="2000m", memory_limit="4096Mi")
     await door.until_status(1, "running")
@@ -186,64 +197,63 @@ async def test_where_all_is_as_planned_nothing_is_written(
     assert cluster.calls - asked <= rounds + 40
 
 
-async def test_delete_takes_everything_and_then_gives_the_ports_back(door: Door, cluster: ApiDouble) -> None:
+async def test_delete_takes_everything_and_then_gives_the_ports_back(door: Door, cluster: Cluster) -> None:
     await door.create()
     await door.until_status(1, "running")
     assert (await door.admin.delete(f"{INSTANCES}/1")).status_code == 204
-    await eventually(lambda: not cluster.objects, lambda: list(cluster.objects), within_s=15)
 
     async def is_free() -> bool:
-        return not await door.sql("select from port_pair")
+        return not await door.sql("select from port_pair") and not await cluster.objects()
 
-    await eventually(is_free, within_s=10)
+    await eventually(is_free, within_s=15)
 
 
-async def test_a_new_instance_never_binds_the_dying_volumes_of_its_name(door: Door, cluster: ApiDouble) -> None:
+async def test_a_new_instance_never_binds_the_dying_volumes_of_its_name(door: Door, cluster: Cluster) -> None:
     await door.create()
     await door.until_status(1, "running")
-    old = {cluster.get("persistentvolumeclaims", name)["metadata"]["uid"] for name in VOLUMES}
-    cluster.are_volumes_lingering = True
+    old = await volumes(cluster)
+    await cluster.hold("persistentvolumeclaims")
     await door.admin.delete(f"{INSTANCES}/1")
     again = await door.create()
     assert (again["id"], again["name"], again["status"]) == (2, "bot-alpha", "creating")
-    await eventually(lambda: not cluster.pods() and not cluster.names("deployments"), within_s=10)
+    for plural in ("pods", "deployments"):
+        await cluster.until(plural, lambda found: not found, within_s=10)
     await asyncio.sleep(0.5)
-    assert cluster.names("deployments") == []
-    cluster.are_volumes_lingering = False
+    assert await cluster.names("deployments") == []
+    await cluster.let_go("persistentvolumeclaims")
     await door.until_status(2, "running", within_s=30)
-    new = {cluster.get("persistentvolumeclaims", name)["metadata"]["uid"] for name in VOLUMES}
-    assert not old & new
+    assert not {*old} & {*await volumes(cluster)}
 
 
 async def test_what_belongs_to_no_instance_is_swept_away(
-    open_door: Open, settings: dict[str, str], cluster: ApiDouble
+    open_door: Open, settings: dict[str, str], cluster: Cluster
 ) -> None:
     metadata = {
         "name": "bot-lost-config",
         "labels": {"app": "bot-lost", "app.kubernetes.io/managed-by": "shoal", "shoal/instance-id": "99"},
     }
-    cluster.put("configmaps", {"metadata": metadata, "data": {}})
-    cluster.put("configmaps", {"metadata": {"name": "somebody-elses", "labels": {}}, "data": {}})
+    await cluster.put("configmaps", {"metadata": metadata, "data": {}})
+    await cluster.put("configmaps", {"metadata": {"name": "somebody-elses", "labels": {}}, "data": {}})
     await open_door(**settings, INSTANCE_ORCHESTRATOR_ORPHAN_GRACE="0s")
-    await eventually(lambda: cluster.names("configmaps") == ["somebody-elses"], within_s=10)
+    await cluster.until("configmaps", lambda found: list(found) == ["somebody-elses"], within_s=10)
 
 
-async def test_an_object_of_somebody_else_is_not_taken_over(door: Door, cluster: ApiDouble) -> None:
-    cluster.put("configmaps", {"metadata": {"name": "bot-alpha-config", "labels": {}}, "data": {"precious": "x"}})
+async def test_an_object_of_somebody_else_is_not_taken_over(door: Door, cluster: Cluster) -> None:
+    await cluster.put("configmaps", {"metadata": {"name": "bot-alpha-config", "labels": {}}, "data": {"precious": "x"}})
     await door.create()
     shown = await door.until_status(1, "error")
     assert shown["status_message"] == "ConfigMap bot-alpha-config exists and is not ours"
-    assert cluster.get("configmaps", "bot-alpha-config")["data"] == {"precious": "x"}
+    assert (await cluster.get("configmaps", "bot-alpha-config"))["data"] == {"precious": "x"}
 
 
-async def test_create_answers_while_the_cluster_is_away(door: Door, cluster: ApiDouble) -> None:
+async def test_create_answers_while_the_cluster_is_away(door: Door, cluster: Cluster) -> None:
     cluster.is_dead = True
     assert (await door.create())["status"] == "creating"
     cluster.is_dead = False
     await door.until_status(1, "running", within_s=15)
 
 
-async def test_readiness_tells_of_the_cluster(door: Door, cluster: ApiDouble) -> None:
+async def test_readiness_tells_of_the_cluster(door: Door, cluster: Cluster) -> None:
     async def told() -> dict:
         return json.loads((await door.admin.get("/readyz")).text)["details"]
 
@@ -252,6 +262,6 @@ async def test_readiness_tells_of_the_cluster(door: Door, cluster: ApiDouble) ->
 
     await eventually(lambda: is_said("connected"))
     cluster.is_dead = True
-    cluster.cut_watches()
+    await cluster.cut_watches()
     await eventually(lambda: is_said("disconnected"))
     refused(await door.admin.get(f"{INSTANCES}/9"), 404)
