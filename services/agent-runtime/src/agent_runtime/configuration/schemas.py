@@ -61,7 +61,7 @@ class GatewayPart(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class GatewaySent(GatewayPart, frozen=True, forbid_unknown_fields=True):
-    """`gateway` in a body: read, and left as it is. A shape of its own, since OpenAPI gives a shape one default for all."""
+    """`gateway` in a body: read, and left as it is. Of its own: OpenAPI gives a shape one default for all."""
 
 
 class ConfigView(Struct, frozen=True):
