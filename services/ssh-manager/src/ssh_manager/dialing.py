@@ -1,8 +1,10 @@
 """Making an SSH connection, with nothing but what is given here: no file, agent or setting of any user is read."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from types import MappingProxyType
+from typing import Any, Final
 
 import asyncssh
 from msgspec import Struct
@@ -14,6 +16,24 @@ KEEPALIVE_COUNT = 2
 HOST_KEY_ALGORITHMS = ("ssh-ed25519",)
 ENCRYPTION = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes256-ctr")
 """The fastest first; what is left out is old."""
+NOTHING_ELSE: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "server_host_key_algs": HOST_KEY_ALGORITHMS,
+        "encryption_algs": ENCRYPTION,
+        "compression_algs": None,
+        "config": None,
+        "agent_path": None,
+        "x509_trusted_certs": None,
+        "x509_trusted_cert_paths": (),
+        "preferred_auth": "publickey",
+        "password_auth": False,
+        "kbdint_auth": False,
+        "host_based_auth": False,
+        "gss_host": None,
+        "disable_trivial_auth": True,
+    }
+)
+"""Turns off every way in but the key, and everything that a user's own files would add."""
 COMMAND, ANSWER = "echo ping", b"ping\n"
 
 
@@ -61,19 +81,7 @@ class Dialing(Struct, frozen=True):
                     client_factory=lambda: client or asyncssh.SSHClient(),
                     client_keys=[identity.private_key for identity in identities],
                     known_hosts=([asyncssh.import_public_key(instance.host_public_key)], [], []),
-                    server_host_key_algs=HOST_KEY_ALGORITHMS,
-                    encryption_algs=ENCRYPTION,
-                    compression_algs=None,
-                    config=None,
-                    agent_path=None,
-                    x509_trusted_certs=None,
-                    x509_trusted_cert_paths=[],
-                    preferred_auth="publickey",
-                    password_auth=False,
-                    kbdint_auth=False,
-                    host_based_auth=False,
-                    gss_host=None,
-                    disable_trivial_auth=True,
+                    **NOTHING_ELSE,
                     connect_timeout=most_s,
                     login_timeout=most_s,
                     keepalive_interval=self.keepalive_interval.total_seconds(),
@@ -85,11 +93,8 @@ class Dialing(Struct, frozen=True):
             raise KeyRefusedError("SSH connection failed: the instance does not accept our key") from error
         except TimeoutError as error:
             raise DialError("SSH connection failed: connection timeout") from error
-        except (
-            OSError,
-            ValueError,
-            asyncssh.Error,
-        ) as error:  # a ValueError: what we were told to connect to is nonsense
+        # a ValueError: what we were told to connect to is nonsense
+        except (OSError, ValueError, asyncssh.Error) as error:
             raise DialError(f"SSH connection failed: {_reason(error)}") from error
 
 

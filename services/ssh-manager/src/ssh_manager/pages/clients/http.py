@@ -90,12 +90,7 @@ class HttpPages:
         except (httpcore.NetworkError, httpcore.ProtocolError) as error:
             if not is_repeatable:
                 raise PageUnreachableError from error
-        try:
-            return await self._pool.handle_async_request(request)
-        except httpcore.TimeoutException as error:
-            raise PageTimeoutError from error
-        except (httpcore.NetworkError, httpcore.ProtocolError) as error:
-            raise PageUnreachableError from error
+        return await self._ask(request, is_repeatable=False)
 
 
 class _Body:
