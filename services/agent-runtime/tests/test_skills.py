@@ -113,7 +113,7 @@ async def test_search_tells_what_can_be_installed_and_installing_it_works(door: 
 
 
 async def test_only_enabled_skills_are_told_to_agents(door: Door) -> None:
-    skills = Factory(door.service.running.resources).skills()
+    skills = Factory(door.service.running.resources).knowledge.skills()
     names = ["summarize", "unknown", "code-review", "summarize"]
     active = await skills.active("acct_1", names)
     assert [skill.name for skill in active] == ["summarize", "code-review"]

@@ -5,6 +5,7 @@ from pathlib import Path
 from agent_runtime.app import create_app
 from agent_runtime.config import Config
 from agent_runtime.factory import Factory
+from agent_runtime.factory.components import components
 from shoal.http.sockets import SocketHttp
 from shoal.resources import Resources
 from shoal.service import Built, Service
@@ -17,7 +18,7 @@ def build(resources: Resources[Config]) -> Built:
     return Built(
         app=app,
         described=app.inside,
-        components=factory.components(),
+        components=components(factory),
         http=SocketHttp,
     )
 

@@ -1,0 +1,80 @@
+"""What works beside requests."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from agent_runtime import ports
+from agent_runtime.agents.subscribers import AccountSubscribers
+from agent_runtime.counts import Counts
+from agent_runtime.cron.jobs import Scheduler
+from agent_runtime.factory import Factory
+from agent_runtime.factory.settings import KEY_VARIABLE
+from agent_runtime.sockets.usecases.revocations import revocations
+from shoal.copies import Copy
+from shoal.jobs import Job, housekeeping
+from shoal.resources import Component
+from shoal.subscriptions import Handlers, Subscription
+from shoal.vault import KeyCheck
+from shoal_events import AccountCreated, AccountDeleted
+
+
+def components(factory: Factory) -> list[Component]:
+    """List the components in the order of starting."""
+    resources = factory.resources
+    subscribers = AccountSubscribers(factory.agents(), _endings_of_accounts(factory))
+    accounts: Handlers = {
+        AccountCreated: subscribers.on_account_created,
+        AccountDeleted: subscribers.on_account_deleted,
+    }
+    return [
+        KeyCheck(factory.configurations().is_key_right, variable=KEY_VARIABLE),
+        resources.relay(),
+        resources.subscriber(Subscription("accounts", accounts)),
+        resources.copier(Copy("accounts", owner="gateway", handlers=accounts, is_required=False)),
+        _counts(factory),
+        factory.cloud,
+        factory.tools.mcp_links,
+        factory.worker,
+        resources.job(Job("forget runs", timedelta(hours=1), factory.sweeping().forget)),
+        resources.job(Job("tell telemetry", resources.config.telemetry_interval, factory.tallies().tell)),
+        factory.browsers.sockets,
+        factory.browsers.slots,
+        factory.browsers.channel_watch,
+        resources.listener("revocations", revocations(factory.browsers.sockets)),
+        Scheduler(database=resources.database, leases=resources.leases, firings=factory.firings()),
+        resources.job(Job("sweep delegations", resources.config.delegation_sweep, factory.delegations().sweep)),
+        resources.job(Job("forget delegations", timedelta(hours=6), factory.delegations().forget_old)),
+        resources.job(Job("forget firings", timedelta(hours=6), factory.firings().forget_old)),
+        resources.job(housekeeping(resources.database)),
+        resources.job(Job("forget lapsed holds", timedelta(minutes=10), factory.usage().forget_lapsed)),
+        resources.job(Job("forget old turns", timedelta(hours=6), factory.reports().forget_old)),
+    ]
+
+
+def _counts(factory: Factory) -> Counts:
+    async def tools() -> int:
+        return factory.tools.toolbox.count
+
+    counters = {
+        "agent_count": factory.agents().count,
+        "session_count": factory.sessions().count_all,
+        "tool_count": tools,
+    }
+    return Counts(factory.resources.health, counters)
+
+
+def _endings_of_accounts(factory: Factory) -> Sequence[ports.AccountEnd]:
+    """List what each subject erases of an account that is no more, in this order."""
+    return [
+        factory.sessions().erase,
+        factory.knowledge.memories().end_account,
+        factory.knowledge.skills().end_account,
+        factory.configurations().end_account,
+        factory.canvases().erase,
+        factory.reports().erase,
+        factory.voices().erase,
+        factory.cron_jobs().end_account,
+        factory.delegation_rules().end_account,
+        factory.tools.mcp_servers().erase,
+        factory.tallies().erase,
+    ]

@@ -1,0 +1,57 @@
+"""What agents can do."""
+
+from collections.abc import Callable
+from functools import cached_property
+
+from agent_runtime.config import Config
+from agent_runtime.runs.clients.mcp.links import McpLinks
+from agent_runtime.runs.clients.toolbox import Toolbox
+from agent_runtime.runs.clients.tools.asking import Asking
+from agent_runtime.runs.clients.tools.files import file_tools
+from agent_runtime.runs.clients.tools.shell import shell_tools
+from agent_runtime.runs.clients.tools.web import Web
+from agent_runtime.runs.usecases.servers import Directory, McpServers
+from shoal.crypto import Envelope
+from shoal.outgoing import Outgoing
+from shoal.resources import Resources
+
+
+class ToolFactory:
+    """Makes tools, and where they come from.
+
+    Args:
+        resources: The process's.
+        outgoing: What may be reached.
+        envelope: Seals what MCP servers are shown.
+        asking: Makes tools that ask other subjects.
+    """
+
+    def __init__(
+        self, resources: Resources[Config], *, outgoing: Outgoing, envelope: Envelope, asking: Callable[[], Asking]
+    ) -> None:
+        self.resources = resources
+        self.outgoing = outgoing
+        self.envelope = envelope
+        self._asking = asking
+
+    @cached_property
+    def toolbox(self) -> Toolbox:
+        """What agents can do."""
+        shell = shell_tools() if self.resources.config.allow_exec_shell else []
+        return Toolbox([*file_tools(), *shell, *Web(self.outgoing).tools(), *self._asking().tools()], [self.mcp_links])
+
+    @cached_property
+    def mcp_links(self) -> McpLinks:
+        """Tools of MCP servers."""
+        directory = Directory(database=self.resources.database, envelope=self.envelope)
+        return McpLinks(directory.enabled, self.outgoing)
+
+    def mcp_servers(self) -> McpServers:
+        """Which MCP servers there are."""
+        return McpServers(
+            database=self.resources.database,
+            envelope=self.envelope,
+            outgoing=self.outgoing,
+            links=self.mcp_links,
+            is_stdio_allowed=self.resources.config.allow_mcp_stdio,
+        )
