@@ -10,8 +10,6 @@ Usage: python deploy/render.py [--check]. Writes, inside deploy/helm/shoal:
 and the table of metrics in docs/telemetry.md.
 """
 
-import ast
-import inspect
 import json
 import re
 import sys
@@ -20,17 +18,14 @@ import typing
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Annotated, Any
+from typing import Any
 
 import metrics
-import msgspec
 import yaml
-from msgspec import Meta, Struct
+from settings import Field, fields
 
-from shoal.config import Secret, ServiceConfig, Variable
+from shoal.config import Secret
 from shoal.identity import PERMITTED_CALLS
-from shoal.service import Service, installed
 from shoal_embedded.nats import render_accounts
 from shoal_embedded.nats_users import USERS, service_users
 
@@ -44,15 +39,8 @@ PORTS = {
 }  # fmt: skip
 ALONE = frozenset({"ssh-manager"})
 """Services that run once: two would hold every connection twice."""
-DECIDED = frozenset(
-    {"host", "port", "database_url", "nats_url", "identity_key", "identity_keys", "services", "state", "backend",
-     "kubeconfig", "image", "namespace"}
-)  # fmt: skip
-"""Settings that the chart decides itself."""
 DRAWN = frozenset({"encryption_key"})
 """Secret settings that can be drawn by lot; any other is the operator's to give."""
-INSIDE: Mapping[str, object] = {"drain_delay": timedelta(seconds=5), "host": "0.0.0.0"}
-"""Defaults that are others in a cluster than on one machine."""
 TEXTS = {"type": ["string", "number", "boolean"]}
 WORDS_BY_NAME = {"type": "object", "additionalProperties": {"type": "string"}}
 OBJECTS = {"type": "array", "items": {"type": "object"}}
@@ -98,23 +86,7 @@ WHOLE_SECONDS = {"type": "string", "pattern": "^[0-9]+[smh]$"}
 _BLOCK = r"(?m)(?<=^NAME:\n)((?:(?:  .*)?\n)*?)  config:.*\n(?:    .*\n)*"
 """The settings of a service in values.yaml, and what stands before them."""
 _TABLE = r"(?s)(?<=<!-- metrics -->\n).*(?=<!-- end -->)"
-
-
-class Field(Struct):
-    """One setting as the chart has it."""
-
-    name: str
-    variable: str
-    default: object
-    hint: Any
-    words: str
-    is_shared: bool
-
-    @property
-    def key(self) -> str:
-        """The setting's name in values.yaml."""
-        first, *rest = self.name.split("_")
-        return first + "".join(word.title() for word in rest)
+"""The table of metrics in a document."""
 
 
 def main() -> None:
@@ -136,10 +108,7 @@ def render() -> Iterator[tuple[str, str]]:
     yield "files/nats-accounts.json", accounts
     yield str(OPERATIONS / "nats-accounts.json"), accounts
     about = DOCS / "telemetry.md"
-    yield (
-        str(about),
-        _replaced(about.read_text(), r"(?s)(?<=<!-- metrics -->\n).*(?=<!-- end -->)", _raw(metrics.table())),
-    )
+    yield str(about), _replaced(about.read_text(), _TABLE, _raw(metrics.table()))
     values = values_yaml((CHART / "values.yaml").read_text())
     yield "values.yaml", values
     yield "values.schema.json", _json(schema(yaml.safe_load(values)))
@@ -167,29 +136,6 @@ def arrows() -> set[tuple[str, str]]:
     """List who calls whom: the gateway everybody, services as the table of permitted calls says."""
     forwarded = {("gateway", name) for name in PORTS if name != "gateway"}
     return forwarded | {(caller, callee) for caller, callee, _ in PERMITTED_CALLS if callee != "*"}
-
-
-def fields(name: str) -> Iterator[Field]:
-    """Yield the settings of a service that a chart may decide: shared ones first, then its own, in their order."""
-    service = installed().get(name)
-    config = service.config if service is not None else ServiceConfig
-    hints = typing.get_type_hints(config, include_extras=True)
-    words = {**_words(ServiceConfig), **_words(config)}
-    ordered = sorted(msgspec.structs.fields(config), key=lambda field: field.name not in _names(ServiceConfig))
-    for field in ordered:
-        if field.name in DECIDED and field.name != "host":
-            continue
-        shared = next(iter(_variable(hints[field.name]).shared), None)
-        prefix = _prefix(service, name)
-        default = None if field.default is msgspec.NODEFAULT else field.default
-        yield Field(
-            name=field.name,
-            variable=shared or f"{prefix}_{field.name.upper()}",
-            default=INSIDE.get(field.name, default),
-            hint=_plain(hints[field.name]),
-            words=words[field.name],
-            is_shared=shared is not None,
-        )
 
 
 def values_yaml(text: str) -> str:
@@ -266,42 +212,10 @@ def _duration(value: timedelta) -> str:
     return f"{seconds:g}s" if seconds >= 1 or not seconds else f"{seconds * 1000:g}ms"
 
 
-def _words(config: type[Struct]) -> dict[str, str]:
-    """Read the docstring below each field."""
-    body = next(node for node in ast.walk(ast.parse(inspect.getsource(config))) if isinstance(node, ast.ClassDef))
-    found: dict[str, str] = {}
-    for field, below in zip(body.body, body.body[1:], strict=False):
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(below, ast.Expr):
-            found[field.target.id] = str(ast.literal_eval(below.value))
-    return found
-
-
-def _names(config: type[Struct]) -> set[str]:
-    return {field.name for field in msgspec.structs.fields(config)}
-
-
-def _variable(hint: Any) -> Variable:
-    for mark in getattr(hint, "__metadata__", ()):
-        if isinstance(mark, Meta) and mark.extra and "variable" in mark.extra:
-            return typing.cast("Variable", mark.extra["variable"])
-    return Variable()
-
-
-def _plain(hint: Any) -> Any:
-    plain = hint.__origin__ if typing.get_origin(hint) is Annotated else hint
-    if typing.get_origin(plain) in {UnionType, typing.Union}:
-        return next(option for option in typing.get_args(plain) if option is not NoneType)
-    return plain
-
-
-def _prefix(service: Service | None, name: str) -> str:
-    return service.prefix if service is not None else name.replace("-", "_").upper()
-
-
 def _replaced(text: str, pattern: str, by: str) -> str:
     made, count = re.subn(pattern, by, text)
     if count != 1:
-        raise LookupError(f"values.yaml has no place for {pattern}")
+        raise LookupError(f"there is no place, or more than one, for {pattern}")
     return made
 
 
