@@ -15,7 +15,11 @@ class AgentRepository:
         self._tx = tx
 
     async def get(self, account_id: str, agent_id: str) -> Agent:
-        """Read an agent."""
+        """Read an agent.
+
+        Raises:
+            AgentNotFoundError: The account has none of this id.
+        """
         found = await self._tx.find(
             Agent,
             """
@@ -31,7 +35,11 @@ class AgentRepository:
         return found
 
     async def first(self, account_id: str) -> Agent:
-        """Read the account's oldest agent."""
+        """Read the account's oldest agent.
+
+        Raises:
+            AgentNotFoundError: The account has none.
+        """
         found = await self._tx.find(
             Agent,
             """
@@ -63,7 +71,11 @@ class AgentRepository:
         )
 
     async def insert(self, account_id: str, draft: AgentDraft) -> Agent:
-        """Write a new agent, which answers from now on."""
+        """Write a new agent, which answers from now on.
+
+        Raises:
+            AgentTakenError: The account has, or had, one of this id.
+        """
         with violation_as(agent_pkey=AgentTakenError):
             await self._tx.execute(
                 """
@@ -77,7 +89,11 @@ class AgentRepository:
         return await self.get(account_id, draft.id)
 
     async def update(self, account_id: str, agent_id: str, change: AgentChange) -> Agent:
-        """Write what is to change."""
+        """Write what is to change.
+
+        Raises:
+            AgentNotFoundError: The account has none of this id.
+        """
         changed = await self._tx.execute(
             """
             update agent
@@ -108,7 +124,11 @@ class AgentRepository:
         )
 
     async def delete(self, account_id: str, agent_id: str) -> int:
-        """Leave a tombstone in an agent's place; returns its last version."""
+        """Leave a tombstone in an agent's place; returns its last version.
+
+        Raises:
+            AgentNotFoundError: The account has none of this id.
+        """
         version: int | None = await self._tx.value(
             """
             update agent

@@ -17,7 +17,11 @@ class SessionRepository:
         self._tx = tx
 
     async def get(self, account_id: str, key: str) -> Session:
-        """Read a session."""
+        """Read a session.
+
+        Raises:
+            SessionNotFoundError: The account has none of this key.
+        """
         found = await self._tx.find(
             Session,
             """
@@ -71,7 +75,11 @@ class SessionRepository:
         )
 
     async def lock(self, account_id: str, key: str) -> SessionPlace:
-        """Read a session and hold its row."""
+        """Read a session and hold its row.
+
+        Raises:
+            SessionNotFoundError: The account has none of this key.
+        """
         found = await self._tx.find(
             SessionPlace,
             "select id, account_id, key, agent_id from session where account_id = $1 and key = $2 for update",
@@ -82,7 +90,11 @@ class SessionRepository:
         return found
 
     async def delete(self, account_id: str, key: str) -> Session:
-        """Delete a session, its messages and its runs."""
+        """Delete a session, its messages and its runs.
+
+        Raises:
+            SessionNotFoundError: The account has none of this key.
+        """
         found = await self._tx.find(
             Session,
             """

@@ -38,29 +38,21 @@ class SlotRepository:
         await self._tx.execute("insert into socket_process (id) values ($1) on conflict do nothing", process)
         await self._tx.execute(
             "delete from socket where user_id = $1 and process = $2 and id <> all($3::text[])",
-            user_id,
-            process,
-            list(held),
+            *(user_id, process, list(held)),
         )
-        return bool(
-            await self._tx.execute(
-                """
-                insert into socket (id, account_id, user_id, process)
-                select $1, $2, $3, $4
-                 where (select count(*)
-                          from socket as taken
-                          join socket_process as alive on alive.id = taken.process
-                         where taken.user_id = $3
-                           and (taken.process = $4 or alive.beat_at > now() - $6::interval)) < $5
-                """,
-                socket_id,
-                account_id,
-                user_id,
-                process,
-                most,
-                silent_for,
-            )
+        taken = await self._tx.execute(
+            """
+            insert into socket (id, account_id, user_id, process)
+            select $1, $2, $3, $4
+             where (select count(*)
+                      from socket as taken
+                      join socket_process as alive on alive.id = taken.process
+                     where taken.user_id = $3
+                       and (taken.process = $4 or alive.beat_at > now() - $6::interval)) < $5
+            """,
+            *(socket_id, account_id, user_id, process, most, silent_for),
         )
+        return taken > 0
 
     async def free(self, socket_ids: Sequence[str]) -> None:
         """Give back the slots of sockets that are closed."""

@@ -45,7 +45,11 @@ class RunRepository:
         self._tx = tx
 
     async def get(self, account_id: str, run_id: str) -> Run:
-        """Read a run."""
+        """Read a run.
+
+        Raises:
+            RunNotFoundError: The account has none of this id.
+        """
         found = await self._tx.find(
             Run,
             """
@@ -62,7 +66,11 @@ class RunRepository:
         return found
 
     async def lock(self, run_id: str) -> Run:
-        """Read a run and hold its row."""
+        """Read a run and hold its row.
+
+        Raises:
+            RunNotFoundError: There is none.
+        """
         found = await self._tx.find(
             Run,
             """
