@@ -151,6 +151,7 @@ async def test_what_is_wrong_is_refused(shared_door: Door) -> None:
         {"schedule": "0 0 31 2 *"},
         {"schedule": "0 0 0 1 1 * 9999"},
         {"timezone": "Mars/Base"},
+        {"timezone": "localtime"},
         {"missed": "twice"},
         {"enabled": "yes"},
         {"payload": "x" * 16385},

@@ -116,9 +116,7 @@ async def test_a_model_does_it_in_a_session_of_its_own(shared_door: Door) -> Non
     spenders = await shared_door.sql(
         "select distinct credential_id from run where session_key = any ($1)", [talk.key, done["task_id"]]
     )
-    assert [row["credential_id"] for row in spenders] == ["login_1"], (
-        "its budgets hold for what is handed on"
-    )
+    assert [row["credential_id"] for row in spenders] == ["login_1"], "its budgets hold for what is handed on"
 
 
 async def test_what_plain_code_cannot_do_falls_to_the_next_rule_and_then_to_the_default(shared_door: Door) -> None:

@@ -152,6 +152,10 @@ async def test_shell_has_limits_and_ends_with_its_call(shared_door: Door) -> Non
     assert "Stopped after 0.3 s" in call["result"]
     (call,) = (await talk.say('/tool exec_shell {"command": "yes | head -c 1000000"}'))["tool_calls"]
     assert len(call["result"]) < 70_000
+    (call,) = (await talk.say('/tool exec_shell {"command": "sleep 0.1 & wait; echo ok", "timeout_s": 5}'))[
+        "tool_calls"
+    ]
+    assert call["result"].strip() == "ok"
     (call,) = (await talk.say('/tool exec_shell {"command": "env"}'))["tool_calls"]
     assert "AGENT_RUNTIME" not in call["result"]
     assert "SHOAL" not in call["result"]
@@ -199,4 +203,3 @@ def group(pgid: int) -> list[int]:
             if int(fields[2]) == pgid and fields[0] != "Z":
                 found.append(int(entry.name))
     return found
-

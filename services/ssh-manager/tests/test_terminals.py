@@ -131,7 +131,7 @@ async def test_a_terminal_waits_for_its_user_and_shows_again_what_it_showed(plac
 
     await eventually(is_detached)
     again = await Terminal.open(place, query=f"?session_id={terminal.id}")
-    assert again.session == {"type": "session", "session_id": terminal.id, "state": "detached"}
+    assert again.session == {"type": "session", "session_id": terminal.id, "state": "active"}
     await again.until(b"before")
     await again.type("echo af''ter\n")
     await again.until(b"after")

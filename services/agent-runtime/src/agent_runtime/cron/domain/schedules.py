@@ -22,6 +22,8 @@ from msgspec import Struct
 from agent_runtime.cron.errors import InvalidScheduleError
 
 MOST_TEXT = 256
+_OF_THE_MACHINE = frozenset({"localtime", "posixrules"})
+"""Zones that are another on the next machine: replicas would fire at different times."""
 _ALIASES = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
@@ -155,9 +157,12 @@ def _utc(wall: datetime, zone: ZoneInfo, *, fold: int) -> datetime:
 
 def _zone(name: str) -> ZoneInfo:
     try:
-        return ZoneInfo(name)
+        zone = None if name in _OF_THE_MACHINE else ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        raise InvalidScheduleError(f"timezone: there is no {name[:64]!r}") from None
+        zone = None
+    if zone is None:
+        raise InvalidScheduleError(f"timezone: there is no {name[:64]!r}")
+    return zone
 
 
 def _values(text: str, field: Field) -> list[int]:

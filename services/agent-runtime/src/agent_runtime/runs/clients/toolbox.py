@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from agent_runtime.runs.domain.tools import Tool
+from agent_runtime.runs.errors import ToolNotFoundError
 
 
 class ToolSource(Protocol):
@@ -32,3 +33,14 @@ class Toolbox:
         for source in self._sources:
             found |= {tool.spec.name: tool for tool in await source.tools(account_id)}
         return found
+
+    async def find(self, account_id: str, name: str) -> Tool:
+        """Find one of an account's tools.
+
+        Raises:
+            ToolNotFoundError: It can be offered none of this name.
+        """
+        offered = await self.offered(account_id)
+        if name not in offered:
+            raise ToolNotFoundError
+        return offered[name]

@@ -6,15 +6,13 @@ from typing import Annotated, Any
 from litestar import Controller, Response, get, post
 from litestar.params import Parameter
 
-from agent_runtime.ports import RunStatus, TurnRequest
+from agent_runtime.ports import VOICE_SESSION, RunStatus, TurnRequest
 from agent_runtime.runs.controllers.answers import refuse_unless_told
 from agent_runtime.runs.schemas import MessageView, RunSummary, SendMessage
 from agent_runtime.runs.usecases.turns import Turns
 from shoal.http.auth import require_user
 from shoal.identity import Principal
 
-VOICE = "voice"
-"""The session that browsers speak in: it is made when first spoken in."""
 SPOKEN = "Your answer is spoken aloud: keep it short, in plain sentences, without lists, code or markup."
 
 IdempotencyKey = Annotated[str | None, Parameter(header="Idempotency-Key", max_length=255)]
@@ -85,7 +83,7 @@ async def _started(turns: Turns, principal: Principal, request: TurnRequest) -> 
 
 
 def _request(key: str, data: SendMessage, principal: Principal, idempotency_key: str | None) -> TurnRequest:
-    is_voice = key == VOICE
+    is_voice = key == VOICE_SESSION
     return TurnRequest(
         account_id=principal.account_id,
         content=data.content,

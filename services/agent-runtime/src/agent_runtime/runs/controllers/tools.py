@@ -5,7 +5,6 @@ from typing import Any
 from litestar import Controller, get
 
 from agent_runtime.runs.clients.toolbox import Toolbox
-from agent_runtime.runs.errors import ToolNotFoundError
 from agent_runtime.runs.schemas import ToolView
 from shoal.http.auth import require_user
 from shoal.identity import Principal
@@ -30,7 +29,5 @@ class ToolController(Controller):
     @get("/{name:str}/schema", operation_id="getToolSchema", summary="Show what a tool takes")
     async def schema(self, name: str, principal: Principal, toolbox: Toolbox) -> dict[str, Any]:
         """Give the JSON Schema of a tool's arguments."""
-        offered = await toolbox.offered(principal.account_id)
-        if name not in offered:
-            raise ToolNotFoundError
-        return dict(offered[name].spec.schema)
+        tool = await toolbox.find(principal.account_id, name)
+        return dict(tool.spec.schema)

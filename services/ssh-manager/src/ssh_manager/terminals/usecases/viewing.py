@@ -23,6 +23,7 @@ from ssh_manager.terminals.domain import (
     Resize,
     SessionFrame,
     Size,
+    State,
 )
 from ssh_manager.terminals.usecases.terminal import Terminal, Viewer
 from ssh_manager.terminals.usecases.terminals import Terminals
@@ -59,7 +60,7 @@ class Viewing:
         else:
             terminal = await self._terminals.open(asked.instance_id, shell=asked.shell, size=asked.size, by=by)
         viewer = Viewer(send, by)
-        await _tell(send, SessionFrame(terminal.id, terminal.state.value))
+        await _tell(send, SessionFrame(terminal.id, (State.ACTIVE if terminal.reason is None else State.CLOSED).value))
         attaching = asyncio.ensure_future(terminal.attach(viewer))
         reading = asyncio.ensure_future(self._read_all(terminal, viewer, receive, send))
         closed = asyncio.ensure_future(viewer.closed.wait())

@@ -30,7 +30,7 @@ exec 3<&0 </dev/null
 ulimit -v "$1"; ulimit -f "$2"; ulimit -c 0
 ( exec >/dev/null 2>&1; read -r _ <&3; kill -9 0 ) &
 exec 3<&-
-eval "$3"
+exec /bin/sh -c "$3"
 """
 """What the group begins with: limits, the guard, the command."""
 
