@@ -1,4 +1,4 @@
-"""A few agents with made-up work: signs in as admin (making him at the first time), pairs them, streams for ever."""
+"""A few agents with made-up work: signs in as admin (who is made at the first start), pairs them, streams for ever."""
 
 import asyncio
 import os
