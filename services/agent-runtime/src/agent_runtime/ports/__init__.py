@@ -13,11 +13,12 @@ from agent_runtime.ports.delegation import Assignment, Choice, Delegations, Outc
 from agent_runtime.ports.frames import Frame, Frames, session_topic
 from agent_runtime.ports.memory import Memories, Recollection
 from agent_runtime.ports.monitoring import Estimate, PipelineLog, Spent, StageTiming, TimedTurn, Usage
-from agent_runtime.ports.sessions import Message, SessionPlace, Sessions, Step, ToolCall
+from agent_runtime.ports.sessions import VOICE_SESSION, Message, SessionPlace, Sessions, Step, ToolCall
 from agent_runtime.ports.skills import ActiveSkill, Skills
 from agent_runtime.ports.turns import Queueing, RunStatus, TurnRequest, TurnResult, Turns
 
 __all__ = [
+    "VOICE_SESSION",
     "AccountEnd",
     "ActiveSkill",
     "AgentProfile",

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct
 
 from shoal.database import Transaction
+
+VOICE_SESSION: Final = "voice"
+"""The session that browsers speak in; nobody has to open it first."""
 
 
 class ToolCall(Struct, frozen=True, kw_only=True):

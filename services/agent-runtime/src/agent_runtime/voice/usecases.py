@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import structs
 
-from agent_runtime.ports import Configuration, Frame, Frames
+from agent_runtime.ports import VOICE_SESSION, Configuration, Frame, Frames
 from agent_runtime.voice.clients import SpeechClient
 from agent_runtime.voice.domain.settings import BROWSER, SpeechSettings, Voice, VoiceSettings, defaults_of
 from agent_runtime.voice.errors import NothingToSayError, ProviderUnknownError, SpokenByBrowserError
@@ -13,7 +13,6 @@ from agent_runtime.voice.repositories import VoiceRepository
 from shoal.database import Database, Transaction
 
 TOPIC = "voice:status"
-SESSION = "voice"
 _STATES = {"user": ("processing", "transcript"), "assistant": ("speaking", "response")}
 
 
@@ -103,7 +102,7 @@ class SpokenFrames:
     async def publish(self, frame: Frame) -> None:
         """Send a frame; after a message of a spoken conversation, how that stands."""
         await self._frames.publish(frame)
-        if frame.topic == "chat:message" and frame.data.get("session_key") == SESSION:
+        if frame.topic == "chat:message" and frame.data.get("session_key") == VOICE_SESSION:
             state = _STATES.get(frame.data.get("role", ""))
             if state is not None:
                 told = {"state": state[0], state[1]: frame.data.get("content", "")}

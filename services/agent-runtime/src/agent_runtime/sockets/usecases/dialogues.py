@@ -7,7 +7,7 @@ happens in it. `/ws/canvas` is what agents draw: what stands, then every command
 from typing import Any
 
 from agent_runtime.errors import SessionNotFoundError
-from agent_runtime.ports import session_topic
+from agent_runtime.ports import VOICE_SESSION, session_topic
 from agent_runtime.sockets.domain.endings import NO_SESSION
 from agent_runtime.sockets.domain.frames import (
     CancelFrame,
@@ -31,7 +31,7 @@ from agent_runtime.sockets.domain.topics import (
     session_of,
 )
 from agent_runtime.sockets.errors import NoSessionNamedError, TooManyTopicsError
-from agent_runtime.sockets.usecases.speaking import VOICE, Peer, Speaking, Subjects
+from agent_runtime.sockets.usecases.speaking import Peer, Speaking, Subjects
 
 HISTORY = 50
 MOST_TOPICS = 100
@@ -124,7 +124,7 @@ class ChatDialogue(Speaking):
         try:
             messages = await self._subjects.sessions.recent(account_id, self._key, HISTORY)
         except SessionNotFoundError as error:
-            if self._key != VOICE:
+            if self._key != VOICE_SESSION:
                 self._peer.answer({"type": "error", "code": error.code, "message": error.message})
                 self._peer.end(NO_SESSION)
                 return

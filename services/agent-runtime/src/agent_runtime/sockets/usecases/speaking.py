@@ -1,20 +1,18 @@
 """Speaking: what can be done over a socket of any path."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import msgspec
 from msgspec import Struct
 
 from agent_runtime import ports
-from agent_runtime.ports import TurnRequest
+from agent_runtime.ports import VOICE_SESSION, TurnRequest
 from agent_runtime.sockets.domain.endings import Ending
 from agent_runtime.sockets.domain.frames import CancelFrame, CanvasInteractionFrame, MessageFrame, further_fields
 from agent_runtime.sockets.errors import NoSessionNamedError, NothingToCancelError
 from shoal.identity import Principal
 
-VOICE: Final = "voice"
-"""The one session that nobody has to open first."""
 _OWN_FIELDS = ("type", "canvas_id", "session_id")
 
 
@@ -77,8 +75,8 @@ class Speaking:
         request = self._request(
             frame.content,
             session_key,
-            origin="voice" if session_key == VOICE else "web",
-            is_session_made=session_key == VOICE,
+            origin="voice" if session_key == VOICE_SESSION else "web",
+            is_session_made=session_key == VOICE_SESSION,
             queueing=frame.policy,
             idempotency_key=frame.id or "",
         )
