@@ -60,7 +60,14 @@ class PageDialogue(Speaking):
         await self._show_canvas(CANVAS_COMMANDS)
 
     async def hear(self, frame: Any, text: str) -> None:
-        """Do what a frame asks."""
+        """Do what a frame asks.
+
+        Raises:
+            RefusedFrameError: Frames of this type have no meaning here.
+            NoSessionNamedError: It does not say in which session.
+            TooManyTopicsError: The page hears as many topics as it may.
+            AppError: What was asked was refused; why.
+        """
         match frame:
             case SubscribeFrame(topic=topic):
                 await self._subscribe(topic)
@@ -135,7 +142,12 @@ class ChatDialogue(Speaking):
         self._peer.release()
 
     async def hear(self, frame: Any, text: str) -> None:
-        """Do what a frame asks."""
+        """Do what a frame asks.
+
+        Raises:
+            RefusedFrameError: Frames of this type have no meaning here.
+            AppError: What was asked was refused; why.
+        """
         match frame:
             case MessageFrame():
                 await self._say(frame, self._key)
@@ -169,7 +181,12 @@ class CanvasDialogue(Speaking):
         self._peer.release()
 
     async def hear(self, frame: Any, text: str) -> None:
-        """Do what a frame asks."""
+        """Do what a frame asks.
+
+        Raises:
+            RefusedFrameError: Frames of this type have no meaning here.
+            AppError: What was asked was refused; why.
+        """
         match frame:
             case SubscribeFrame(canvas_id=canvas_id):
                 await self._subscribe(canvas_id)
