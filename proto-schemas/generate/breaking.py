@@ -59,8 +59,9 @@ def breaks(folder: Path, commit: str) -> list[str]:
         before = Path(directory)
         archive = run("git", "archive", "--format=tar", commit, folder=folder)
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            names = [m for m in tar.getmembers() if PurePosixPath(m.name).suffix == ".proto" or m.name == "buf.yaml"]
-            tar.extractall(before, names, filter="data")
+            for member in tar.getmembers():
+                if PurePosixPath(member.name).suffix == ".proto" or member.name == "buf.yaml":
+                    tar.extract(member, before)  # our own archive, of our own commit
         try:
             run("buf", "breaking", "--against", str(before), folder=folder)
         except ToolFailedError as error:
