@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import signal
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -90,9 +91,12 @@ async def deliver(client: httpx.AsyncClient, epoch: str, items: Sequence[object]
 
 
 async def kill_at_random(stack: Stack, times: int) -> None:
-    """Kill metrics-query at moments that nobody can foresee."""
-    for _ in range(times):
+    """Kill metrics-query at moments that nobody can foresee; every other time while it holds what it cannot finish."""
+    for number in range(times):
         await asyncio.sleep(random.uniform(0.2, 1.5))
+        if number % 2:
+            stack.process("metrics-query").send_signal(signal.SIGSTOP)
+            await asyncio.sleep(random.uniform(0.2, 0.5))
         await stack.kill("metrics-query")
         await stack.start("metrics-query")
 

@@ -42,6 +42,8 @@ FOR_AGENTS_TOO = (
     ("GET", "/agents/resolve"),
     ("GET", "/agents/sol"),
     ("GET", "/agents/sol/can-send"),
+    ("GET", "/agents/sol/inbox"),
+    ("POST", "/agents/sol/inbox"),
     ("POST", "/agents/sol/disconnect"),
     ("GET", "/connections"),
     ("GET", "/pairings"),
