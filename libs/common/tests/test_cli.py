@@ -34,7 +34,9 @@ class Shoal:
 
     def install(self, steps: Path) -> None:
         service = Service(name="toy", port=8199, config=ServiceConfig, migrations=steps, build=build, about="a [toy]")
-        self._monkeypatch.setattr("shoal.cli.installed", lambda: {"toy": service})
+        self._monkeypatch.setattr(
+            "shoal.cli.installed", lambda names=("toy",): {"toy": service} if "toy" in names else {}
+        )
 
     def __call__(self, *words: str, **changes: str | None) -> Result:
         with self._monkeypatch.context() as patched:

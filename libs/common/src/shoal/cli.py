@@ -145,12 +145,12 @@ def main() -> None:
 
 
 def _chosen(names: Sequence[str]) -> list[Service]:
-    found = installed()
     if "all" in names:
-        return list(found.values())
+        return list(installed().values())
+    found = installed(names)
     unknown = [name for name in names if name not in found]
     if unknown:
-        _fail(f"no service is called {', '.join(unknown)}", [], f"choose from: {', '.join(found)}, all")
+        _fail(f"no service is called {', '.join(unknown)}", [], f"choose from: {', '.join(installed())}, all")
     return [found[name] for name in names]
 
 

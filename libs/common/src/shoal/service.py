@@ -1,7 +1,7 @@
 """What a service is, to the runtime: a name, a configuration, a schema, a way to build it."""
 
 import importlib.metadata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,12 @@ class Service(Struct, frozen=True):
         return Schema(self.name.replace("-", "_"), self.migrations, extensions=self.extensions)
 
 
-def installed() -> Mapping[str, Service]:
-    """Find every service that is installed here, by name, in the order of their ports."""
-    found = [point.load() for point in importlib.metadata.entry_points(group=GROUP)]
+def installed(names: Collection[str] = ()) -> Mapping[str, Service]:
+    """Find services that are installed here, by name, in the order of their ports.
+
+    Args:
+        names: Which to look for, so that a process need not load what it does not run; every one without any.
+    """
+    points = importlib.metadata.entry_points(group=GROUP)
+    found = [point.load() for point in points if not names or point.name in names]
     return {service.name: service for service in sorted(found, key=lambda service: service.port)}
