@@ -253,8 +253,13 @@ async def test_a_ticket_lasts_from_its_last_use(open_door, bot: Bot, make_place)
 
 async def test_pages_may_be_reached_from_allowed_addresses_only(browser: Browser) -> None:
     location = await browser.enter()
+    socket = await browser.socket(location)
+    await socket.recv()
     rule = {"allowed_ips": "127.0.0.1"}
     assert (await browser.door.admin.put(f"{browser.place.url}/ssh-allowed-ips", json=rule)).status_code == 200
+    with pytest.raises(ConnectionClosed):
+        await asyncio.wait_for(socket.recv(), 5)
+    assert socket.close_code == 4403
     refused(await browser.until_refused(location, 403), 403, "ip_restricted")
     assert (await browser.door.admin.get(f"{browser.place.url}/control/")).status_code == 307
     entry = await browser.door.until_entry("ip_restricted")

@@ -214,6 +214,21 @@ async def test_terminals_end_with_the_connection_and_the_right_to_it(door: Door,
     assert await refusal(place) == 4003
 
 
+async def test_a_terminal_ends_when_its_users_address_is_no_longer_allowed(place: Place) -> None:
+    shown, left = await Terminal.open(place), await Terminal.open(place)
+    await left.socket.close()
+    rule = {"allowed_ips": "203.0.113.0/24"}
+    (await place.door.admin.put(f"{place.url}/ssh-allowed-ips", json=rule)).raise_for_status()
+    assert await shown.closed() == 4403
+    assert shown.socket.close_reason == "your address is no longer allowed to reach this instance"
+
+    async def are_closed() -> bool:
+        return [one["state"] for one in await sessions(place)] == ["closed", "closed"]
+
+    await eventually(are_closed)
+    assert await refusal(place, query=f"?session_id={left.id}") == 4403
+
+
 async def test_an_unused_terminal_is_closed(open_door, sshd) -> None:
     door = await open_door(SSH_MANAGER_TERMINAL_IDLE="500ms")
     place = Place(door, sshd)

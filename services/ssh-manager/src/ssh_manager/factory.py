@@ -82,7 +82,7 @@ class Factory:
             fleet=self.fleet,
             links=self.links,
             audit=self.audit,
-            allowed=self.allowed_addresses(),
+            addresses=self.allowed_addresses(),
         )
         self.tunnels: ports.Tunnels = self.passages.tunnels()
         self._acquaint()

@@ -7,6 +7,7 @@ from shoal.resources import Component, Resources
 from shoal.subscriptions import Subscription
 from shoal_events import AccountDeleted, ApiKeyRevoked, InstanceDeleted, LoginEnded, UserDeleted, UserUpdated
 from ssh_manager.config import Config
+from ssh_manager.entrance import Entrance
 from ssh_manager.pages.clients.http import HttpPages
 from ssh_manager.pages.clients.sockets import SocketPages
 from ssh_manager.pages.jobs import StayChecks
@@ -36,17 +37,17 @@ class Passages:
         fleet: Fleet,
         links: Links,
         audit: Audit,
-        allowed: AllowedAddresses,
+        addresses: AllowedAddresses,
     ) -> None:
         config, clock = resources.config, resources.clock
         self._resources = resources
+        entrance = Entrance(access=access, addresses=addresses)
         self._tunnels = Tunnels(access=access, fleet=fleet, links=links, audit=audit, clock=clock)
-        self._tickets = Tickets(database=resources.database, access=access, allowed=allowed, lasts=config.ticket_ttl)
+        self._tickets = Tickets(database=resources.database, entrance=entrance, lasts=config.ticket_ttl)
         self._stays = Stays(self._tickets)
         self._http = HttpPages()
         self._pages = Pages(
-            access=access,
-            allowed=allowed,
+            entrance=entrance,
             tunnels=self._tunnels,
             tickets=self._tickets,
             stays=self._stays,
@@ -55,7 +56,7 @@ class Passages:
         )
         self._terminals = Terminals(
             access=access,
-            allowed=allowed,
+            entrance=entrance,
             links=links,
             audit=audit,
             clock=clock,

@@ -1,5 +1,6 @@
 """Where pages are, who may see them, and what crosses between a page and the browser that shows it."""
 
+import asyncio
 import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from shoal.identity import Principal, Role, Via
+from ssh_manager.entrance import REVOKED, Close
 from ssh_manager.pages.errors import NoPageError
 from ssh_manager.ports import TunnelService
 
@@ -93,6 +95,23 @@ class Grant(Struct, frozen=True):
     instance_id: int
     principal: Principal
     fingerprint: bytes | None = None
+
+
+class Stay:
+    """Something open; `ended` is set, with the reason, when it must not be any more."""
+
+    __slots__ = ("ended", "grant", "reason")
+
+    def __init__(self, grant: Grant) -> None:
+        self.grant = grant
+        self.reason = REVOKED
+        self.ended = asyncio.Event()
+
+    def end(self, reason: Close) -> None:
+        """End it; the first reason counts."""
+        if not self.ended.is_set():
+            self.reason = reason
+            self.ended.set()
 
 
 _ENDS_HERE = frozenset(

@@ -7,6 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from ssh_manager.entrance import Close
 from ssh_manager.terminals.errors import UnknownShellError
 
 MOST_COLUMNS, MOST_ROWS = 500, 200
@@ -25,18 +26,9 @@ class State(StrEnum):
     CLOSED = "closed"
 
 
-class Close(Struct, frozen=True):
-    """Why a socket is closed: a code of WebSocket's and words."""
-
-    code: int
-    reason: str
-
-
 GONE: Final = Close(1000, "")
 EXITED: Final = Close(1000, "the shell has ended")
-STOPPING: Final = Close(1001, "shutting down")
 TOO_BIG: Final = Close(1009, "the message is too large")
-REVOKED: Final = Close(4401, "what let you in was taken back")
 STALLED: Final = Close(1013, "the browser took nothing for too long")
 TAKEN_OVER: Final = Close(4409, "the terminal was opened elsewhere")
 CLOSED: Final = Close(4410, "the terminal was closed")

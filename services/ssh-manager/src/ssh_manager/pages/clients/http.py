@@ -8,7 +8,7 @@ import httpcore
 
 from shoal.http.asgi import Receive, Scope, Send
 from shoal.tasks import end
-from ssh_manager.pages.domain import Place, to_browser, to_page
+from ssh_manager.pages.domain import Place, Stay, to_browser, to_page
 from ssh_manager.pages.errors import PageTimeoutError, PageUnreachableError
 from ssh_manager.ports import TunnelState
 
@@ -37,9 +37,9 @@ class HttpPages:
         receive: Receive,
         send: Send,
         *,
-        ended: asyncio.Event,
+        stay: Stay,
     ) -> None:
-        """Answer a request with the page's answer; breaks it off when the caller hangs up or `ended` is set.
+        """Answer a request with the page's answer; breaks it off when the caller hangs up or the stay ends.
 
         Raises:
             PageUnreachableError: Nobody answers at the other end of the tunnel.
@@ -47,7 +47,7 @@ class HttpPages:
         """
         body = _Body(scope, receive)
         answering = asyncio.ensure_future(self._answer(place, tunnel, scope, send, body))
-        watching = [asyncio.ensure_future(body.until_gone()), asyncio.ensure_future(ended.wait())]
+        watching = [asyncio.ensure_future(body.until_gone()), asyncio.ensure_future(stay.ended.wait())]
         try:
             await asyncio.wait({answering, *watching}, return_when=asyncio.FIRST_COMPLETED)
             if answering.done():

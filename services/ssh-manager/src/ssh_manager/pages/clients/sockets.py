@@ -11,7 +11,7 @@ from websockets.typing import Origin, Subprotocol
 
 from shoal.http.asgi import Message, Receive, Scope, Send
 from shoal.tasks import end
-from ssh_manager.pages.domain import Place, to_page
+from ssh_manager.pages.domain import Place, Stay, to_page
 from ssh_manager.pages.errors import PageTimeoutError, PageUnreachableError
 from ssh_manager.ports import TunnelState
 
@@ -19,7 +19,7 @@ OPEN_S, CLOSE_S = 10.0, 2.0
 LARGEST_MESSAGE = 4 * 1024 * 1024
 MOST_WAITING = 16
 """Messages of a page that may wait here for the browser to take them."""
-NORMAL, NO_CODE, ABNORMAL, LOST, REVOKED = 1000, 1005, 1006, 1014, 4401
+NORMAL, NO_CODE, ABNORMAL, LOST = 1000, 1005, 1006, 1014
 _NO_ORIGIN: Origin | None = None
 
 
@@ -34,7 +34,7 @@ class SocketPages:
         receive: Receive,
         send: Send,
         *,
-        ended: asyncio.Event,
+        stay: Stay,
     ) -> None:
         """Connect a socket that waits to be accepted with the page's; returns when both are closed.
 
@@ -49,7 +49,7 @@ class SocketPages:
             return
         try:
             await send({"type": "websocket.accept", "subprotocol": page.subprotocol, "headers": []})
-            await _converse(page, receive, send, ended)
+            await _converse(page, receive, send, stay)
         finally:
             with contextlib.suppress(Exception):
                 await page.close()
@@ -87,20 +87,20 @@ class SocketPages:
             raise PageUnreachableError from error
 
 
-async def _converse(page: ClientConnection, receive: Receive, send: Send, ended: asyncio.Event) -> None:
+async def _converse(page: ClientConnection, receive: Receive, send: Send, stay: Stay) -> None:
     """Pass messages both ways until a side closes, or what let the caller in does not hold any more."""
     to_page_task = asyncio.ensure_future(_to_page(page, receive))
     to_caller = asyncio.ensure_future(_to_caller(page, send))
-    revoked = asyncio.ensure_future(ended.wait())
-    tasks: list[asyncio.Future[Any]] = [to_page_task, to_caller, revoked]
+    ended = asyncio.ensure_future(stay.ended.wait())
+    tasks: list[asyncio.Future[Any]] = [to_page_task, to_caller, ended]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         if to_page_task.done() and (said := to_page_task.result()) is not None:
             await _say_goodbye(page, said)
             return
-        if revoked.done() and not to_caller.done():
+        if ended.done() and not to_caller.done():
             await end([to_caller])
-            await _close(send, REVOKED, "what let you in was taken back")
+            await _close(send, stay.reason.code, stay.reason.reason)
             return
         await asyncio.wait({to_caller}, timeout=CLOSE_S)
         code = page.close_code or ABNORMAL

@@ -3,16 +3,16 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from shoal.errors import UnauthorizedError
 from shoal.http.asgi import Receive, Scope, Send
 from shoal.identity import Principal
+from ssh_manager.entrance import Entrance
 from ssh_manager.errors import NotConnectedError
 from ssh_manager.pages.clients.http import HttpPages
 from ssh_manager.pages.clients.sockets import SocketPages
-from ssh_manager.pages.domain import Grant, Place
-from ssh_manager.pages.usecases.stays import Stay, Stays
+from ssh_manager.pages.domain import Grant, Place, Stay
+from ssh_manager.pages.usecases.stays import Stays
 from ssh_manager.pages.usecases.tickets import Tickets
-from ssh_manager.ports import Access, AllowedAddresses, Tunnels, TunnelState
+from ssh_manager.ports import Tunnels, TunnelState
 
 
 class Pages:
@@ -21,16 +21,14 @@ class Pages:
     def __init__(
         self,
         *,
-        access: Access,
-        allowed: AllowedAddresses,
+        entrance: Entrance,
         tunnels: Tunnels,
         tickets: Tickets,
         stays: Stays,
         http: HttpPages,
         sockets: SocketPages,
     ) -> None:
-        self._access = access
-        self._allowed = allowed
+        self._entrance = entrance
         self._tunnels = tunnels
         self._tickets = tickets
         self._stays = stays
@@ -41,14 +39,10 @@ class Pages:
         """Let a user in; returns where the page is for as long as it is looked at.
 
         Raises:
-            UnauthorizedError: No user asks.
-            InvalidInstanceIdError, InstanceNotFoundError, InstanceForbiddenError: As for `Access`.
-            AddressRestrictedError: The instance may not be reached from there.
+            UnauthorizedError, InvalidInstanceIdError, InstanceNotFoundError, InstanceForbiddenError,
+                AddressRestrictedError: As for `Entrance`.
         """
-        if not by.is_user:
-            raise UnauthorizedError
-        instance = await self._access.instance(by, place.instance_id)
-        await self._allowed.check(by, instance)
+        instance = await self._entrance.admit(by, place.instance_id)
         return place.with_ticket(await self._tickets.give(instance, to=by))
 
     async def show(self, place: Place, scope: Scope, receive: Receive, send: Send, *, source: str) -> None:
@@ -62,27 +56,23 @@ class Pages:
         """
         grant = await self._tickets.honour(place.ticket or "", place.instance_id, source=source)
         with self._opened(place, grant) as (stay, tunnel):
-            await self._http.carry(place, tunnel, scope, receive, send, ended=stay.ended)
+            await self._http.carry(place, tunnel, scope, receive, send, stay=stay)
 
     async def converse(self, place: Place, scope: Scope, receive: Receive, send: Send, *, by: Principal) -> None:
         """Connect a socket with one of the instance's: by ticket, or as the user who asks.
 
         Raises:
-            UnauthorizedError: There is no ticket, and no user asks.
             TicketSpentError, AddressRestrictedError: As for `Tickets.honour`.
-            InvalidInstanceIdError, InstanceNotFoundError, InstanceForbiddenError: As for `Access`.
+            UnauthorizedError, InvalidInstanceIdError, InstanceNotFoundError, InstanceForbiddenError: As for `Entrance`.
             NotConnectedError, PageBusyError, PageUnreachableError, PageTimeoutError: As for `show`.
         """
         if place.ticket is not None:
             grant = await self._tickets.honour(place.ticket, place.instance_id, source=by.source)
-        elif by.is_user:
-            instance = await self._access.instance(by, place.instance_id)
-            await self._allowed.check(by, instance)
-            grant = Grant(instance.id, by)
         else:
-            raise UnauthorizedError
+            instance = await self._entrance.admit(by, place.instance_id)
+            grant = Grant(instance.id, by)
         with self._opened(place, grant) as (stay, tunnel):
-            await self._sockets.carry(place, tunnel, scope, receive, send, ended=stay.ended)
+            await self._sockets.carry(place, tunnel, scope, receive, send, stay=stay)
 
     @contextmanager
     def _opened(self, place: Place, grant: Grant) -> Iterator[tuple[Stay, TunnelState]]:

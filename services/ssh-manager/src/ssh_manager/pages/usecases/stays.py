@@ -1,26 +1,16 @@
 """What is open right now: requests and sockets under way, ended when what let them in does no longer hold."""
 
-import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Iterator
 
-from ssh_manager.pages.domain import Grant
+from ssh_manager.entrance import STOPPING
+from ssh_manager.pages.domain import Grant, Stay
 from ssh_manager.pages.errors import PageBusyError
 from ssh_manager.pages.usecases.tickets import Tickets
 
 MOST_STAYS = 200
 """Requests and sockets at once for one instance."""
-
-
-class Stay:
-    """Something open; `ended` is set when it must not be any more."""
-
-    __slots__ = ("ended", "grant")
-
-    def __init__(self, grant: Grant) -> None:
-        self.grant = grant
-        self.ended = asyncio.Event()
 
 
 class Stays:
@@ -54,12 +44,12 @@ class Stays:
     async def look(self) -> None:
         """End what must not be open any more."""
         for grant in {stay.grant for stay in self._open}:
-            if not await self._tickets.still_holds(grant):
+            if (reason := await self._tickets.reason_to_leave(grant)) is not None:
                 for stay in tuple(self._open):
                     if stay.grant == grant:
-                        stay.ended.set()
+                        stay.end(reason)
 
     def end_all(self) -> None:
         """End everything."""
         for stay in tuple(self._open):
-            stay.ended.set()
+            stay.end(STOPPING)

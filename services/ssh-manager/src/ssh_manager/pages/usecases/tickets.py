@@ -10,10 +10,12 @@ from msgspec import structs
 from shoal.database import Database, Transaction
 from shoal.errors import AppError, UnavailableError
 from shoal.identity import Principal, Role
+from ssh_manager.entrance import Close, Entrance, reason_to_leave
+from ssh_manager.errors import AddressRestrictedError
 from ssh_manager.pages.domain import Grant, Ticket
 from ssh_manager.pages.errors import TicketSpentError
 from ssh_manager.pages.repositories import TicketRepository
-from ssh_manager.ports import Access, AllowedAddresses, Instance
+from ssh_manager.ports import Instance
 
 BELIEVED_S = 1.5
 """How long what was found out about a ticket is believed: a page asks for many parts at once."""
@@ -27,10 +29,9 @@ _LONGEST = 64
 class Tickets:
     """Give out, honour and take back tickets."""
 
-    def __init__(self, *, database: Database, access: Access, allowed: AllowedAddresses, lasts: timedelta) -> None:
+    def __init__(self, *, database: Database, entrance: Entrance, lasts: timedelta) -> None:
         self._database = database
-        self._access = access
-        self._allowed = allowed
+        self._entrance = entrance
         self._lasts = lasts
         self._believed: dict[tuple[bytes, str], tuple[float, Grant]] = {}
 
@@ -71,19 +72,11 @@ class Tickets:
             raise TicketSpentError
         return grant
 
-    async def still_holds(self, grant: Grant) -> bool:
-        """Tell whether what was granted is so still; it is while that cannot be found out."""
-        try:
-            if grant.fingerprint is not None:
-                await self._look(grant.fingerprint, grant.principal.source)
-            else:
-                instance = await self._access.instance(grant.principal, str(grant.instance_id))
-                await self._allowed.check(grant.principal, instance)
-        except UnavailableError:
-            return True
-        except AppError:
-            return False
-        return True
+    async def reason_to_leave(self, grant: Grant) -> Close | None:
+        """Tell why what was granted is so no more; None while it is, and while that cannot be found out."""
+        if grant.fingerprint is not None:
+            return await reason_to_leave(self._look(grant.fingerprint, grant.principal.source))
+        return await reason_to_leave(self._entrance.admit(grant.principal, str(grant.instance_id)))
 
     async def take_back_of_credential(self, tx: Transaction, credential_id: str) -> None:
         """Take back what was got by a login or a key."""
@@ -118,12 +111,11 @@ class Tickets:
             raise TicketSpentError
         principal = structs.replace(ticket.principal, source=source)
         try:
-            instance = await self._access.instance(principal, str(ticket.instance_id))
-        except UnavailableError:
+            await self._entrance.admit(principal, str(ticket.instance_id))
+        except (UnavailableError, AddressRestrictedError):
             raise
         except AppError as refused:
             raise TicketSpentError from refused
-        await self._allowed.check(principal, instance)
         grant = Grant(ticket.instance_id, principal, fingerprint)
         if len(self._believed) >= MOST_BELIEVED:
             self._believed.clear()

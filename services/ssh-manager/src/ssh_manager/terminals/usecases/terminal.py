@@ -7,6 +7,7 @@ from datetime import datetime
 
 from shoal.http.asgi import Send
 from shoal.identity import Principal
+from ssh_manager.entrance import Close
 from ssh_manager.ports import Instance
 from ssh_manager.terminals.clients import RemoteShell
 from ssh_manager.terminals.domain import (
@@ -14,7 +15,6 @@ from ssh_manager.terminals.domain import (
     LOST,
     STALLED,
     TAKEN_OVER,
-    Close,
     Scrollback,
     Shell,
     Size,
@@ -73,6 +73,7 @@ class Terminal:
         self.id = session_id
         self.instance = instance
         self.owner = owner
+        """The user whose it is, as they came last."""
         self.shell = shell
         self.created_at = now()
         self.closed_at: datetime | None = None
@@ -126,6 +127,7 @@ class Terminal:
         """Let somebody look, in the place of whoever did before: first at what was shown last."""
         if self.viewer is not None:
             self.viewer.close(TAKEN_OVER)
+        self.owner = viewer.principal
         async with self._turn:
             self.used = self._monotonic()
             if shown := self._scrollback.all():

@@ -7,22 +7,19 @@ import asyncssh
 import structlog
 
 from shoal.clock import Clock
-from shoal.errors import AppError, UnavailableError
 from shoal.identity import Principal
 from shoal.ids import new_id
 from shoal.tasks import end
+from ssh_manager.entrance import REVOKED, STOPPING, Close, Entrance, reason_to_leave
 from ssh_manager.errors import AuditUnavailableError
-from ssh_manager.ports import Access, Actor, AllowedAddresses, Audit, AuditType, Instance, Links
+from ssh_manager.ports import Access, Actor, Audit, AuditType, Instance, Links
 from ssh_manager.terminals.clients import RemoteShell
 from ssh_manager.terminals.domain import (
     CLOSED,
     IDLE,
     LOST,
     MOST_TERMINALS,
-    REVOKED,
-    STOPPING,
     TOO_OLD,
-    Close,
     Shell,
     Size,
     State,
@@ -48,7 +45,7 @@ class Terminals:
         self,
         *,
         access: Access,
-        allowed: AllowedAddresses,
+        entrance: Entrance,
         links: Links,
         audit: Audit,
         clock: Clock,
@@ -56,7 +53,7 @@ class Terminals:
         most_age: timedelta,
     ) -> None:
         self._access = access
-        self._allowed = allowed
+        self._entrance = entrance
         self._links = links
         self._audit = audit
         self._clock = clock
@@ -70,16 +67,16 @@ class Terminals:
         """Open a terminal.
 
         Raises:
-            InvalidInstanceIdError, InstanceNotFoundError, InstanceForbiddenError: As for `Access`.
-            AddressRestrictedError: The instance may not be reached from there.
+            UnauthorizedError, InvalidInstanceIdError, InstanceNotFoundError, InstanceForbiddenError,
+                AddressRestrictedError: As for `Entrance`.
             UnknownShellError: There is no such shell.
             NotConnectedError: There is no way to the instance now.
             TooManyTerminalsError: It has as many as it can have.
             AuditUnavailableError: It cannot be written down.
             ShellFailedError: The instance does not open one.
         """
+        instance = await self._entrance.admit(by, instance_id)
         wanted = Shell.named(shell)
-        instance = await self._instance(instance_id, by)
         connection = self._links.connection(instance.id)
         if len(self._of(instance.id)) >= MOST_TERMINALS:
             raise TooManyTerminalsError(retry_after_s=5)
@@ -97,13 +94,13 @@ class Terminals:
         """Find a terminal of the caller's own.
 
         Raises:
-            InvalidInstanceIdError, InstanceNotFoundError, InstanceForbiddenError: As for `Access`.
-            AddressRestrictedError: The instance may not be reached from there.
+            UnauthorizedError, InvalidInstanceIdError, InstanceNotFoundError, InstanceForbiddenError,
+                AddressRestrictedError: As for `Entrance`.
             TerminalNotFoundError: The instance has none of this id.
             TerminalForbiddenError: It is somebody else's.
             TerminalClosedError: It has ended.
         """
-        instance = await self._instance(instance_id, by)
+        instance = await self._entrance.admit(by, instance_id)
         terminal = self._known(instance, session_id)
         if terminal.owner.user_id != by.user_id:
             raise TerminalForbiddenError
@@ -144,8 +141,10 @@ class Terminals:
                 terminal.close(IDLE)
             elif now - terminal.began > self._most_age_s:
                 terminal.close(TOO_OLD)
-            elif not await self._may_go_on(terminal):
-                terminal.close(REVOKED)
+            else:
+                asking = self._entrance.admit(terminal.owner, str(terminal.instance.id))
+                if (reason := await reason_to_leave(asking)) is not None:
+                    terminal.close(reason)
         self._forget_old()
 
     async def close_of_user(self, user_id: str) -> None:
@@ -161,11 +160,6 @@ class Terminals:
         if self._following:
             await asyncio.wait(self._following.values(), timeout=2)
             await end(self._following.values())
-
-    async def _instance(self, instance_id: str, by: Principal) -> Instance:
-        instance = await self._access.instance(by, instance_id)
-        await self._allowed.check(by, instance)
-        return instance
 
     async def _start(self, terminal: Terminal, connection: asyncssh.SSHClientConnection, size: Size) -> RemoteShell:
         """Start the shell, between two entries of the audit log."""
@@ -210,18 +204,6 @@ class Terminals:
     async def _close_lost(self, instance_id: int) -> None:
         for terminal in self._of(instance_id):
             terminal.close(LOST)
-
-    async def _may_go_on(self, terminal: Terminal) -> bool:
-        viewer = terminal.viewer
-        try:
-            await self._access.instance(terminal.owner, str(terminal.instance.id))
-            if viewer is not None:
-                await self._allowed.check(viewer.principal, terminal.instance)
-        except UnavailableError:
-            return True
-        except AppError:
-            return False
-        return True
 
     def _known(self, instance: Instance, session_id: str) -> Terminal:
         terminal = self._terminals.get(session_id)

@@ -9,12 +9,12 @@ from shoal.clock import Clock
 from shoal.http.asgi import Message, Receive, Send
 from shoal.identity import Principal
 from shoal.tasks import end
+from ssh_manager.entrance import Close
 from ssh_manager.terminals.domain import (
     GONE,
     MOST_MESSAGE,
     TOO_BIG,
     ClientFrame,
-    Close,
     ErrorFrame,
     Input,
     Pace,
