@@ -326,10 +326,25 @@ async def test_rotations_of_several_instances_do_not_wait_for_each_other(place: 
         await other.sshd.kill()
 
 
-async def test_a_rotation_needs_a_standing_connection(place: Place) -> None:
+async def test_a_rotation_waits_for_a_connection_that_is_being_made(place: Place) -> None:
+    await place.sshd.kill()
+    await place.until_state("reconnecting")
+    asking = asyncio.create_task(rotate(place))
+    await asyncio.sleep(0.3)  # as long as a server takes to be back
+    assert not asking.done()
+    await place.sshd.start()
+    await apply_rotated(place)
+    assert (await asking)["success"] is True
+
+
+async def test_a_rotation_needs_a_connection(place: Place) -> None:
     await place.sshd.kill()
     await place.until_state("reconnecting")
     refused(await place.door.admin.post(f"{place.url}/rotate-ssh-key"), 503, "not_connected")
+    await place.stop()
+    await place.until_state("disconnected")
+    async with asyncio.timeout(1):
+        refused(await place.door.admin.post(f"{place.url}/rotate-ssh-key"), 503, "not_connected")
 
 
 async def test_only_admins_rotate(place: Place) -> None:

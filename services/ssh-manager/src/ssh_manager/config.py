@@ -37,6 +37,9 @@ class Config(ServiceConfig, frozen=True, kw_only=True):
     """The age in days at which a key is replaced; 0: never by itself."""
     rotation_interval: timedelta = timedelta(hours=1)
     """How often it is looked for keys of that age."""
+    rotation_patience: timedelta = timedelta(seconds=10)
+    """How long a request to replace a key waits for a connection that is being made: one that was lost is back within
+    five seconds once the instance answers, and nobody should have to ask twice for that."""
     audit_retention_days: Annotated[int, Meta(ge=1)] = 90
     """How long the audit log is kept."""
     history_days: Annotated[int, Meta(ge=1)] = 30

@@ -99,7 +99,11 @@ class Factory:
 
     def rotation_requests(self) -> RotationRequests:
         """Rotations that people ask for."""
-        return RotationRequests(rotations=self.rotations, addresses=self.allowed_addresses())
+        return RotationRequests(
+            rotations=self.rotations,
+            addresses=self.allowed_addresses(),
+            patience=self.resources.config.rotation_patience,
+        )
 
     def link_reports(self) -> LinkReports:
         """What is shown of connections."""

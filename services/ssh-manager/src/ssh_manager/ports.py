@@ -1,7 +1,7 @@
 """What the subjects of this service may ask of each other; the factory says who answers."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Protocol, runtime_checkable
 
@@ -159,6 +159,14 @@ class Links(Protocol):
 
         Raises:
             NotConnectedError: There is none now.
+        """
+        ...
+
+    async def until_connected(self, instance_id: int, *, within: timedelta) -> None:
+        """Wait for a connection that is being made.
+
+        Raises:
+            NotConnectedError: There is none in that time, or none is being made.
         """
         ...
 

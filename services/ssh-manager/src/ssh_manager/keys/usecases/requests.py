@@ -15,8 +15,9 @@ WITHIN = timedelta(seconds=10)
 class RotationRequests:
     """Answer those who want a key replaced."""
 
-    def __init__(self, *, rotations: Rotations, addresses: AllowedAddresses) -> None:
+    def __init__(self, *, rotations: Rotations, addresses: AllowedAddresses, patience: timedelta) -> None:
         self._rotations = rotations
+        self._patience = patience
         self._addresses = addresses
 
     async def rotate(self, instance: Instance, principal: Principal) -> Rotated | str:
@@ -24,13 +25,13 @@ class RotationRequests:
 
         Raises:
             NoSshKeyError: There is none.
-            NotConnectedError: The instance is not connected.
+            NotConnectedError: The instance is not connected, and was not within the time that is waited for that.
             RotationNotRecordedError: The database failed at the decisive step.
             AuditUnavailableError: It could not be written down.
         """
         try:
             await self._addresses.check(principal, instance)
-            begun = await self._rotations.begin(instance, by=Actor.of(principal))
+            begun = await self._rotations.begin(instance, by=Actor.of(principal), patience=self._patience)
             return await self._rotations.settled(begun, within=WITHIN)
         except (AddressRestrictedError, KeyTamperedError) as error:
             return error.message

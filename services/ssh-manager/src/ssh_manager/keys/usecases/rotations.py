@@ -45,8 +45,8 @@ class Rotations:
         self._audit = audit
         self._progress = progress
 
-    async def begin(self, instance: Instance, *, by: Actor) -> Rotation:
-        """Check the present key, and store a new one to replace it.
+    async def begin(self, instance: Instance, *, by: Actor, patience: timedelta = timedelta(0)) -> Rotation:
+        """Check the present key, and store a new one to replace it; waits for a connection that is being made.
 
         Raises:
             NoSshKeyError, KeyTamperedError: There is none, or not as it was stored.
@@ -55,7 +55,7 @@ class Rotations:
             AuditUnavailableError: It could not be written down that this was asked for.
         """
         await self._keys.identities(instance, by=by)
-        self._links.connection(instance.id)
+        await self._links.until_connected(instance.id, within=patience if instance.is_running else timedelta(0))
         if any(one.instance_id == instance.id for one in await self.open()):
             raise RotationOpenError
         begun = "SSH key rotation begun"

@@ -70,8 +70,8 @@ class Link:
         self.connection: asyncssh.SSHClientConnection | None = None
         self.ending = "The instance stopped"
         """Why it ends, if it is ended from outside; empty: that is not to be told."""
+        self.state = State.DISCONNECTED
         self._tools = tools
-        self._state = State.DISCONNECTED
         self._health = health
         self._hurry = asyncio.Event()
         self._asked: list[asyncio.Future[None]] = []
@@ -80,7 +80,7 @@ class Link:
     @property
     def snapshot(self) -> Snapshot:
         """What it is now."""
-        return Snapshot(instance_id=self.instance.id, state=self._state, health=self._health)
+        return Snapshot(instance_id=self.instance.id, state=self.state, health=self._health)
 
     async def run(self) -> None:
         """Keep the connection until cancelled."""
@@ -115,7 +115,7 @@ class Link:
     async def _connect(self) -> "_Client":
         """Try until it works."""
         attempt, since = 0, self._tools.clock.monotonic()
-        if self._state is not State.RECONNECTING:
+        if self.state is not State.RECONNECTING:
             self._move(State.CONNECTING)
         while True:
             self._hurry.clear()
@@ -141,7 +141,7 @@ class Link:
 
     async def _welcome(self) -> None:
         """Tell everybody that there is a connection, and only then those who asked for it."""
-        health, is_again = self._health, self._state is State.RECONNECTING
+        health, is_again = self._health, self.state is State.RECONNECTING
         self._health = msgspec.structs.replace(
             health,
             connected_at=self._tools.clock.now(),
@@ -235,7 +235,7 @@ class Link:
 
     def _note_failure(self, attempt: int, problem: str) -> None:
         self._answer(NotConnectedError(problem))
-        if self._state is State.CONNECTING:
+        if self.state is State.CONNECTING:
             self._move(State.RECONNECTING)
         if is_worth_telling(attempt):
             details = f"Attempt {attempt}: {problem}"
@@ -258,12 +258,12 @@ class Link:
         self._tools.history.seen(self.snapshot)
 
     def _move(self, state: State) -> None:
-        if state is self._state:
+        if state is self.state:
             return
-        if state not in TRANSITIONS[self._state]:
-            structlog.get_logger().error("impossible_transition", before=self._state, after=state)
-        self._tools.history.moved(self.instance.id, self._state, state)
-        self._state = state
+        if state not in TRANSITIONS[self.state]:
+            structlog.get_logger().error("impossible_transition", before=self.state, after=state)
+        self._tools.history.moved(self.instance.id, self.state, state)
+        self.state = state
         self._tools.history.seen(self.snapshot)
 
     def _tell(self, event: EventType, entry: AuditType, details: str) -> None:

@@ -55,6 +55,8 @@ class Links:
         self._health: dict[int, Health] = {}
         self._is_at_work = False
         self._changed = asyncio.Event()
+        self._connected = asyncio.Condition()
+        self.on_connected(self._tell_waiting)
 
     def problem(self) -> str | None:
         """Say nothing: an instance that is away does not make the service unable to answer."""
@@ -70,6 +72,22 @@ class Links:
         if kept is None or kept.link.connection is None:
             raise NotConnectedError
         return kept.link.connection
+
+    async def until_connected(self, instance_id: int, *, within: timedelta) -> None:
+        """Wait for a connection that is being made.
+
+        Raises:
+            NotConnectedError: There is none in that time, or none is being made.
+        """
+
+        def is_decided() -> bool:
+            kept = self._kept.get(instance_id)
+            return kept is not None and (kept.link.connection is not None or kept.link.state is State.FAILED)
+
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within.total_seconds()), self._connected:
+                await self._connected.wait_for(is_decided)
+        self.connection(instance_id)
 
     def on_connected(self, callback: OnConnected) -> None:
         """Ask to be told of every new connection, before anybody is answered that it stands."""
@@ -120,6 +138,10 @@ class Links:
     async def run(self) -> None:
         """Keep the connections wherever the lease is."""
         await hold(self._leases, LEASE, self._work, ttl=self._ttl)
+
+    async def _tell_waiting(self, _: Instance, __: asyncssh.SSHClientConnection) -> None:
+        async with self._connected:
+            self._connected.notify_all()
 
     async def _work(self) -> None:
         try:
