@@ -39,7 +39,7 @@ class Window:
 
 def answer(figures: Figures, window: Window) -> dict[str, dict[str, Any]]:
     """Give every metric's points by timestamp; of what is counted, those that are not zero."""
-    counted = {"messages": figures.messages, "errors": figures.errors, "revenue": figures.revenue}
+    counted = {name: getattr(figures, name) for name in ("messages", "errors", "revenue", "tokens")}
     points: dict[str, dict[str, Any]] = {
         name: {stamp(start): total for start, part in window.group(counts).items() if (total := sum(part))}
         for name, counts in counted.items()
@@ -55,9 +55,9 @@ def answer(figures: Figures, window: Window) -> dict[str, dict[str, Any]]:
 
 def summary(figures: Figures, window: Window) -> dict[str, Any]:
     """Give the sums of a window."""
-    messages, errors, revenue = (
+    messages, errors, revenue, tokens = (
         sum(value for minute, value in counts.items() if window.start <= minute < window.end)
-        for counts in (figures.messages, figures.errors, figures.revenue)
+        for counts in (figures.messages, figures.errors, figures.revenue, figures.tokens)
     )
     told = [part for parts in window.group(figures.latency).values() for part in parts]
     n, total = sum(part.n for part in told), sum(part.total for part in told)
@@ -67,6 +67,7 @@ def summary(figures: Figures, window: Window) -> dict[str, Any]:
         "avg_latency_ms": round(total / n / 1000, 2) if n else 0,
         "error_rate": round(rate, 4),
         "total_revenue": _money(revenue),
+        "total_tokens": tokens,
     }
 
 

@@ -32,7 +32,7 @@ class Life:
         each = -(-len(moments) // len(self._epochs))
         for life, epoch in enumerate(self._epochs):
             part = moments[life * each : (life + 1) * each]
-            self._began, self._messages, self._errors, self._revenue = part[0], 0, 0, 0
+            self._began, self._messages, self._errors, self._revenue, self._tokens = part[0], 0, 0, 0, 0
             numbered = [self._frame(at) for at in part]
             self._random.shuffle(numbered)
             for seq, (at, kind, data) in enumerate(numbered, 1):
@@ -52,6 +52,7 @@ class Life:
         self._messages += dice.randrange(9)
         self._errors += dice.randrange(2)
         self._revenue += dice.randrange(10**6)
+        self._tokens += dice.randrange(10**5)
         said: dict[str, Any] = {"memory_mb": dice.randrange(100, 4000) / 4, "active_sessions": dice.randrange(9)}
         said["cpu_percent"] = dice.randrange(800) / 8
         if self._kind != 3 or dice.random() < 0.5:
@@ -61,7 +62,7 @@ class Life:
             said["avg_response_ms"] = dice.randrange(50, 30000) / 10
         if self._kind in {1, 3} and dice.random() < 0.9:
             said |= {"messages_total": self._messages, "errors_total": self._errors}
-            said["revenue_total"] = f"{self._revenue / 10**6:.6f}"
+            said |= {"revenue_total": f"{self._revenue / 10**6:.6f}", "tokens_total": self._tokens}
         if self._kind == 2:
             said |= {"messages_1h": dice.randrange(60, 200), "errors_1h": dice.randrange(9)}
             said["revenue_1h"] = f"{dice.randrange(10**4) / 100:.2f}"

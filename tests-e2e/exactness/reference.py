@@ -163,13 +163,13 @@ class Figures:
         for one in self._of("skills"):
             for name in one.data:
                 self._skills[name][one.minute] = one
-        self._series = {name: Series() for name in ("messages", "errors", "revenue")}
+        self._series = {name: Series() for name in ("messages", "errors", "revenue", "tokens")}
         self._message_gains: dict[int, int] = {}
         self._calls: dict[str, Series] = defaultdict(Series)
         self._earned: dict[str, Series] = defaultdict(Series)
         for hour in sorted({one.minute // 60 for one in self._told if one.kind != "status"}):
             self._pass_hour(hour)
-        self.messages, self.errors, self.revenue = (series.by_minute() for series in self._series.values())
+        self.messages, self.errors, self.revenue, self.tokens = (each.by_minute() for each in self._series.values())
         self.latency = self._latencies()
 
     def calls(self) -> dict[str, int]:
@@ -200,7 +200,7 @@ class Figures:
                     self._calls[name].update(at, calls, None, None)
                 if (earned := _micros(told.get("revenue_1h"))) is not None:
                     self._earned[name].update(at, earned, None, None)
-        for name, read in (("messages", _count), ("errors", _count), ("revenue", _micros)):
+        for name, read in (("messages", _count), ("errors", _count), ("revenue", _micros), ("tokens", _count)):
             told_any = [self._tell(name, minute, read) for minute in minutes]
             if name == "errors" and not any(told_any):
                 self._errors_by_frames(hour)
@@ -263,6 +263,7 @@ def _says_something(data: dict[str, Any]) -> bool:
         "errors_total",
         "revenue_1h",
         "revenue_total",
+        "tokens_total",
     )
     return any(data.get(name) is not None for name in names)
 

@@ -10,6 +10,7 @@ from runtime_door import Door
 
 from shoal.identity import Role
 from shoal.testing.suite import eventually, user
+from shoal_events import Sample, TelemetryBatch
 
 
 class Talk:
@@ -75,6 +76,22 @@ class Talk:
 
     async def messages(self) -> list[dict[str, Any]]:
         return (await self.client.get(f"/api/sessions/{self.key}")).json()["messages"]
+
+    async def tokens(self) -> int:
+        """Tell what models took, as monitoring has it."""
+        usage = (await self.client.get("/api/monitoring/token-usage")).json()
+        return int(usage["total_input"] + usage["total_output"])
+
+    async def samples(self) -> list[Sample]:
+        """Read what the agent told as telemetry, in the order in which it was stored."""
+        jetstream = (await self.door.suite.bus()).jetstream()
+        samples: list[Sample] = []
+        for sequence in range(1, (await jetstream.stream_info("TELEMETRY")).state.last_seq + 1):
+            message = await jetstream.get_msg("TELEMETRY", sequence)
+            for group in TelemetryBatch.from_json(message.data).groups:
+                if (group.account_id, group.agent_id) == (self.account_id, self.agent_id):
+                    samples += group.samples
+        return samples
 
     async def events(self, run_id: str, *, after: int = 0) -> AsyncIterator[dict[str, Any]]:
         """Follow a run; yields what each frame holds, with `id` where it has one."""

@@ -14,7 +14,6 @@ from shoal_events import (
     RuntimeAgentCreated,
     RuntimeAgentDeleted,
     RuntimeAgentUpdated,
-    TelemetryBatch,
 )
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -118,29 +117,15 @@ async def test_what_agents_do_is_told_as_telemetry_once(shared_door: Door) -> No
     await talk.say("one")
     await talk.say("two")
 
-    async def told() -> list[tuple[int, float]]:
-        jetstream = (await shared_door.suite.bus()).jetstream()
-        samples = []
-        for sequence in range(1, (await jetstream.stream_info("TELEMETRY")).state.last_seq + 1):
-            message = await jetstream.get_msg("TELEMETRY", sequence)
-            for group in TelemetryBatch.from_json(message.data).groups:
-                if group.account_id == talk.account_id:
-                    assert group.agent_id == "agent_general"
-                    samples += [
-                        (sample.seq, sample.metrics.messages_total, len(sample.metrics.response_ms))
-                        for sample in group.samples
-                        if sample.metrics is not None
-                    ]
-        return samples
-
     async def all_told() -> bool:
-        samples = await told()
-        return bool(samples) and samples[-1][1] == 2
+        samples = await talk.samples()
+        return bool(samples) and samples[-1].metrics.messages_total == 2
 
     await eventually(all_told, within_s=8)
-    samples = await told()
-    assert [sample[0] for sample in samples] == list(range(1, len(samples) + 1))
-    assert sum(sample[2] for sample in samples) == 2
+    samples = await talk.samples()
+    assert [sample.seq for sample in samples] == list(range(1, len(samples) + 1))
+    assert sum(len(sample.metrics.response_ms) for sample in samples) == 2
+    assert samples[-1].metrics.tokens_total == await talk.tokens() > 0
 
 
 async def test_deleted_account_leaves_nothing(shared_door: Door) -> None:

@@ -117,6 +117,15 @@ async def test_killed_process_leaves_its_runs_interrupted_and_sessions_whole(doo
     assert [int(event["id"]) for event in events] == list(range(1, len(events) + 1))
     assert events[-1]["event"] == "interrupted"
     assert texts(events) == messages[1]["content"]
+    for talk in (turn, tool):
+        await eventually(lambda talk=talk: all_tokens_are_told(talk), within_s=8)
+
+
+async def all_tokens_are_told(talk: Talk) -> bool:
+    """Tell whether telemetry says as much as monitoring, each number once."""
+    samples = await talk.samples()
+    assert [sample.seq for sample in samples] == list(range(1, len(samples) + 1))
+    return bool(samples) and samples[-1].metrics.tokens_total == await talk.tokens() > 0
 
 
 async def test_replicas_follow_and_cancel_each_others_runs(door: Door, tmp_path: Path) -> None:

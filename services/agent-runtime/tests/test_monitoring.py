@@ -14,6 +14,7 @@ from agent_runtime.errors import BudgetExhaustedError, TokenBudgetExhaustedError
 from agent_runtime.monitoring.usecases.reports import Reports
 from agent_runtime.monitoring.usecases.spending import Spending
 from agent_runtime.ports import Estimate, Spent, StageTiming, TimedTurn
+from agent_runtime.runs.usecases.tallies import Tallies
 from shoal.clock import SystemClock
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -24,8 +25,10 @@ class Ledger:
 
     def __init__(self, door: Corner) -> None:
         self.door = door
-        self._database = door.service.running.resources.database
-        self.spending = Spending(self._database, SystemClock())
+        resources = door.service.running.resources
+        self._database = resources.database
+        tallies = Tallies(database=self._database, bus=resources.bus, clock=SystemClock(), process=resources.process)
+        self.spending = Spending(self._database, SystemClock(), tallies)
         self.reports = Reports(self._database, SystemClock())
 
     def _who(self, given: dict[str, str]) -> dict[str, str]:

@@ -77,7 +77,7 @@ async def test_the_contract_frame_is_answered_as_the_contract_shows(metrics: Ser
     assert list(body) == ["agent_id", "period", "resolution", "data", "summary"]
     assert (body["agent_id"], body["period"], body["resolution"]) == ("agent_1", "24h", "1h")
     data = body["data"]
-    assert list(data) == ["messages", "latency", "errors", "revenue", "sessions", "memory", "cpu"]
+    assert list(data) == ["messages", "latency", "errors", "revenue", "sessions", "memory", "cpu", "tokens"]
     assert sum(point["value"] for point in data["messages"]) == 142
     assert data["latency"][-1] | {"timestamp": ""} == {"timestamp": "", "p50": 850, "p95": 850, "p99": 850}
     assert sum(point["value"] for point in data["errors"]) == 1
@@ -92,6 +92,7 @@ async def test_the_contract_frame_is_answered_as_the_contract_shows(metrics: Ser
         "total_revenue": "0.90",
         "messages_source": "reported",
         "latency_source": "averages",
+        "total_tokens": 0,
     }
 
 

@@ -27,6 +27,7 @@ frames = st.builds(
     SampleMetrics,
     messages_1h=counts,
     messages_total=counts,
+    tokens_total=counts,
     errors_1h=counts,
     revenue_1h=amounts,
     active_sessions=gauges,

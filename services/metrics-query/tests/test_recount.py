@@ -24,7 +24,7 @@ HOURS = 5
 
 
 def recounted(frames: list[Frame]) -> dict[int, list[int]]:
-    """Count messages, errors and millionths by hour."""
+    """Count messages, errors, millionths and tokens by hour."""
     minutes, error_frames = last_of_each_minute(frames)
     messages = gains_of(minutes, "agent", "messages_1h", "messages_total")
     errors = gains_of(minutes, "agent", "errors_1h", "errors_total")
@@ -40,8 +40,9 @@ def recounted(frames: list[Frame]) -> dict[int, list[int]]:
         for at, reach, gain in gains_of(minutes, skill, "revenue_1h", "")
         if not tells(minutes, at // 3600, "revenue_1h", "revenue_total")
     ]
-    hours: dict[int, list[int]] = defaultdict(lambda: [0, 0, 0])
-    for kind, gains in enumerate((messages, errors, revenue)):
+    tokens = gains_of(minutes, "agent", "", "tokens_total")
+    hours: dict[int, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    for kind, gains in enumerate((messages, errors, revenue, tokens)):
         for at, reach, gain in gains:
             for hour in {(at - 1) // 3600, (at - reach) // 3600}:
                 low, high = (gain * (min(max(edge, at - reach), at) - at + reach) // reach for edge in edges(hour))
@@ -81,7 +82,7 @@ def gains_of(minutes: dict, who: str, rolling: str, counter: str) -> list[Gain]:
         if who not in row:
             continue
         (at, _, _), told = row[who]
-        t, v, c = int(at.timestamp()), as_number(getattr(told, rolling)), as_number(getattr(told, counter, None))
+        t, v, c = int(at.timestamp()), as_number(getattr(told, rolling, None)), as_number(getattr(told, counter, None))
         u = as_number(getattr(told, "uptime_s", None))
         if v is None and c is None:
             continue
@@ -134,6 +135,7 @@ def an_agents_life(dice: random.Random, kind: str) -> list[Frame]:
             frame |= {"messages_1h": dice.randint(80, 160), "messages_24h": 2000, "avg_response_ms": 850.0}
         if kind in {"counters", "both"} and dice.random() < 0.9:
             frame |= {"messages_total": total, "errors_total": errors, "revenue_total": f"{earned}.25"}
+            frame |= {"tokens_total": 900 * total}
         told = [{"metrics": SampleMetrics(**frame)}] if dice.random() < 0.9 else []
         if dice.random() < 0.3:
             told.append({"error": SampleError(error_type="timeout", skill="draw")})
@@ -192,8 +194,10 @@ async def test_hours_are_what_a_recount_of_the_frames_says(
     await rollups.roll_all(at_least=timedelta(0))
     async with database.reading() as tx:
         stored = {
-            int(record["start"].timestamp()) // 3600: [record["messages"], record["errors"], record["revenue"]]
-            for record in await tx.connection.fetch("select * from bucket where grain = 'hour'")
+            int(record["start"].timestamp()) // 3600: list(record)[1:]
+            for record in await tx.connection.fetch(
+                "select start, messages, errors, revenue, tokens from bucket where grain = 'hour'"
+            )
         }
     found = {hour: counts for hour, counts in stored.items() if any(counts)}
     assert len(found) >= HOURS
@@ -219,7 +223,8 @@ async def test_every_row_is_the_same_in_whatever_order_samples_came(
             assert found == await rows(tx.connection, table, "agent_2"), table
         sums = await tx.connection.fetch(
             """
-            select sum(messages), sum(errors), sum(revenue), sum(latency_n), sum(latency_sum), sum(memory_n)
+            select sum(messages), sum(errors), sum(revenue), sum(tokens), sum(latency_n), sum(latency_sum),
+                   sum(memory_n)
               from bucket group by grain
             """
         )

@@ -35,6 +35,7 @@ async def test_every_type_of_frame_is_stored(world) -> None:
         "messages_total": 9,
         "errors_total": 1,
         "revenue_total": 12,
+        "tokens_total": 51_200,
         "errors_1h": 1,
         "revenue_1h": 1e-7,
         "response_ms": [1, 2.5],
@@ -59,8 +60,9 @@ async def test_every_type_of_frame_is_stored(world) -> None:
     assert told[1].status == "online"
     assert told[2].error == SampleError(error_type="skill_failure", skill="image-generation", message="Model timeout")
     assert told[3].metrics == SampleMetrics(
-        messages_total=9, errors_total=1, revenue_total="12", errors_1h=1, revenue_1h="0.0000001", response_ms=(1, 2.5)
-    )
+        messages_total=9, errors_total=1, revenue_total="12", tokens_total=51_200,
+        errors_1h=1, revenue_1h="0.0000001", response_ms=(1, 2.5),
+    )  # fmt: skip
 
 
 async def test_error_messages_are_cut_and_unknown_fields_fall_away(world) -> None:

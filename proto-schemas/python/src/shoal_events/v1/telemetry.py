@@ -49,6 +49,9 @@ class SampleMetrics(Part, frozen=True, kw_only=True, omit_defaults=True, gc=Fals
     response_ms: tuple[float, ...] = ()
     """Response times in milliseconds, one for each message since the frame before."""
 
+    tokens_total: float | None = None
+    """Tokens that models took, read and written, since the agent started, a counter."""
+
 
 class SampleSkill(Part, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Gauges of one skill."""

@@ -285,7 +285,7 @@ class Factory:
 
     def usage(self) -> Spending:
         """Tokens and budgets."""
-        return Spending(self.resources.database, self.resources.clock)
+        return Spending(self.resources.database, self.resources.clock, self.tallies())
 
     def pipeline_log(self) -> ports.PipelineLog:
         """Timed turns."""

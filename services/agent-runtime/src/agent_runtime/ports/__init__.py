@@ -12,7 +12,7 @@ from agent_runtime.ports.configuration import Configuration, Defaults, Provider
 from agent_runtime.ports.delegation import Assignment, Choice, Delegations, Outcome
 from agent_runtime.ports.frames import Frame, Frames, session_topic
 from agent_runtime.ports.memory import Memories, Recollection
-from agent_runtime.ports.monitoring import Estimate, PipelineLog, Spent, StageTiming, TimedTurn, Usage
+from agent_runtime.ports.monitoring import Estimate, PipelineLog, Spent, StageTiming, Tallies, TimedTurn, Usage
 from agent_runtime.ports.sessions import VOICE_SESSION, Message, SessionPlace, Sessions, Step, ToolCall
 from agent_runtime.ports.skills import ActiveSkill, Skills
 from agent_runtime.ports.turns import Queueing, RunStatus, TurnRequest, TurnResult, Turns
@@ -51,6 +51,7 @@ __all__ = [
     "Spent",
     "StageTiming",
     "Step",
+    "Tallies",
     "TimedTurn",
     "ToolCall",
     "ToolPolicy",

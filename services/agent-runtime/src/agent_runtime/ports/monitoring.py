@@ -56,6 +56,14 @@ class Usage(Protocol):
         ...
 
 
+class Tallies(Protocol):
+    """What agents did, to be told as telemetry."""
+
+    async def count_tokens(self, tx: Transaction, account_id: str, agent_id: str, tokens: int) -> None:
+        """Count what a call of a model took, in the transaction that records it."""
+        ...
+
+
 class StageTiming(Struct, frozen=True):
     """How long one stage of a turn took; `status` is completed, error or skipped."""
 

@@ -21,6 +21,7 @@ class Counts(Struct, frozen=True, gc=False):
     messages: int = 0
     errors: int = 0
     revenue: int = 0
+    tokens: int = 0
 
 
 class Bucket(Struct, frozen=True, kw_only=True, gc=False):
@@ -29,6 +30,7 @@ class Bucket(Struct, frozen=True, kw_only=True, gc=False):
     messages: int = 0
     errors: int = 0
     revenue: int = 0
+    tokens: int = 0
     latency: Latency = NO_RESPONSES
     measured: int = 0
     sessions: Gauge = NO_READINGS
@@ -41,6 +43,7 @@ class Bucket(Struct, frozen=True, kw_only=True, gc=False):
             messages=counts.messages,
             errors=counts.errors,
             revenue=counts.revenue,
+            tokens=counts.tokens,
             latency=self.latency,
             measured=self.measured,
             sessions=self.sessions,
@@ -61,6 +64,7 @@ def together(buckets: Iterable[Bucket]) -> Bucket:
         messages=sum(part.messages for part in parts),
         errors=sum(part.errors for part in parts),
         revenue=sum(part.revenue for part in parts),
+        tokens=sum(part.tokens for part in parts),
         latency=merged(part.latency for part in parts),
         measured=sum(part.measured for part in parts),
         sessions=_gauges(part.sessions for part in parts),
@@ -91,6 +95,7 @@ def hour_counts(hour: int, ledger: Ledger, after: Ledger) -> Counts:
         sum(attributed(hour, ledger.messages, after.messages).values()),
         sum(attributed(hour, ledger.errors, after.errors).values()),
         sum(attributed(hour, ledger.revenue, after.revenue).values()),
+        sum(attributed(hour, ledger.tokens, after.tokens).values()),
     )
 
 

@@ -1,14 +1,15 @@
-"""How many messages, errors, calls and millionths were gained in which minute, as told by minute rows.
+"""How many messages, errors, tokens, calls and millionths were gained in which minute, as told by minute rows.
 
 Agents send rolling gauges ("142 messages in the hour before"), which can be neither summed nor averaged.
-The increments are recovered like this, for each series (messages, errors, revenue; calls and revenue of
-each skill) on its own. All times are whole seconds since 1970, rounded down; an agent's minute row holds
+The increments are recovered like this, for each series (messages, errors, revenue, tokens; calls and revenue
+of each skill) on its own. All times are whole seconds since 1970, rounded down; an agent's minute row holds
 one reading, the last of that minute.
 
 1. *Updates.* An update of a series is a minute row whose reading has its rolling gauge `v` or its counter
    `c` (messages: `messages_1h`, `messages_total`; errors: `errors_1h`, `errors_total`; revenue:
-   `revenue_1h`, `revenue_total`; a skill: `calls_1h` and `revenue_1h`, no counters). `t` is the timestamp
-   and `u` the uptime in seconds of the same reading. Updates are taken in the order of their minutes.
+   `revenue_1h`, `revenue_total`; tokens: `tokens_total`, no gauge; a skill: `calls_1h` and `revenue_1h`, no
+   counters). `t` is the timestamp and `u` the uptime in seconds of the same reading. Updates are taken in the
+   order of their minutes.
 2. *State* between updates: the time `p` of the last update; the counter `c'` of the last update, none if
    it had none; the last known uptime `u'`; the gains so far; a floor `f`, the time up to which the agent's
    own window was forgotten.

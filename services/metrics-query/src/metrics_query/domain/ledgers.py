@@ -18,6 +18,7 @@ class Ledger(Struct, frozen=True, omit_defaults=True):
     messages: Track = NO_TRACK
     errors: Track = NO_TRACK
     revenue: Track = NO_TRACK
+    tokens: Track = NO_TRACK
     calls: dict[str, Track] = {}
     earned: dict[str, Track] = {}
 
@@ -60,7 +61,8 @@ def keep(
     if not any(reading.tells_revenue for reading in readings):
         revenue = _revenue_by_skills(hour, earned, before.revenue)
     messages = recover(map(_messages, readings), before.messages)
-    return Ledger(messages=messages, errors=errors, revenue=revenue, calls=calls, earned=earned)
+    tokens = recover(map(_tokens, readings), before.tokens)
+    return Ledger(messages=messages, errors=errors, revenue=revenue, tokens=tokens, calls=calls, earned=earned)
 
 
 def attributed(hour: int, own: Track, after: Track) -> dict[int, int]:
@@ -83,6 +85,10 @@ def _errors(reading: Reading) -> Update:
 
 def _revenue(reading: Reading) -> Update:
     return Update(reading.at_s, reading.revenue_1h, reading.revenue_total, reading.uptime_s)
+
+
+def _tokens(reading: Reading) -> Update:
+    return Update(reading.at_s, None, reading.tokens_total, reading.uptime_s)
 
 
 def _skill_readings(rows: Mapping[int, SkillMinute]) -> list[SkillReading]:

@@ -41,11 +41,12 @@ class Reading(Struct, frozen=True, gc=False):
     messages_total: int | None = None
     errors_total: int | None = None
     revenue_total: int | None = None
+    tokens_total: int | None = None
     uptime_s: int | None = None
 
     @classmethod
     def of(cls, stamp: Stamp, metrics: SampleMetrics) -> "Reading | None":
-        """Read a frame; None when it says nothing of messages, errors or revenue."""
+        """Read a frame; None when it says nothing of messages, errors, revenue or tokens."""
         reading = cls(
             stamp,
             count(metrics.messages_1h),
@@ -55,15 +56,21 @@ class Reading(Struct, frozen=True, gc=False):
             count(metrics.messages_total),
             count(metrics.errors_total),
             micros(metrics.revenue_total),
+            count(metrics.tokens_total),
             count(metrics.uptime_s),
         )
-        tells_messages = (reading.messages_1h, reading.messages_24h, reading.messages_total) != (None,) * 3
-        return reading if tells_messages or reading.tells_errors or reading.tells_revenue else None
+        return reading if reading.tells_anything else None
 
     @property
     def at_s(self) -> int:
         """When it was taken, in seconds since 1970."""
         return int(self.stamp.at.timestamp())
+
+    @property
+    def tells_anything(self) -> bool:
+        """Whether it says how many messages, errors, tokens there were, or how much was earned."""
+        told = (self.messages_1h, self.messages_24h, self.messages_total, self.tokens_total)
+        return told != (None,) * 4 or self.tells_errors or self.tells_revenue
 
     @property
     def tells_errors(self) -> bool:

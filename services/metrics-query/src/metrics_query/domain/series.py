@@ -13,7 +13,7 @@ from metrics_query.domain.periods import Window
 
 
 class Metric(StrEnum):
-    """The contract's metrics, in the order in which they are answered."""
+    """The contract's metrics, and `tokens`, in the order in which they are answered."""
 
     MESSAGES = "messages"
     LATENCY = "latency"
@@ -22,11 +22,12 @@ class Metric(StrEnum):
     SESSIONS = "sessions"
     MEMORY = "memory"
     CPU = "cpu"
+    TOKENS = "tokens"
 
     @property
     def is_counted(self) -> bool:
         """Whether nothing heard means zero, once the agent is known; of the others, nothing is said then."""
-        return self in {Metric.MESSAGES, Metric.ERRORS, Metric.REVENUE}
+        return self in {Metric.MESSAGES, Metric.ERRORS, Metric.REVENUE, Metric.TOKENS}
 
 
 class LatencySource(StrEnum):
@@ -44,6 +45,7 @@ class Totals(Struct, frozen=True, kw_only=True):
     messages: int = 0
     errors: int = 0
     revenue: int = 0
+    tokens: int = 0
     n: int = 0
     latency: int = 0
     measured: int = 0
@@ -56,6 +58,7 @@ class Totals(Struct, frozen=True, kw_only=True):
                 messages=bucket.messages,
                 errors=bucket.errors,
                 revenue=bucket.revenue,
+                tokens=bucket.tokens,
                 n=bucket.latency.n,
                 latency=bucket.latency.total,
                 measured=bucket.measured,
@@ -71,6 +74,7 @@ class Totals(Struct, frozen=True, kw_only=True):
             messages=sum(part.messages for part in each),
             errors=sum(part.errors for part in each),
             revenue=sum(part.revenue for part in each),
+            tokens=sum(part.tokens for part in each),
             n=sum(part.n for part in each),
             latency=sum(part.latency for part in each),
             measured=sum(part.measured for part in each),
@@ -134,4 +138,5 @@ _COUNTED: Mapping[Metric, tuple[Callable[[Ledger], Track], Callable[[int], Bucke
     Metric.MESSAGES: (lambda ledger: ledger.messages, lambda increment: Bucket(messages=increment)),
     Metric.ERRORS: (lambda ledger: ledger.errors, lambda increment: Bucket(errors=increment)),
     Metric.REVENUE: (lambda ledger: ledger.revenue, lambda increment: Bucket(revenue=increment)),
+    Metric.TOKENS: (lambda ledger: ledger.tokens, lambda increment: Bucket(tokens=increment)),
 }

@@ -10,6 +10,14 @@ from metrics_query.domain.skills import SkillBucket
 from metrics_query.repositories.minutes import from_gauge, from_latency, to_gauge, to_latency
 from shoal.database import Transaction
 
+_COLUMNS = (
+    *("grain", "source", "start", "messages", "errors", "revenue", "tokens"),
+    *("latency_idx", "latency_cnt", "latency_n", "latency_sum", "latency_low", "latency_high", "measured"),
+    *("sessions_n", "sessions_sum", "sessions_low", "sessions_high"),
+    *("memory_n", "memory_sum", "memory_low", "memory_high", "cpu_n", "cpu_sum", "cpu_low", "cpu_high"),
+)
+"""Named where rows are copied in, so that this goes on when the table has got another one."""
+
 
 class BucketRepository:
     """Hours and days, by the minute they start with; whoever writes holds the lock of the source."""
@@ -21,7 +29,7 @@ class BucketRepository:
         """Read an agent's buckets from one minute up to and without another."""
         records = await self._tx.connection.fetch(
             """
-            select start, messages, errors, revenue,
+            select start, messages, errors, revenue, tokens,
                    latency_idx, latency_cnt, latency_sum, latency_low, latency_high, measured,
                    sessions_n, sessions_sum, sessions_low, sessions_high,
                    memory_n, memory_sum, memory_low, memory_high, cpu_n, cpu_sum, cpu_low, cpu_high
@@ -43,7 +51,9 @@ class BucketRepository:
             "delete from bucket where grain = $1 and source = $2 and start = any($3)", grain.value, source, starts
         )
         await self._tx.connection.copy_records_to_table(
-            "bucket", records=[_record(grain, source, start, bucket) for start, bucket in buckets.items()]
+            "bucket",
+            columns=_COLUMNS,
+            records=[_record(grain, source, start, bucket) for start, bucket in buckets.items()],
         )
 
     async def skills_between(
@@ -92,18 +102,19 @@ def _bucket(record: Sequence[Any]) -> Bucket:
         messages=columns[1],
         errors=columns[2],
         revenue=columns[3],
-        latency=to_latency(*columns[4:9]),
-        measured=columns[9],
-        sessions=to_gauge(*columns[10:14]),
-        memory=to_gauge(*columns[14:18]),
-        cpu=to_gauge(*columns[18:22]),
+        tokens=columns[4],
+        latency=to_latency(*columns[5:10]),
+        measured=columns[10],
+        sessions=to_gauge(*columns[11:15]),
+        memory=to_gauge(*columns[15:19]),
+        cpu=to_gauge(*columns[19:23]),
     )
 
 
 def _record(grain: Grain, source: int, start: int, bucket: Bucket) -> tuple[Any, ...]:
     idx, cnt, total, low, high = from_latency(bucket.latency)
     return (
-        *(grain.value, source, from_minute(start), bucket.messages, bucket.errors, bucket.revenue),
+        *(grain.value, source, from_minute(start), bucket.messages, bucket.errors, bucket.revenue, bucket.tokens),
         *(idx, cnt, bucket.latency.n, total, low, high, bucket.measured),
         *from_gauge(bucket.sessions),
         *from_gauge(bucket.memory),

@@ -21,7 +21,8 @@ class FleetRepository:
         """Sum up a window for each source."""
         records = await self._tx.connection.fetch(
             """
-            select source, sum(messages), sum(errors), sum(revenue), sum(latency_n), sum(latency_sum), sum(measured)
+            select source, sum(messages), sum(errors), sum(revenue), sum(tokens), sum(latency_n), sum(latency_sum),
+                   sum(measured)
               from bucket
              where grain = $1 and source = any($2) and start >= $3 and start < $4
              group by source
@@ -37,7 +38,8 @@ class FleetRepository:
         """Sum up the sources for each row's start in a window."""
         records = await self._tx.connection.fetch(
             """
-            select start, sum(messages), sum(errors), sum(revenue), sum(latency_n), sum(latency_sum), sum(measured)
+            select start, sum(messages), sum(errors), sum(revenue), sum(tokens), sum(latency_n), sum(latency_sum),
+                   sum(measured)
               from bucket
              where grain = $1 and source = any($2) and start >= $3 and start < $4
              group by start
@@ -82,5 +84,7 @@ class FleetRepository:
 
 
 def _totals(*sums: Decimal) -> Totals:
-    messages, errors, revenue, n, latency, measured = map(int, sums)
-    return Totals(messages=messages, errors=errors, revenue=revenue, n=n, latency=latency, measured=measured)
+    messages, errors, revenue, tokens, n, latency, measured = map(int, sums)
+    return Totals(
+        messages=messages, errors=errors, revenue=revenue, tokens=tokens, n=n, latency=latency, measured=measured
+    )

@@ -13,6 +13,16 @@ MinuteKey = tuple[int, int]
 """Source, minute."""
 SkillKey = tuple[int, int, str]
 """Source, minute, skill."""
+_COLUMNS = (
+    *("source", "minute", "frames", "errors", "read_at", "read_epoch", "read_seq"),
+    *("messages_1h", "messages_24h", "errors_1h", "revenue_1h"),
+    *("messages_total", "errors_total", "revenue_total", "tokens_total", "uptime_s"),
+    *("sessions_n", "sessions_sum", "sessions_low", "sessions_high"),
+    *("memory_n", "memory_sum", "memory_low", "memory_high", "cpu_n", "cpu_sum", "cpu_low", "cpu_high"),
+    *("measured_idx", "measured_cnt", "measured_sum", "measured_low", "measured_high"),
+    *("averaged_idx", "averaged_cnt", "averaged_sum", "averaged_low", "averaged_high"),
+)
+"""Named where rows are copied in, so that this goes on when the table has got another one."""
 
 
 class MinuteRepository:
@@ -37,7 +47,7 @@ class MinuteRepository:
                and row.minute between $3 and $4
             returning row.source, row.minute, frames, errors, read_at, read_epoch, read_seq,
                       messages_1h, messages_24h, errors_1h, revenue_1h,
-                      messages_total, errors_total, revenue_total, uptime_s,
+                      messages_total, errors_total, revenue_total, tokens_total, uptime_s,
                       sessions_n, sessions_sum, sessions_low, sessions_high,
                       memory_n, memory_sum, memory_low, memory_high, cpu_n, cpu_sum, cpu_low, cpu_high,
                       measured_idx, measured_cnt, measured_sum, measured_low, measured_high,
@@ -53,7 +63,7 @@ class MinuteRepository:
     async def put(self, rows: Mapping[MinuteKey, Minute]) -> None:
         """Write rows that are not there."""
         await self._tx.connection.copy_records_to_table(
-            "minute", records=[_record(key, row) for key, row in rows.items()]
+            "minute", columns=_COLUMNS, records=[_record(key, row) for key, row in rows.items()]
         )
 
     async def between(self, source: int, start: int, end: int) -> dict[int, Minute]:
@@ -62,7 +72,7 @@ class MinuteRepository:
             """
             select source, minute, frames, errors, read_at, read_epoch, read_seq,
                    messages_1h, messages_24h, errors_1h, revenue_1h,
-                   messages_total, errors_total, revenue_total, uptime_s,
+                   messages_total, errors_total, revenue_total, tokens_total, uptime_s,
                    sessions_n, sessions_sum, sessions_low, sessions_high,
                    memory_n, memory_sum, memory_low, memory_high, cpu_n, cpu_sum, cpu_low, cpu_high,
                    measured_idx, measured_cnt, measured_sum, measured_low, measured_high,
@@ -150,16 +160,16 @@ def from_latency(latency: Latency) -> tuple[Any, ...]:
 
 def _minute(record: Any) -> Minute:
     columns = tuple(record)
-    reading = None if columns[4] is None else Reading(Stamp(*columns[4:7]), *columns[7:15])
+    reading = None if columns[4] is None else Reading(Stamp(*columns[4:7]), *columns[7:16])
     return Minute(
         frames=columns[2],
         errors=columns[3],
         reading=reading,
-        sessions=to_gauge(*columns[15:19]),
-        memory=to_gauge(*columns[19:23]),
-        cpu=to_gauge(*columns[23:27]),
-        measured=to_latency(*columns[27:32]),
-        averaged=to_latency(*columns[32:37]),
+        sessions=to_gauge(*columns[16:20]),
+        memory=to_gauge(*columns[20:24]),
+        cpu=to_gauge(*columns[24:28]),
+        measured=to_latency(*columns[28:33]),
+        averaged=to_latency(*columns[33:38]),
     )
 
 
@@ -180,11 +190,11 @@ def _record(key: MinuteKey, row: Minute) -> tuple[Any, ...]:
 
 def _reading(reading: Reading | None) -> tuple[Any, ...]:
     if reading is None:
-        return (None,) * 11
+        return (None,) * 12
     return (
         *(reading.stamp.at, reading.stamp.epoch, reading.stamp.seq),
         *(reading.messages_1h, reading.messages_24h, reading.errors_1h, reading.revenue_1h),
-        *(reading.messages_total, reading.errors_total, reading.revenue_total, reading.uptime_s),
+        *(reading.messages_total, reading.errors_total, reading.revenue_total, reading.tokens_total, reading.uptime_s),
     )
 
 

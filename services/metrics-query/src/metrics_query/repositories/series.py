@@ -81,7 +81,7 @@ class SeriesRepository:
         """Read the sums of hours, by the minute they start with."""
         records = await self._tx.connection.fetch(
             """
-            select start, messages, errors, revenue, latency_n, latency_sum, measured
+            select start, messages, errors, revenue, tokens, latency_n, latency_sum, measured
               from bucket
              where grain = 'hour' and source = $1 and start >= $2 and start < $3
             """,
@@ -90,8 +90,8 @@ class SeriesRepository:
             from_minute(end),
         )
         return {
-            to_minute(start): Totals(messages=m, errors=e, revenue=r, n=n, latency=latency, measured=measured)
-            for start, m, e, r, n, latency, measured in records
+            to_minute(start): Totals(messages=m, errors=e, revenue=r, tokens=t, n=n, latency=latency, measured=measured)
+            for start, m, e, r, t, n, latency, measured in records
         }
 
     async def reported_messages_24h(self, source: int, *, since: int) -> int | None:

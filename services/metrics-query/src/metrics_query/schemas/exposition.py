@@ -34,6 +34,7 @@ _DID: tuple[tuple[str, str, Callable[[AgentState], float]], ...] = (
     ("shoal_agent_day_messages", "Messages in the last 24 hours, recovered", lambda s: s.day.messages),
     ("shoal_agent_day_errors", "Errors in the last 24 hours", lambda s: s.day.errors),
     ("shoal_agent_day_revenue_usdc", "Revenue in the last 24 hours", lambda s: s.day.revenue / MICROS),
+    ("shoal_agent_day_tokens", "Tokens that models took in the last 24 hours", lambda s: s.day.tokens),
     (
         "shoal_agent_day_response_seconds",
         "Mean response time in 24 hours",

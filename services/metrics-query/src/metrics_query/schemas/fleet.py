@@ -25,6 +25,7 @@ class TotalsView(Struct, frozen=True):
     error_rate: Number
     total_revenue: str
     latency_source: LatencySource
+    total_tokens: int
 
     @classmethod
     def from_domain(cls, totals: Totals) -> "TotalsView":
@@ -36,6 +37,7 @@ class TotalsView(Struct, frozen=True):
             totals.error_rate,
             totals.total_revenue,
             totals.latency_source,
+            totals.tokens,
         )
 
 
@@ -61,6 +63,7 @@ class FleetSeries(Struct, frozen=True):
     messages: list[CountPoint]
     errors: list[CountPoint]
     revenue: list[MoneyPoint]
+    tokens: list[CountPoint]
 
 
 class OverviewView(Struct, frozen=True):
@@ -93,6 +96,7 @@ class OverviewView(Struct, frozen=True):
                 messages=[CountPoint(start, each.messages) for start, each in points],
                 errors=[CountPoint(start, each.errors) for start, each in points],
                 revenue=[MoneyPoint(start, each.total_revenue) for start, each in points],
+                tokens=[CountPoint(start, each.tokens) for start, each in points],
             ),
             agents=[AgentSummary.from_domain(shown) for shown in overview.agents],
         )

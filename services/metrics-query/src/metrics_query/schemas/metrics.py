@@ -61,6 +61,7 @@ class Series(Struct, frozen=True):
     sessions: list[GaugePoint] | UnsetType = UNSET
     memory: list[GaugePoint] | UnsetType = UNSET
     cpu: list[GaugePoint] | UnsetType = UNSET
+    tokens: list[CountPoint] | UnsetType = UNSET
 
 
 class SummaryView(Struct, frozen=True):
@@ -77,6 +78,7 @@ class SummaryView(Struct, frozen=True):
     total_revenue: str
     messages_source: str
     latency_source: LatencySource
+    total_tokens: int
 
 
 class MetricsView(Struct, frozen=True):
@@ -135,6 +137,7 @@ def _summary(answer: Answer) -> SummaryView:
         total_revenue=totals.total_revenue,
         messages_source="recovered" if reported is None else "reported",
         latency_source=totals.latency_source,
+        total_tokens=totals.tokens,
     )
 
 
@@ -159,4 +162,5 @@ _POINTS: Mapping[Metric, Callable[[datetime, Bucket], Point | None]] = {
     Metric.SESSIONS: lambda timestamp, bucket: _gauge(timestamp, bucket.sessions),
     Metric.MEMORY: lambda timestamp, bucket: _gauge(timestamp, bucket.memory),
     Metric.CPU: lambda timestamp, bucket: _gauge(timestamp, bucket.cpu),
+    Metric.TOKENS: lambda timestamp, bucket: CountPoint(timestamp, bucket.tokens),
 }

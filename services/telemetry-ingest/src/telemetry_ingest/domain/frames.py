@@ -44,6 +44,7 @@ class MetricsBody(SampleMetrics, frozen=True, kw_only=True, omit_defaults=True, 
     messages_total: Number | None = None
     errors_total: Number | None = None
     revenue_total: WireMoney | None = None  # type: ignore[assignment]
+    tokens_total: Number | None = None
     errors_1h: Number | None = None
     revenue_1h: WireMoney | None = None  # type: ignore[assignment]
     response_ms: Annotated[tuple[Number, ...], Meta(max_length=MOST_RESPONSE_TIMES)] = ()

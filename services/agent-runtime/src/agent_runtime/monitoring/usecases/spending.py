@@ -7,7 +7,7 @@ from agent_runtime.monitoring.domain.budgets import Scope, set_aside
 from agent_runtime.monitoring.domain.prices import Cost, Tokens, cost_of, split
 from agent_runtime.monitoring.repositories.budgets import BudgetRepository
 from agent_runtime.monitoring.repositories.usage import UsageRepository
-from agent_runtime.ports import Estimate, Spent
+from agent_runtime.ports import Estimate, Spent, Tallies
 from shoal.clock import Clock
 from shoal.database import Database, Transaction
 from shoal.ids import new_id
@@ -23,9 +23,10 @@ class Spending:
     nobody settles, since its process died, lapses within the hour.
     """
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, tallies: Tallies) -> None:
         self._database = database
         self._clock = clock
+        self._tallies = tallies
 
     async def reserve(self, estimate: Estimate) -> str:
         """Set something aside for a call; returns the reservation, empty when no budget counts it.
@@ -70,6 +71,7 @@ class Spending:
         await UsageRepository(tx).insert(spent, tokens, cost, provider=provider, model=model)
         for budget in await budgets.list_against(spent.account_id, _subjects(spent)):
             await budgets.add(budget.id, budget.period.begins(spent.at), usd=cost.total, tokens=tokens.total)
+        await self._tallies.count_tokens(tx, spent.account_id, spent.agent_id, tokens.total)
         return cost.total
 
     async def forget_lapsed(self) -> None:

@@ -18,6 +18,7 @@ class Tally(Struct, frozen=True, kw_only=True):
     seq: int
     messages_total: int
     errors_total: int
+    tokens_total: int
     response_ms: tuple[float, ...]
     created_at: datetime
     active_sessions: int
@@ -55,12 +56,26 @@ class TallyRepository:
             *(account_id, agent_id, epoch, is_error, latency_ms),
         )
 
+    async def count_tokens(self, account_id: str, agent_id: str, tokens: int, *, epoch: str) -> None:
+        """Count what a call of a model took; `epoch` as for turns."""
+        await self._tx.execute(
+            """
+            insert into tally as counted (account_id, agent_id, epoch, tokens_total, is_changed)
+            values ($1, $2, $3, $4, true)
+                on conflict (account_id, agent_id) do update
+               set tokens_total = counted.tokens_total + excluded.tokens_total,
+                   is_changed = true
+            """,
+            *(account_id, agent_id, epoch, tokens),
+        )
+
     async def changed(self, limit: int) -> Sequence[Tally]:
         """Read and hold rows that have news, and no sample on its way."""
         return await self._tx.all(
             Tally,
             """
-            select account_id, agent_id, epoch, seq, messages_total, errors_total, response_ms, created_at,
+            select account_id, agent_id, epoch, seq, messages_total, errors_total, tokens_total, response_ms,
+                   created_at,
                    (select count(distinct session_id)
                       from run
                      where run.account_id = tally.account_id

@@ -8,7 +8,7 @@ import msgspec
 from agent_runtime.runs.repositories.tallies import Tally, TallyRepository, Untold
 from shoal.clock import Clock, to_rfc3339
 from shoal.database import Database, Transaction
-from shoal.ids import fingerprint
+from shoal.ids import fingerprint, new_id
 from shoal.messaging import TELEMETRY, Bus
 from shoal_events import Sample, SampleGroup, TelemetryBatch
 
@@ -16,13 +16,17 @@ MOST_PACKED = 200
 
 
 class Tallies:
-    """Counts turns, and tells of them."""
+    """Counts what agents do, and tells of it. It is the port `Tallies`."""
 
     def __init__(self, *, database: Database, bus: Bus, clock: Clock, process: str) -> None:
         self._database = database
         self._bus = bus
         self._clock = clock
         self._process = process
+
+    async def count_tokens(self, tx: Transaction, account_id: str, agent_id: str, tokens: int) -> None:
+        """Count what a call of a model took, in the transaction that records it."""
+        await TallyRepository(tx).count_tokens(account_id, agent_id, tokens, epoch=new_id("ep"))
 
     async def tell(self) -> None:
         """Tell what was counted since the last time; what was told and not known to be stored is told again.
@@ -62,6 +66,7 @@ class Tallies:
             "metrics": {
                 "messages_total": tally.messages_total,
                 "errors_total": tally.errors_total,
+                "tokens_total": tally.tokens_total,
                 "active_sessions": tally.active_sessions,
                 "uptime_s": max(1.0, (now - tally.created_at).total_seconds()),
                 "response_ms": [round(value, 3) for value in tally.response_ms],
