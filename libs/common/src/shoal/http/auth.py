@@ -1,4 +1,7 @@
-"""Who asks, for controllers: the verified principal as a dependency, and guards that refuse."""
+"""Who asks, for controllers: the verified principal as a dependency, and guards that refuse.
+
+Guards are coroutines though they wait for nothing: Litestar runs plain functions in a thread, at every request.
+"""
 
 from typing import Any
 
@@ -24,7 +27,7 @@ def principal_of(connection: Connection) -> Principal:
     return connection.scope[PRINCIPAL]  # type: ignore[literal-required,no-any-return]
 
 
-def require_user(connection: Connection, _: BaseRouteHandler) -> None:
+async def require_user(connection: Connection, _: BaseRouteHandler) -> None:
     """Let users in, by session or API key.
 
     Raises:
@@ -34,43 +37,43 @@ def require_user(connection: Connection, _: BaseRouteHandler) -> None:
         raise UnauthorizedError
 
 
-def require_admin(connection: Connection, handler: BaseRouteHandler) -> None:
+async def require_admin(connection: Connection, handler: BaseRouteHandler) -> None:
     """Let admins in.
 
     Raises:
         UnauthorizedError: No user asks.
         ForbiddenError: The user is no admin.
     """
-    require_user(connection, handler)
+    await require_user(connection, handler)
     if not principal_of(connection).is_admin:
         raise ForbiddenError
 
 
-def require_session(connection: Connection, handler: BaseRouteHandler) -> None:
+async def require_session(connection: Connection, handler: BaseRouteHandler) -> None:
     """Let signed-in users in.
 
     Raises:
         UnauthorizedError: No user asks.
         SessionRequiredError: The user came with an API key.
     """
-    require_user(connection, handler)
+    await require_user(connection, handler)
     if principal_of(connection).via is not Via.SESSION:
         raise SessionRequiredError
 
 
-def require_person(connection: Connection, handler: BaseRouteHandler) -> None:
+async def require_person(connection: Connection, handler: BaseRouteHandler) -> None:
     """Let signed-in users in, also those of the web chat.
 
     Raises:
         UnauthorizedError: No user asks.
         SessionRequiredError: The user came with an API key.
     """
-    require_user(connection, handler)
+    await require_user(connection, handler)
     if principal_of(connection).via is Via.API_KEY:
         raise SessionRequiredError
 
 
-def require_permitted_service(connection: Connection, _: BaseRouteHandler) -> None:
+async def require_permitted_service(connection: Connection, _: BaseRouteHandler) -> None:
     """Let in the services that the table of permitted calls names for this path.
 
     Raises:
