@@ -4,6 +4,9 @@ import importlib.metadata
 import json
 import logging
 import os
+import re
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -201,6 +204,25 @@ def test_openapi_is_written_without_any_server(bare: Shoal) -> None:
     run = bare("openapi", "toy")
     assert run.exit_code == 0, run.stderr
     assert json.loads(run.stdout)["info"]["title"] == "Shoal toy"
+
+
+def test_other_distributions_commands_are_shown_and_run(bare: Shoal) -> None:
+    added = importlib.metadata.entry_points(group="shoal.commands").names
+    shown = bare("--help").stdout
+    assert {"account", "up"} <= added
+    assert [name for name in added if name not in shown] == []
+    assert "Accounts of this installation." in bare("account", "--help").stdout
+    assert "--processes" in bare("up", "--help").stdout
+    assert bare("nonsense").exit_code == 2
+
+
+def test_running_a_service_loads_no_command_of_other_distributions() -> None:
+    script = "import sys; from shoal.cli import app; app(['run', 'nothing'], standalone_mode=False)"
+    told = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", script], capture_output=True, text=True, check=False
+    ).stderr
+    assert "shoal.cli" in told
+    assert not re.search(r"shoal_operations|shoal_agent\.cli|gateway\.cli", told)
 
 
 def test_command_is_installed() -> None:

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import asyncpg
 import msgspec
@@ -18,6 +18,7 @@ from nats.errors import Error as NatsError
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from typer.core import TyperGroup
 
 from shoal.config import ConfigError, ServiceConfig, check_postgres_url, explain, load, look_up, parse_duration
 from shoal.describe import describe
@@ -32,8 +33,23 @@ STATE = Path(".shoal")
 ENVIRONMENT = "environment.json"
 _UNREACHABLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
+
+class Commands(TyperGroup):
+    """Our commands, and those of other distributions, each loaded when it is asked for: no service waits for it."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Name every command, ours first."""
+        return [*super().list_commands(ctx), *sorted(importlib.metadata.entry_points(group=COMMANDS).names)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Find a command by its name."""
+        added = importlib.metadata.entry_points(group=COMMANDS, name=cmd_name)
+        return super().get_command(ctx, cmd_name) or next(map(_loaded, added), None)
+
+
 app = typer.Typer(
     name="shoal",
+    cls=Commands,
     help="The control plane for fleets of AI agents: pair them, watch them, talk to them, run them, reach them.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -134,14 +150,18 @@ def beneath(given: Mapping[str, str], state: Path) -> dict[str, str]:
 
 
 def main() -> None:
-    """Run the command with whatever the installed distributions add to it."""
-    for point in importlib.metadata.entry_points(group=COMMANDS):
-        command = point.load()
-        if isinstance(command, typer.Typer):
-            app.add_typer(command, name=point.name)
-        else:
-            app.command(name=point.name)(command)
+    """Run the command."""
     app()
+
+
+def _loaded(point: importlib.metadata.EntryPoint) -> Any:
+    """Load a command: a function, or a Typer of several."""
+    command, alone = point.load(), typer.Typer()
+    if isinstance(command, typer.Typer):
+        alone.add_typer(command, name=point.name)
+    else:
+        alone.command(point.name)(command)
+    return typer.main.get_group(alone).commands[point.name]
 
 
 def _chosen(names: Sequence[str]) -> list[Service]:
