@@ -157,11 +157,13 @@ async def test_nothing_is_done_that_cannot_be_written_down(place: Place) -> None
             calls = [
                 place.door.admin.post(f"{place.url}/{what}") for what in ("ssh-test", "ssh-reconnect", "rotate-ssh-key")
             ]
+            calls.append(place.door.admin.put(f"{place.url}/ssh-allowed-ips", json={"allowed_ips": "10.0.0.0/8"}))
             for answer in await asyncio.gather(*calls):
                 refused(answer, 503, "audit_unavailable")
     finally:
         await blocker.close()
     assert place.sshd.authorized_keys.read_bytes() == before
+    assert (await place.door.admin.get(f"{place.url}/ssh-allowed-ips")).json()["allowed_ips"] == ""
     assert await place.door.entries(username="user_admin") == []
 
 
@@ -348,6 +350,19 @@ async def test_allowed_addresses_are_kept_in_one_form(place: Place) -> None:
     refused(await place.door.alice.get(url), 403)
     refused(await place.door.alice.put(url, json={"allowed_ips": ""}), 403)
     refused(await place.door.stranger.get(url), 404)
+
+
+async def test_changes_of_allowed_addresses_are_written_down(place: Place) -> None:
+    url = f"{place.url}/ssh-allowed-ips"
+    for allowed in ("10.0.0.5/8, 192.0.2.1", ""):
+        (await place.door.admin.put(url, json={"allowed_ips": allowed})).raise_for_status()
+    refused(await place.door.admin.put(url, json={"allowed_ips": "nonsense"}), 400)
+    entries = await place.door.entries(event_type="allowed_ips_changed")
+    assert [(entry["username"], entry["details"]) for entry in entries] == [
+        ("user_admin", "Allowed addresses: all; before: 10.0.0.0/8,192.0.2.1"),
+        ("user_admin", "Allowed addresses: 10.0.0.0/8,192.0.2.1; before: all"),
+    ]
+    assert entries[0]["source_ip"] == "127.0.0.1"
 
 
 async def test_callers_from_elsewhere_are_kept_out_and_that_is_told(place: Place) -> None:

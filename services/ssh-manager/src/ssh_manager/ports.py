@@ -70,6 +70,7 @@ class AuditType(StrEnum):
     # beside the contract's
     TERMINAL_SESSION_START = "terminal_session_start"
     TERMINAL_SESSION_END = "terminal_session_end"
+    ALLOWED_IPS_CHANGED = "allowed_ips_changed"
 
 
 class Actor(Struct, frozen=True):

@@ -94,5 +94,5 @@ class AddressController(Controller):
     ) -> AddressesView:
         """Replace the list; an empty one allows all."""
         instance = await access.instance(principal, instance_id)
-        entries = await allowed_addresses.replace(instance, data.allowed_ips)
+        entries = await allowed_addresses.replace(instance, data.allowed_ips, by=principal)
         return AddressesView(instance.id, entries, entries)

@@ -21,15 +21,22 @@ class AllowedAddresses:
         async with self._database.reading() as database:
             return await AddressRepository(database).find(instance.id)
 
-    async def replace(self, instance: Instance, entries: str) -> str:
+    async def replace(self, instance: Instance, entries: str, *, by: Principal) -> str:
         """Replace an instance's entries; returns them in one form.
 
         Raises:
             InvalidAddressError: One is neither an address nor a range.
+            AuditUnavailableError: It could not be written down.
         """
-        kept = normalized(entries)
+        kept, kind, actor = normalized(entries), AuditType.ALLOWED_IPS_CHANGED, Actor.of(by)
+        begun = "Change of allowed addresses begun"
+        intent = await self._audit.intent(kind, instance, by=actor, details=begun)
         async with self._database.transaction() as tx:
-            await AddressRepository(tx).put(instance.id, instance.account_id, kept)
+            addresses = AddressRepository(tx)
+            before = await addresses.find(instance.id)
+            await addresses.put(instance.id, instance.account_id, kept)
+        details = f"Allowed addresses: {kept or 'all'}; before: {before or 'all'}"
+        await self._audit.outcome(intent, kind, instance, by=actor, details=details)
         return kept
 
     async def check(self, principal: Principal, instance: Instance) -> None:
