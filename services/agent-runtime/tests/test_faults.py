@@ -90,7 +90,7 @@ async def test_killed_process_leaves_its_runs_interrupted_and_sessions_whole(doo
                 if event["event"] == "text":
                     break
         async with through(tool, dying) as beside:
-            in_tool = await beside.run('/tool exec_shell {"command": "echo $$ > pid; sleep 60"}')
+            in_tool = await beside.run('/tool exec_shell {"command": "echo $$ > pid; setsid sleep 60 & sleep 60"}')
         file = tmp_path / "workspaces" / tool.account_id / tool.agent_id / "pid"
         await eventually(lambda: file.exists() and file.read_text().strip())
 

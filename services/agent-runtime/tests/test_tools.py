@@ -176,6 +176,30 @@ async def test_cancel_kills_the_processes_of_a_tool(shared_door: Door) -> None:
     assert "Hello" in (await talk.say("Hello"))["content"]
 
 
+@pytest.mark.parametrize("away", ["setsid {} &", "(setsid env -i {} &);"])
+async def test_who_leaves_the_group_dies_with_the_call_too(shared_door: Door, away: str) -> None:
+    talk = await Talk.begin(shared_door, tools=ALL_AUTO)
+    command = away.format("/bin/sh -c 'echo $$ > pid; exec sleep 300'") + " sleep 60"
+    run_id = await talk.run("/tool exec_shell " + json.dumps({"command": command}))
+    file = shared_door.state / "workspaces" / talk.account_id / talk.agent_id / "pid"
+    await eventually(lambda: file.exists() and file.read_text().strip())
+    pid = int(file.read_text())
+    assert is_alive(pid)
+    await talk.client.post(f"/api/runs/{run_id}/cancel")
+    await eventually(lambda: not is_alive(pid))
+
+
+async def test_too_many_processes_end_the_call(shared_door: Door) -> None:
+    talk = await Talk.begin(shared_door, tools=ALL_AUTO)
+    command = "i=0; while [ $i -lt 200 ]; do setsid sleep 300 & echo $!; i=$((i + 1)); done; wait"
+    (call,) = (await talk.say("/tool exec_shell " + json.dumps({"command": command})))["tool_calls"]
+    assert call["is_error"]
+    told, *pids = call["result"].splitlines()
+    assert told == "Stopped: it had more than 128 processes."
+    assert len(pids) > 100
+    assert not any(is_alive(int(pid)) for pid in pids)
+
+
 async def test_calls_of_one_step_run_at_once(shared_door: Door) -> None:
     talk = await Talk.begin(shared_door, tools=ALL_AUTO)
     loop = asyncio.get_running_loop()

@@ -1,14 +1,14 @@
 """A shell, for agents that are allowed one.
 
-Its commands are a process group of their own. A guard in the group waits on a pipe that this process holds: when the
-call ends, however it does (an answer, the time limit, a cancellation, the death of this process), the pipe closes and
-the whole group is killed.
+A command runs under a warden, which waits on a pipe that this process holds: when the call ends, however it does (an
+answer, the time limit, a cancellation, the death of this process), the pipe closes and every process that came of the
+command is killed, wherever it has gone.
 """
 
 import asyncio
-import contextlib
 import os
 import signal
+import sys
 from io import FileIO
 from pathlib import Path
 from typing import Annotated
@@ -16,23 +16,19 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from agent_runtime.ports import ToolPolicy
+from agent_runtime.runs.clients.tools import warden
 from agent_runtime.runs.clients.tools.made import MadeTool
 from agent_runtime.runs.clients.workspace import Workspace
 from agent_runtime.runs.domain.tools import MOST_RESULT_BYTES, Tool, ToolContext
 from agent_runtime.runs.errors import ToolError
 
 MOST_S = 300
-_MEMORY_KIB = 1024 * 1024
-_FILE_BLOCKS = 256 * 1024
+MOST_PROCESSES = 128
+_MEMORY = 1024 * 1024 * 1024
+_FILE = 128 * 1024 * 1024
+_END_S = 5.0
 _LAST_WORDS_S = 1.0
-_SCRIPT = """
-exec 3<&0 </dev/null
-ulimit -v "$1"; ulimit -f "$2"; ulimit -c 0
-( exec >/dev/null 2>&1; read -r _ <&3; kill -9 0 ) &
-exec 3<&-
-exec /bin/sh -c "$3"
-"""
-"""What the group begins with: limits, the guard, the command."""
+_WARDEN = str(Path(warden.__file__))
 
 
 class ExecShell(Struct, frozen=True):
@@ -45,14 +41,14 @@ class ExecShell(Struct, frozen=True):
 async def exec_shell(asked: ExecShell, context: ToolContext) -> str:
     """Run a shell command in the workspace."""
     folder = await asyncio.to_thread(Workspace(context.workspace).make)
-    guard, guarding = _pipe()
+    guarded, guard = _pipe()
     output, written = _pipe()
-    with guard, guarding, output, written:
+    with guarded, guard, output, written:
         try:
-            process = await _start(asked.command, folder, guard=guard, output=written)
+            process = await _start(asked.command, folder, guarded=guarded, output=written)
         except OSError as error:
             raise ToolError(f"No shell can be started: {error.strerror}.") from error
-        guard.close()
+        guarded.close()
         written.close()
         said = bytearray()
         reading = asyncio.create_task(_collect(output, said))
@@ -62,7 +58,10 @@ async def exec_shell(asked: ExecShell, context: ToolContext) -> str:
         except TimeoutError:
             raise ToolError(f"Stopped after {asked.timeout_s:g} s.\n{_text(said)}") from None
         finally:
+            guard.close()
             await asyncio.shield(_end(process, reading))
+    if code == -signal.SIGUSR1:
+        raise ToolError(f"Stopped: it had more than {MOST_PROCESSES} processes.\n{_text(said)}")
     if code:
         raise ToolError(f"Exit status {code}.\n{_text(said)}")
     return _text(said)
@@ -78,10 +77,10 @@ def _pipe() -> tuple[FileIO, FileIO]:
     return FileIO(reading, "rb"), FileIO(writing, "wb")
 
 
-async def _start(command: str, folder: Path, *, guard: FileIO, output: FileIO) -> asyncio.subprocess.Process:
+async def _start(command: str, folder: Path, *, guarded: FileIO, output: FileIO) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        *("/bin/sh", "-c", _SCRIPT, "sh", str(_MEMORY_KIB), str(_FILE_BLOCKS), command),
-        stdin=guard,
+        *(sys.executable, "-I", "-S", _WARDEN, str(_MEMORY), str(_FILE), str(MOST_PROCESSES), command),
+        stdin=guarded,
         stdout=output,
         stderr=output,
         cwd=folder,
@@ -103,15 +102,18 @@ async def _collect(output: FileIO, said: bytearray) -> None:
 
 
 async def _end(process: asyncio.subprocess.Process, reading: "asyncio.Task[None]") -> None:
-    """Kill the whole group, whatever of it is left, and read what it said last."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()
+    """Wait for the warden to have killed everything, and read what was said last."""
+    try:
+        async with asyncio.timeout(_END_S):
+            await process.wait()
+    except TimeoutError:  # something that the kernel does not let die; the warden goes without it
+        process.kill()
+        await process.wait()
     try:
         async with asyncio.timeout(_LAST_WORDS_S):
             await reading
     except TimeoutError:
-        return  # somebody outside the group holds the pipe
+        return  # somebody whom the warden does not know holds the pipe
 
 
 def _text(output: bytearray) -> str:
