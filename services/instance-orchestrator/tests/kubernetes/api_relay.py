@@ -112,7 +112,7 @@ class Cluster(Hand):
             self._trip(request.method, plural)
             if request.query.get("watch") == "true" or rest[1:] == ["log"]:
                 return await self._stream(request)
-            return await self._pass_on(request, plural, *rest)
+            return await asyncio.shield(self._pass_on(request, plural, *rest))  # a write that is made is counted
         except RefusalError as refusal:
             return status_of(refusal)
         except Exception as error:

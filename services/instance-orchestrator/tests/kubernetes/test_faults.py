@@ -128,28 +128,33 @@ async def test_two_replicas_do_the_work_of_one(open_door: Open, settings: dict[s
 
 # crashes: the orchestrator is gone after its n-th write, and another one goes on
 
+PATIENCE_S, CRASH_S = 60, 180
+"""For one part of a test of a crash, and for all of it: what is late on a busy machine is not wrong."""
+
 
 async def crash(door: Door, cluster: Cluster) -> Door:
     """Wait until the cluster saw the last write, end the orchestrator, and start another."""
-    await eventually(lambda: cluster.is_dead, lambda: cluster.writes, within_s=15)
+    await eventually(lambda: cluster.is_dead, lambda: cluster.writes, within_s=PATIENCE_S)
     await door.suite.stop(door.service)
     cluster.is_dead = False
     return Door(door.suite, await door.suite.start("instance-orchestrator", **door.settings), door.settings)
 
 
 @pytest.mark.fault
+@pytest.mark.timeout(CRASH_S)
 @pytest.mark.parametrize("after", range(1, 11))
 async def test_a_crash_while_creating_converges(door: Door, cluster: Cluster, after: int) -> None:
     cluster.dies_after = after
     await door.create()
     again = await crash(door, cluster)
-    await again.until_status(1, "running", within_s=30)
+    await again.until_status(1, "running", within_s=PATIENCE_S)
     assert await count(cluster) == OBJECTS
     assert len(await again.sql("select from port_pair")) == 1
     assert len(cluster.writes) == sum(OBJECTS.values())
 
 
 @pytest.mark.fault
+@pytest.mark.timeout(CRASH_S)
 @pytest.mark.parametrize("after", [1, 2, 4, 7, 9, 10])
 async def test_a_crash_while_deleting_converges(door: Door, cluster: Cluster, after: int) -> None:
     await door.create()
@@ -161,10 +166,11 @@ async def test_a_crash_while_deleting_converges(door: Door, cluster: Cluster, af
     async def is_free() -> bool:
         return not await again.sql("select from port_pair") and not await cluster.objects()
 
-    await eventually(is_free, within_s=30)
+    await eventually(is_free, within_s=PATIENCE_S)
 
 
 @pytest.mark.fault
+@pytest.mark.timeout(CRASH_S)
 @pytest.mark.parametrize("after", [1, 2, 3])
 async def test_a_crash_while_updating_converges(door: Door, cluster: Cluster, after: int) -> None:
     await door.create()
@@ -174,12 +180,13 @@ async def test_a_crash_while_updating_converges(door: Door, cluster: Cluster, af
     change = {"openai_api_key": "sk-new", "storage_clawd": "9Gi", "cpu_limit": "3"}
     await door.admin.put(f"{INSTANCES}/1", json=change)
     again = await crash(door, cluster)
-    await eventually(lambda: len(cluster.writes) == written + 3, lambda: cluster.writes, within_s=30)
-    await again.until_status(1, "running", within_s=30)
+    await eventually(lambda: len(cluster.writes) == written + 3, lambda: cluster.writes, within_s=PATIENCE_S)
+    await again.until_status(1, "running", within_s=PATIENCE_S)
     assert (await cluster.get("deployments", "bot-alpha"))["metadata"]["generation"] == 2
     assert await count(cluster) == OBJECTS
 
 
+@pytest.mark.timeout(CRASH_S)
 async def test_a_crash_while_a_key_spreads_converges(door: Door, cluster: Cluster) -> None:
     for number in range(5):
         own = {"anthropic_api_key": "sk-own"} if number == 2 else {}
@@ -193,6 +200,6 @@ async def test_a_crash_while_a_key_spreads_converges(door: Door, cluster: Cluste
     def have_spread(found: dict) -> bool:
         return [found[f"bot-{number}"]["metadata"]["generation"] for number in range(5)] == [2, 2, 1, 2, 2]
 
-    await cluster.until("deployments", have_spread, within_s=30)
+    await cluster.until("deployments", have_spread, within_s=PATIENCE_S)
     for number in range(5):
-        await again.until_status(number + 1, "running", within_s=30)
+        await again.until_status(number + 1, "running", within_s=PATIENCE_S)
