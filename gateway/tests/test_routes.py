@@ -130,6 +130,8 @@ def test_paths_that_readers_could_read_differently_do_not(path):
         (b"/api/memory/patterns%2Fauth", "/api/memory/**"),
         (b"/api/memory/a%2fb%2Fc%20d", "/api/memory/**"),
         (b"/api/delegation/rules/a%2Fb", "/api/delegation/rules/**"),
+        (b"/api/v1/instances/7/control/~x/a%2Fb/c", "/api/v1/instances/{id}/control/~*/**"),
+        (b"/api/v1/instances/7/desktop/a%2fb", "/api/v1/instances/{id}/desktop/**"),
         (b"/api/memory/a", "/api/memory/**"),
         (b"/api/delegation/active", "/api/**"),
     ],
@@ -145,7 +147,9 @@ def test_names_that_people_chose_may_hold_slashes(path, row):
         b"/api/memory/%2e%2e%2Fa",
         b"/api/memory/a%2F..%2F..%2Fconfig", b"/api/memory/%2Fa", b"/api/memory/a%2F%2Fb", b"/api/memory/a%5Cb",
         b"/api/memory/a%2F%00", b"/api/agents/a%2Fb", b"/api/delegation/rules%2Fa", b"/pairing/a%2Fb",
-        b"/api/v1%2Fusers",
+        b"/api/v1%2Fusers", b"/api/v1/instances/7/control%2Fa", b"/api/v1/instances/7/control%2F~x/a",
+        b"/api/v1/instances/7%2Fcontrol/~x/a", b"/api/v1/instances/7/control/~x/..%2F..%2F..%2Fstart",
+        b"/api/v1/instances/7/control/~x/%2e%2e%2Fa", b"/api/v1/instances/7/start%2Fa",
     ],
 )  # fmt: skip
 def test_escaped_slashes_that_could_lead_elsewhere_do_not(path):

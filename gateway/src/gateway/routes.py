@@ -47,7 +47,7 @@ class Route(Struct, frozen=True, kw_only=True):
     either way, in bytes. What is `foreign` is what an instance serves: nobody's credential is read there, no cookie
     passes either way, and browsers show it in a sandbox, with no more rights here than any other site's page.
     The web chat's token opens rows of the `web_chat` and no others.
-    Where a row `has_names`, people chose what stands below it, and an escaped slash is part of such a name.
+    Where a row `has_names`, others chose what stands below it, and an escaped slash is part of such a name.
     How refusals are spelled is a matter of the path alone (`shoal.http.families`).
     """
 
@@ -111,12 +111,12 @@ ROUTES: tuple[Route, ...] = (
     *_rows("ssh-manager", Access.USER, f"{_I}/ssh-*/**", f"{_I}/tunnels/**", f"{_I}/rotate-ssh-key",
            timeout=120.0),
     *_rows("ssh-manager", Access.USER, f"{_I}/desktop/**", f"{_I}/control/**",
-           timeout=60.0, body_limit=64 * MIB, streaming=True, websocket=True),
+           timeout=60.0, body_limit=64 * MIB, streaming=True, websocket=True, has_names=True),
     *_rows("ssh-manager", Access.USER, f"{_I}/terminal*/**", body_limit=64 * KIB, streaming=True,
            websocket=True),
     # what instances serve: whoever has a ticket may see it, and it may do nothing
     *_rows("ssh-manager", Access.PUBLIC, f"{_I}/desktop/~*/**", f"{_I}/control/~*/**",
-           timeout=60.0, body_limit=64 * MIB, streaming=True, websocket=True, foreign=True),
+           timeout=60.0, body_limit=64 * MIB, streaming=True, websocket=True, foreign=True, has_names=True),
     # the gateway itself: its controllers say who may do what
     *_rows("gateway", Access.PUBLIC, "/api/v1/auth/**"),
     *_rows("gateway", Access.USER, "/api/v1/users/**", "/api/v1/accounts/**", "/api/v1/api-keys/**"),

@@ -145,8 +145,9 @@ class Bot:
             await send({"type": "websocket.http.response.body", "body": b"no"})
             return
         await send({"type": "websocket.accept", "subprotocol": next(iter(scope["subprotocols"]), None)})
-        headers = {key.decode(): value.decode("latin-1") for key, value in scope["headers"]}
-        await send({"type": "websocket.send", "text": msgspec.json.encode(headers).decode()})
+        told = {key.decode(): value.decode("latin-1") for key, value in scope["headers"]}
+        told["target"] = (scope["raw_path"] + b"?" + scope["query_string"]).decode().rstrip("?")
+        await send({"type": "websocket.send", "text": msgspec.json.encode(told).decode()})
         while (message := await receive())["type"] == "websocket.receive":
             if message.get("text", "") and message["text"].startswith("close "):
                 await send({"type": "websocket.close", "code": int(message["text"][6:]), "reason": "as asked"})

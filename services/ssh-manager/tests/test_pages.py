@@ -58,14 +58,15 @@ async def browser(door: Door, bot: Bot, bot_place: Place) -> AsyncIterator[Brows
 
 async def test_a_page_is_entered_by_a_ticket_and_shown_as_the_instance_answers(browser: Browser) -> None:
     for kind in ("control", "desktop"):
-        location = await browser.enter(f"/{kind}/a/b?c=%2F&d")
-        assert re.fullmatch(rf"{browser.place.url}/{kind}/~[\w-]{{43}}/a/b\?c=%2F&d", location)
+        location = await browser.enter(f"/{kind}/a%2Fb%20c/b?c=%2F&d")
+        assert re.fullmatch(rf"{browser.place.url}/{kind}/~[\w-]{{43}}/a%2Fb%20c/b\?c=%2F&d", location)
         answer = await browser.client.post(location, content=b"x" * 100_000, headers={"x-own": "1"})
         assert (answer.status_code, answer.headers["x-bot"]) == (200, "1")
         told = answer.json()
-        assert (told["method"], told["target"], told["body"]) == ("POST", "/a/b?c=%2F&d", 100_000)
+        assert (told["method"], told["target"], told["body"]) == ("POST", "/a%2Fb%20c/b?c=%2F&d", 100_000)
         assert told["headers"]["host"] == {"control": "localhost:8080", "desktop": "localhost:3000"}[kind]
         assert told["headers"]["x-own"] == "1"
+        assert told["headers"]["x-forwarded-prefix"] == location.partition("/a%2F")[0]
 
 
 async def test_a_page_is_told_nothing_of_who_asks(browser: Browser) -> None:
@@ -101,6 +102,7 @@ async def test_redirections_stay_below_the_ticket(browser: Browser) -> None:
         ("x", "x"),
         ("https://elsewhere.example/x", "https://elsewhere.example/x"),
         ("//elsewhere.example/x", "//elsewhere.example/x"),
+        (location + "x", location + "x"),
     ):
         answer = await browser.client.get(location + "elsewhere?" + given)
         assert answer.headers["location"] == led
@@ -132,12 +134,13 @@ async def test_large_answers_are_streamed_and_hanging_up_is_heard(browser: Brows
 
 
 async def test_sockets_pass_messages_subprotocol_and_close_codes(browser: Browser, bot: Bot) -> None:
-    location = await browser.enter("/desktop/websockify?token=1")
+    location = await browser.enter("/desktop/websock%2Fify?token=%2F")
     async with await browser.socket(location, subprotocols=["binary", "other"]) as socket:  # type: ignore[list-item]
         assert socket.subprotocol == "binary"
         told = await socket.recv()
         assert "origin" not in str(told)
         assert '"host":"localhost:3000"' in str(told)
+        assert '"target":"/websock%2Fify?token=%2F"' in str(told)
         for message in ("text", b"binary", b"x" * 500_000):
             await socket.send(message)
             assert await socket.recv() == message

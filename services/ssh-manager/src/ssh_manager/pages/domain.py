@@ -56,6 +56,11 @@ class Place(Struct, frozen=True):
         return cls(found["root"], found["instance"], SERVICES[found["kind"]], rest, found["ticket"], not found["rest"])
 
     @property
+    def prefix(self) -> str:
+        """What the instance's own path is preceded by."""
+        return self.root if self.ticket is None else f"{self.root}/~{self.ticket}"
+
+    @property
     def without_ticket(self) -> str:
         """Where a signed-in user gets another ticket."""
         return self.root + self.rest
@@ -143,14 +148,17 @@ SHARED: Final[tuple[Header, ...]] = (
 """A page in a sandbox is of another origin than its own parts; whoever fetches them has the ticket anyway."""
 
 
-def to_page(headers: Iterable[Header], host: str) -> list[Header]:
-    """Choose what an instance's page is told of a request: nothing that says who asks, or from where."""
+def to_page(headers: Iterable[Header], place: Place, host: str) -> list[Header]:
+    """Choose what an instance's page is told of a request: nothing that says who asks, or from where.
+
+    It is told where it stands, as its scripts can see anyway, so that one that names itself absolutely can do so.
+    """
     kept = [
         (name, value)
         for name, value in ((name.lower(), value) for name, value in headers)
         if name not in _ENDS_HERE and name not in _NOT_THE_PAGES and not name.startswith(_OURS)
     ]
-    return [(b"host", host.encode()), *kept]
+    return [(b"host", host.encode()), (b"x-forwarded-prefix", place.prefix.encode("latin-1")), *kept]
 
 
 def to_browser(headers: Iterable[Header], place: Place, host: str) -> list[Header]:
@@ -182,6 +190,8 @@ def _here(location: bytes, place: Place, host: str) -> bytes:
     if parts.netloc not in {"", host, host.partition(":")[0]} or (not parts.netloc and not text.startswith("/")):
         return location
     path = parts.path or "/"
+    if path.startswith(f"{place.prefix}/"):  # it heeds where it stands
+        return location
     query = f"?{parts.query}" if parts.query else ""
     fragment = f"#{parts.fragment}" if parts.fragment else ""
-    return f"{place.root}/~{place.ticket}{path}{query}{fragment}".encode("latin-1")
+    return f"{place.prefix}{path}{query}{fragment}".encode("latin-1")

@@ -64,7 +64,7 @@ class HttpPages:
         request = httpcore.Request(
             scope["method"],
             httpcore.URL(scheme=b"http", host=LOCAL_HOST, port=tunnel.local_port, target=place.rest.encode("latin-1")),
-            headers=[*to_page(scope["headers"], host), *body.framing],
+            headers=[*to_page(scope["headers"], place, host), *body.framing],
             content=body if body.is_there else None,
             extensions={"timeout": _TIMEOUTS},
         )

@@ -58,7 +58,7 @@ class SocketPages:
         host = f"localhost:{tunnel.remote_port}"
         headers = [
             (name.decode("latin-1"), value.decode("latin-1"))
-            for name, value in to_page(scope["headers"], host)
+            for name, value in to_page(scope["headers"], place, host)
             if name not in {b"host", b"user-agent"}
         ]
         try:
