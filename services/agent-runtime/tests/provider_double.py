@@ -44,6 +44,7 @@ class ProviderDouble:
     def __init__(self) -> None:
         self.asked: list[dict[str, Any]] = []
         self.open_streams = 0
+        self.connections = 0
         self._script: list[Step] = []
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -76,6 +77,7 @@ class ProviderDouble:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        self.connections += 1
         try:
             while await self._serve_one(reader, writer):
                 pass

@@ -96,6 +96,16 @@ async def test_history_is_told_once_and_in_order(model_door: Door, double: Provi
 
 
 @FORMATS
+async def test_connections_are_used_again(model_door: Door, double: ProviderDouble, provider: str) -> None:
+    talk = await begin(model_door, double, provider)
+    double.script(say("Hel", "lo"), say("Hello ", "again"))
+    assert (await talk.say("Hi"))["content"] == "Hello"
+    connections = double.connections
+    assert (await talk.say("Hi again"))["content"] == "Hello again"
+    assert double.connections == connections
+
+
+@FORMATS
 async def test_refusals_that_pass_are_tried_again(model_door: Door, double: ProviderDouble, provider: str) -> None:
     talk = await begin(model_door, double, provider)
     double.script(fail(429, retry_after="0.1"), fail(500, retry_after="0.1"), say("at last"))

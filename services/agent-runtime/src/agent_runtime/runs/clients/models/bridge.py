@@ -43,14 +43,22 @@ class Bridge(httpx2.AsyncBaseTransport):
 
 
 class _Body(httpx2.AsyncByteStream):
+    """One way through an answer: whoever begins again goes on where reading stopped.
+
+    The libraries read past the last event so, to the end of the answer, without which its connection is not used again.
+    """
+
     def __init__(self, answer: httpx.Response, request: httpx2.Request) -> None:
         self._answer = answer
         self._request = request
+        self._pieces = answer.aiter_raw()
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
         with _translated(self._request):
-            async for piece in self._answer.aiter_raw():
-                yield piece
+            return await anext(self._pieces)
 
     async def aclose(self) -> None:
         await self._answer.aclose()

@@ -32,16 +32,15 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 from pydantic_ai.models import Model as ProviderModel, ModelRequestParameters, StreamedResponse
-from pydantic_ai.models.anthropic import AnthropicModel
-from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.providers.anthropic import AnthropicProvider
 from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
 from pydantic_ai.settings import ModelSettings
-from pydantic_ai.tools import ToolDefinition
 
 from agent_runtime.ports import Provider
 from agent_runtime.runs.clients.models.bridge import Bridge
+from agent_runtime.runs.clients.models.completions import PlainOpenAI
+from agent_runtime.runs.clients.models.fitting import Definitions, FittedCompletions, FittedMessages
 from agent_runtime.runs.domain.models import (
     AgentSaid,
     CallPiece,
@@ -80,6 +79,7 @@ class CloudModel:
         )
         self._silence_s = silence.total_seconds()
         self._models: dict[str, ProviderModel] = {}
+        self._definitions = Definitions()
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Piece, None]:
         """Answer, piece by piece, as `Model.stream` promises."""
@@ -98,7 +98,7 @@ class CloudModel:
             self._model(prompt.model.name),
             _messages(prompt),
             model_settings=ModelSettings(max_tokens=prompt.max_tokens, temperature=prompt.temperature),
-            model_request_parameters=_parameters(prompt),
+            model_request_parameters=ModelRequestParameters(function_tools=self._definitions.of(prompt.tools)),
         )
         async with contextlib.AsyncExitStack() as stack:
             async with asyncio.timeout(self._silence_s):
@@ -130,14 +130,12 @@ class CloudModel:
             messages = anthropic.AsyncAnthropic(
                 api_key=key, base_url=provider.api_base, http_client=self._client, max_retries=0
             )
-            return AnthropicModel(name, provider=AnthropicProvider(anthropic_client=messages))
-        completions = openai.AsyncOpenAI(
-            api_key=key, base_url=provider.api_base, http_client=self._client, max_retries=0
-        )
+            return FittedMessages(name, provider=AnthropicProvider(anthropic_client=messages))
+        completions = PlainOpenAI(api_key=key, base_url=provider.api_base, http_client=self._client, max_retries=0)
         if provider.name == "openai":
-            return OpenAIChatModel(name, provider=OpenAIProvider(openai_client=completions))
+            return FittedCompletions(name, provider=OpenAIProvider(openai_client=completions))
         compatible = OpenAICompatibleProvider(provider.name, openai_client=completions)
-        return OpenAIChatModel(name, provider=compatible)
+        return FittedCompletions(name, provider=compatible)
 
 
 def cloud_model(provider: Provider, client: httpx.AsyncClient, silence: timedelta) -> Model:
@@ -172,14 +170,6 @@ def _asked(said: Said) -> ModelRequestPart:
         outcome = "failed" if said.is_error else "success"
         return ToolReturnPart(said.name, said.text, tool_call_id=said.call_id, outcome=outcome)  # type: ignore[arg-type]
     return UserPromptPart(said.text)
-
-
-def _parameters(prompt: Prompt) -> ModelRequestParameters:
-    tools = [
-        ToolDefinition(name=tool.name, description=tool.description, parameters_json_schema=dict(tool.schema))
-        for tool in prompt.tools
-    ]
-    return ModelRequestParameters(function_tools=tools)
 
 
 def _text(event: ModelResponseStreamEvent) -> str:
