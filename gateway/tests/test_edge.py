@@ -1,6 +1,9 @@
 """HTTP at the edge: everything about a head is bounded."""
 
 import asyncio
+import json
+
+import pytest
 
 from shoal.testing.suite import ServiceUnderTest, Suite
 
@@ -74,6 +77,45 @@ async def test_ambiguous_framing_is_refused(outside) -> None:
         head = b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
         answer = await send(outside.gateway, head + headers + b"Connection: close\r\n\r\n{}\r\n\r\n")
         assert status(answer) == 400, headers
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        (b"/api/v1/auth/login", "invalid_request"),
+        (b"/v1/api-keys", "INVALID_REQUEST"),
+        (b"/api/sessions/s/messages", "invalid_request"),
+    ],
+)
+async def test_body_whose_chunks_make_no_sense_is_refused_in_the_familys_spelling(outside, path, code) -> None:
+    head = b"POST " + path + b" HTTP/1.1\r\nHost: x\r\nX-Request-Id: mine\r\nTransfer-Encoding: chunked\r\n\r\n"
+    for parts in ((head + b"zz\r\n{}\r\n",), (head + b"2\r\n{}\r\nzz\r\n",)):
+        answer = await send(outside.gateway, *parts)
+        assert status(answer) == 400
+        assert answer.count(b"HTTP/1.1 ") == 1
+        told = json.loads(answer.partition(b"\r\n\r\n")[2])
+        assert (told["error"]["code"], told["error"]["status"]) == (code, 400)
+        assert told["detail"] == told["error"]["message"]
+
+
+async def test_body_that_stops_making_sense_while_somebody_waits_for_it_is_refused(outside) -> None:
+    host, _, port = outside.gateway.url.removeprefix("http://").rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(
+        b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nX-Request-Id: mine\r\nExpect: 100-continue\r\n"
+        b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    assert b"100 Continue" in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)  # somebody reads the body
+    writer.write(b"2\r\n{}\r\nzz\r\n")
+    answer = await asyncio.wait_for(reader.read(), 5)
+    assert status(answer) == 400
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["request_id"] == "mine"
+    writer.close()
+
+
+async def test_what_makes_no_sense_behind_a_request_is_no_answer_to_it(outside) -> None:
+    answer = await send(outside.gateway, b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n" + b"nonsense\r\n\r\n")
+    assert answer == b"" or status(answer) == 200
 
 
 async def test_many_requests_on_one_connection_are_each_bounded(outside) -> None:

@@ -1,20 +1,22 @@
 """HTTP/1.1 as the edge speaks it: uvicorn's httptools protocol with everything bounded.
 
 httptools refuses ambiguous framing; what it lets through is refused here: heads that are too large, have too many
-headers, take too long, lack a Host or have two, or name another origin in the request line.
+headers, take too long, lack a Host or have two, or name another origin in the request line. Where no answer has begun,
+the caller is told why.
 """
 
 import asyncio
 import contextlib
 import socket
-from http import HTTPStatus
 from math import inf
 from typing import Any, ClassVar
 
-import msgspec
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from gateway.answering import AnsweringCycle
+from gateway.proxy.errors import HeadTooLargeError, InvalidRequestError, ProxyError, RequestTimeoutError
+from gateway.refusals import Refusals
+from shoal.http.asgi import Scope
 
 _TCP_NOTSENT_LOWAT = 25
 """Linux' number; the socket module has no name for it before Python 3.12."""
@@ -76,7 +78,7 @@ class EdgeProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._is_in_head and self._waited_for:
             if self._waited_for > self.most_header_bytes:
-                self._refuse(431, "headers_too_large", "The head of the request is too large.")
+                self._refuse(HeadTooLargeError())
             elif not self._waits_for_head:
                 self._wait_for_head()
 
@@ -88,15 +90,15 @@ class EdgeProtocol(HttpToolsProtocol):
             return
         headers = self.headers
         if self._waited_for + self._before > self.most_header_bytes and self._is_too_large():
-            self._refuse(431, "headers_too_large", "The head of the request is too large.")
+            self._refuse(HeadTooLargeError())
         elif len(headers) > self.most_headers:
-            self._refuse(431, "headers_too_large", "The request has too many headers.")
+            self._refuse(HeadTooLargeError("The request has too many headers."))
         elif [name for name, _ in headers].count(b"host") != 1:
-            self._refuse(400, "invalid_request", "A request has exactly one Host.")
+            self._refuse(InvalidRequestError("A request has exactly one Host."))
         elif not self.url.startswith(b"/"):
-            self._refuse(400, "invalid_request", "The request line names a path and nothing else.")
+            self._refuse(InvalidRequestError("The request line names a path and nothing else."))
         elif self.parser.should_upgrade() and self._should_upgrade() and not self._is_plain_get():
-            self._refuse(400, "invalid_request", "A socket is opened by a GET without a body.")
+            self._refuse(InvalidRequestError("A socket is opened by a GET without a body."))
         else:
             super().on_headers_complete()
 
@@ -124,7 +126,7 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP."""
-        self._refuse(400, "invalid_request", msg)
+        self._refuse(InvalidRequestError(msg))
 
     def _is_plain_get(self) -> bool:
         """Tell whether nothing stands between this head and the change of protocols, which has no clock."""
@@ -168,24 +170,28 @@ class EdgeProtocol(HttpToolsProtocol):
             if self._deadline < inf:
                 self._timer = self.loop.call_at(self._deadline, self._look)
         elif self._waits_for_head:
-            self._refuse(408, "request_timeout", "The head of the request did not arrive in time.")
+            self._refuse(RequestTimeoutError("The head of the request did not arrive in time."))
         else:
             self.transport.close()
 
-    def _refuse(self, status: int, code: str, message: str) -> None:
+    def _refuse(self, error: ProxyError) -> None:
         """Answer and close; what else the caller has sent is not read."""
         if self._is_refused or self.transport.is_closing():
             return
         self._is_refused = True
-        told = {"code": code, "message": message, "status": status, "details": []}
-        body = msgspec.json.encode({"detail": message, "error": told, "request_id": ""})
         cycle: RequestResponseCycle | None = self.cycle
-        if cycle is None or cycle.response_complete:  # never into an answer that is on its way
-            self.transport.write(
-                b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
-                % (status, HTTPStatus(status).phrase.encode(), len(body), body)
-            )
-        self.transport.close()
+        if cycle is None or cycle.response_complete:
+            self._answer(error, {"headers": ()})
+        elif cycle.more_body and not (cycle.response_started or self.pipeline):
+            self._answer(error, {**cycle.scope})
+            cycle.disconnected = True  # whoever works on it learns that the caller is gone
+            cycle.message_event.set()
+        self.transport.close()  # and never a word into an answer that is on its way
+
+    def _answer(self, error: ProxyError, scope: Scope) -> None:
+        headers, body = error.write(Refusals().write, scope, [])
+        lines = [b"%b: %b\r\n" % header for header in headers]
+        self.transport.write(b"".join((STATUS_LINE[error.status], *lines, b"\r\n", body)))
 
 
 def edge_protocol(*, most_header_bytes: int, most_headers: int, header_timeout_s: float) -> type[EdgeProtocol]:

@@ -1,7 +1,6 @@
 """What the gateway itself refuses, whatever is asked for; subjects have rooms of their own for the rest."""
 
 from shoal.errors import (
-    AppError,
     BadRequestError,
     FieldProblem,
     ForbiddenError,
@@ -10,13 +9,6 @@ from shoal.errors import (
     UnavailableError,
     ValidationError,
 )
-
-
-class BodyTimeoutError(AppError):
-    """The rest of the request did not arrive in time."""
-
-    code = "request_timeout"
-    status = 408
 
 
 class CredentialUnknownError(NotFoundError):

@@ -18,9 +18,10 @@ from msgspec import structs
 from gateway.addresses import is_private
 from gateway.authorization import authorise
 from gateway.callers import GATEWAY, Callers
-from gateway.errors import BodyTimeoutError, UnsafePathError
+from gateway.errors import UnsafePathError
 from gateway.forwarding import Forwarding
 from gateway.ledger import Ledger
+from gateway.proxy.errors import RequestTimeoutError
 from gateway.rate_limits import RateLimit
 from gateway.refusals import Header, Headers, Refusals
 from gateway.routes import Route, find, safe_path
@@ -147,7 +148,7 @@ class Front:
                 async with asyncio.timeout(BODY_S):
                     return await receive()
             except TimeoutError:
-                raise BodyTimeoutError from None
+                raise RequestTimeoutError from None
 
         asked = {**visit.scope, "method": "GET"} if visit.method == "HEAD" else visit.scope  # the server drops the body
         await self._own(asked, receive_in_time, send_marked)

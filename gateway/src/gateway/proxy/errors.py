@@ -99,6 +99,14 @@ class InvalidRequestError(ProxyError):
     headers = (_CLOSE,)
 
 
+class HeadTooLargeError(ProxyError):
+    """The head of the request is too large."""
+
+    status = 431
+    code = "headers_too_large"
+    headers = (_CLOSE,)
+
+
 class BodyTooLargeError(ProxyError):
     """The body is larger than this path takes.
 
