@@ -36,8 +36,9 @@ OVERVIEW: Sequence[Panel] = (
     Panel("Facts published", "sum by (type) (rate(shoal_events_published_total[5m]))", "ops", "{{type}}"),
     Panel("Facts handled", "sum by (consumer, outcome) (rate(shoal_events_handled_total[5m]))", "ops",
           "{{consumer}} {{outcome}}"),
-    Panel("Jobs that failed", 'sum by (job) (increase(shoal_job_duration_seconds_count{outcome="failed"}[1h]))',
-          "short", "{{job}}"),
+    Panel("Jobs that failed",
+          'sum by (service, name) (increase(shoal_job_duration_seconds_count{outcome="failed"}[1h]))', "short",
+          "{{service}} {{name}}"),
 )  # fmt: skip
 TELEMETRY: Sequence[Panel] = (
     Panel("Sockets", "sum by (kind) (shoal_telemetry_sockets)", "short", "{{kind}}"),

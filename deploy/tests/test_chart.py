@@ -248,6 +248,15 @@ def test_autoscaled_services_leave_their_number_to_the_autoscaler() -> None:
         assert named(objects, "PodDisruptionBudget", name)["spec"]["maxUnavailable"] == 1
 
 
+def test_the_operators_prometheus_sees_the_labels_that_alerts_go_by() -> None:
+    objects = render(MATRIX["everything on"])
+    for name in OURS:
+        spec = named(objects, "ServiceMonitor", f"shoal-{name}")["spec"]
+        service = named(objects, "Service", f"shoal-{name}")
+        assert service["metadata"]["labels"][spec["jobLabel"]] == "shoal"
+        assert spec["endpoints"][0]["relabelings"] == [{"targetLabel": "service", "replacement": name}]
+
+
 def test_streams_of_hours_pass_the_ingress() -> None:
     (ingress,) = of_kind(render(MATRIX["everything on"]), "Ingress")
     notes = ingress["metadata"]["annotations"]

@@ -35,6 +35,12 @@ def test_no_metric_means_two_things() -> None:
     assert len(names) == len(set(names))
 
 
+def test_no_label_is_one_that_prometheus_gives_a_target() -> None:
+    """It would be renamed to `exported_…`, and nobody would find it."""
+    given = {"job", "instance", "service", "namespace", "pod", "container", "endpoint", "node"}
+    assert not [one.name for one in metrics.every_metric() if given & set(one.labels)]
+
+
 def test_alerts_and_dashboards_ask_for_metrics_that_exist() -> None:
     known = {one.name: one for one in metrics.every_metric()}
     asked = list(questions())

@@ -212,12 +212,16 @@ metadata:
     {{- include "shoal.labels" $part | nindent 4 }}
     {{- with $root.Values.serviceMonitor.labels }}{{ toYaml . | nindent 4 }}{{ end }}
 spec:
+  # The labels that alerts and dashboards go by: job=shoal, service=<its name>.
+  jobLabel: app.kubernetes.io/part-of
   selector:
     matchLabels: {{- include "shoal.selector" $part | nindent 6 }}
   endpoints:
     - port: http
       path: /metrics
       interval: {{ $root.Values.serviceMonitor.interval }}
+      relabelings:
+        - {targetLabel: service, replacement: {{ $name }}}
 {{- end }}
 {{- if $root.Values.networkPolicies.enabled }}
 ---

@@ -54,7 +54,7 @@ class Metrics:
         self.jobs = Histogram(
             "shoal_job_duration_seconds",
             "Time a periodic job took",
-            ("job", "outcome"),
+            ("name", "outcome"),
             registry=self.registry,
         )
 
