@@ -72,6 +72,28 @@ async def test_services_ask_whose_a_credential_is(admin: httpx.AsyncClient, outs
     assert (await forged.post("/internal/principal", json={"credential": key})).status_code == 401
 
 
+async def test_runtime_asks_which_credentials_an_account_has(admin: httpx.AsyncClient, outside, suite: Suite) -> None:
+    key_id, key = await outside.add_key(admin)
+    (login,) = (await admin.get("/api/v1/auth/logins")).json()
+
+    async def ask(path: str, *, by: str = "agent-runtime", **asked: str) -> httpx.Response:
+        issuer = Issuer(by, suite.installation.services[by].private_key)
+        client = outside.visitor(None, **{HEADER.decode(): issuer.issue_own(audience="gateway")})
+        return await client.post(path, json=asked)
+
+    account_id = (await ask("/internal/principal", credential=key)).json()["account_id"]
+
+    async def knows(credential_id: str, account_id: str = account_id, by: str = "agent-runtime") -> int:
+        found = await ask("/internal/credential", by=by, account_id=account_id, credential_id=credential_id)
+        return found.status_code
+
+    assert (await knows(key_id), await knows(login["id"]), await knows("key_unknown")) == (200, 200, 404)
+    assert await knows(key_id, "acct_other") == await knows(login["id"], "acct_other") == 404
+    assert await knows(key_id, by="metrics-query") == 403
+    assert (await admin.delete(f"/api/v1/api-keys/{key_id}")).is_success
+    assert await knows(key_id) == 404
+
+
 async def test_agents_credentials_are_asked_of_pairing_and_its_absence_is_no_refusal(
     gateway: ServiceUnderTest, outside
 ) -> None:

@@ -7,6 +7,8 @@ from msgspec import Meta, Struct
 
 from gateway.authentication import Authentication
 from gateway.errors import CredentialUnknownError
+from gateway.keys.usecases.keys import Keys
+from gateway.logins.usecases.logins import Logins
 from shoal.http.auth import require_permitted_service
 from shoal.identity import Principal
 
@@ -17,8 +19,15 @@ class ResolveCredential(Struct, frozen=True):
     credential: Annotated[str, Meta(min_length=1, max_length=256)]
 
 
+class FindCredential(Struct, frozen=True):
+    """Body of `POST /internal/credential`."""
+
+    account_id: Annotated[str, Meta(min_length=1, max_length=128)]
+    credential_id: Annotated[str, Meta(min_length=1, max_length=128)]
+
+
 class PrincipalController(Controller):
-    """Whose a login or a key is."""
+    """Whose a login or a key is, and which there are."""
 
     path = "/internal"
     guards = (require_permitted_service,)
@@ -31,3 +40,13 @@ class PrincipalController(Controller):
         if principal is None:
             raise CredentialUnknownError
         return principal
+
+    @post("/credential", operation_id="findCredential", status_code=200)
+    async def find(self, data: FindCredential, logins: Logins, keys: Keys) -> FindCredential:
+        """Tell whether an account has a login or a key of this id that is good."""
+        if not (
+            await keys.is_good(data.account_id, data.credential_id)
+            or await logins.is_good(data.account_id, data.credential_id)
+        ):
+            raise CredentialUnknownError
+        return data

@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 from runtime_corner import Corner
 from runtime_door import Door
+from test_sockets_sign_in import beside_a_gateway  # noqa: F401 - a fixture
 
 from agent_runtime.errors import BudgetExhaustedError, TokenBudgetExhaustedError
 from agent_runtime.monitoring.usecases.reports import Reports
@@ -16,6 +17,8 @@ from agent_runtime.monitoring.usecases.spending import Spending
 from agent_runtime.ports import Estimate, Spent, StageTiming, TimedTurn
 from agent_runtime.runs.usecases.tallies import Tallies
 from shoal.clock import SystemClock
+from shoal.identity import Role
+from shoal.testing.suite import user
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -51,6 +54,14 @@ class Ledger:
         async with self._database.transaction() as tx:
             assert await self.spending.settle(tx, reservation, None) == 0
 
+    async def meet(self) -> None:
+        """Make what budgets of these tests are about."""
+        for path, made in (
+            ("agents", {"id": "agent_1", "name": "A"}),
+            ("sessions", {"agent_id": "agent_1", "key": "s1"}),
+        ):
+            assert (await self.door.admin.post(f"/api/{path}", json=made)).status_code == 201
+
     async def budget(self, **limits: Any) -> dict[str, Any]:
         answer = await self.door.admin.put("/api/monitoring/budgets", json=limits)
         assert answer.status_code == 200, answer.text
@@ -66,7 +77,9 @@ async def door(shared_door: Door) -> Corner:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def ledger(door: Corner) -> Ledger:
-    return Ledger(door)
+    made = Ledger(door)
+    await made.meet()
+    return made
 
 
 async def test_tokens_and_costs_are_added_up_as_the_contract_has_them(ledger: Ledger, door: Corner) -> None:
@@ -123,21 +136,53 @@ async def test_timed_turns_are_listed_newest_first_and_recorded_once(ledger: Led
 
 async def test_money_that_is_used_up_is_402_and_tokens_429(ledger: Ledger) -> None:
     await ledger.budget(scope="session", subject="s1", limit_usd=0.0005)
-    await ledger.budget(scope="token", subject="key_2", limit_tokens=1500, period="day")
+    await ledger.budget(scope="agent", subject="agent_1", limit_tokens=3500, period="day")
     await ledger.settle(await ledger.reserve())
     with pytest.raises(BudgetExhaustedError) as refused:
         await ledger.reserve()
     assert refused.value.status == 402
     assert "session s1" in refused.value.message
     assert refused.value.retry_after_s is None
-    await ledger.settle(
-        await ledger.reserve(session_key="s2", credential_id="key_2"), session_key="s2", credential_id="key_2"
-    )
+    await ledger.settle(await ledger.reserve(session_key="s2"), session_key="s2")
     with pytest.raises(TokenBudgetExhaustedError) as full:
-        await ledger.reserve(session_key="s3", credential_id="key_2")
+        await ledger.reserve(session_key="s3")
     assert full.value.status == 429
     assert 0 < (full.value.retry_after_s or 0) <= 86_400
-    assert await ledger.reserve(session_key="s4", credential_id="key_9") == ""
+    assert await ledger.reserve(session_key="s4", agent_id="agent_9") == ""
+
+
+@pytest.mark.parametrize(
+    ("scope", "subject", "code"),
+    [
+        ("agent", "nobody", "agent_not_found"),
+        ("session", "nothing", "session_not_found"),
+        ("session", "", "session_not_found"),
+        ("token", "", "credential_not_found"),
+    ],
+)
+async def test_budget_of_what_is_not_there_is_refused(ledger: Ledger, scope: str, subject: str, code: str) -> None:
+    limit = {"scope": scope, "subject": subject, "limit_tokens": 5}
+    refused = await ledger.door.admin.put("/api/monitoring/budgets", json=limit)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (404, code)
+    assert (await ledger.door.admin.get("/api/monitoring/budgets")).json() == []
+
+
+@pytest.mark.asyncio(loop_scope="function")
+async def test_budget_of_a_credential_is_for_one_that_there_is(beside_a_gateway: Any) -> None:  # noqa: F811 - the fixture
+    runtime, client, door = beside_a_gateway
+    key_id = (await client.post("/api/v1/api-keys", json={"name": "program"})).json()["id"]
+    (mine,) = await door.sql("select account_id from gateway.api_key where id = $1", key_id)
+    limit = {"scope": "token", "subject": key_id, "limit_tokens": 5}
+
+    async def put(account_id: str) -> int:
+        admin = runtime.client(user(account_id, "user_admin", role=Role.ADMIN))
+        return (await admin.put("/api/monitoring/budgets", json=limit)).status_code
+
+    assert (await put(mine["account_id"]), await put("acct_other")) == (200, 404)
+    await door.sql("update gateway.api_key set revoked_at = now()")
+    assert await put(mine["account_id"]) == 404
+    await door.suite.stop(next(one for one in door.suite._running if one.running.service.name == "gateway"))
+    assert await put(mine["account_id"]) == 503
 
 
 async def test_calls_at_once_do_not_spend_the_same_money(ledger: Ledger) -> None:
@@ -176,7 +221,7 @@ async def test_hold_that_nobody_settles_lapses(ledger: Ledger) -> None:
     assert len(await ledger.door.sql("select from budget_hold where budget_id = $1", told["id"])) == 1
 
 
-async def test_budgets_are_for_admins_to_set(door: Corner) -> None:
+async def test_budgets_are_for_admins_to_set(ledger: Ledger, door: Corner) -> None:
     limit = {"scope": "agent", "subject": "agent_1", "limit_usd": 5}
     assert (await door.alice.put("/api/monitoring/budgets", json=limit)).status_code == 403
     told = (await door.admin.put("/api/monitoring/budgets", json=limit)).json()

@@ -102,6 +102,14 @@ class KeyRepository:
         )
         return [row["id"] for row in rows]
 
+    async def is_good(self, account_id: str, key_id: str) -> bool:
+        """Tell whether an account has a key of this id that is good."""
+        return bool(
+            await self._tx.value(
+                "select true from api_key where account_id = $1 and id = $2 and revoked_at is null", account_id, key_id
+            )
+        )
+
     async def revoke(self, key_id: str, *, account_id: str, user_id: str | None) -> ApiKey | None:
         """Revoke an account's key, of one user if one is named; None when there was none to revoke."""
         return await self._tx.find(

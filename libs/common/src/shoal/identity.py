@@ -38,6 +38,7 @@ PERMITTED_CALLS: frozenset[tuple[str, str, str]] = frozenset(
         ("telemetry-ingest", "pairing", "/internal/export"),
         ("telemetry-ingest", "gateway", "/internal/principal"),
         ("agent-runtime", "gateway", "/internal/principal"),
+        ("agent-runtime", "gateway", "/internal/credential"),
         ("agent-runtime", "gateway", "/internal/export"),
         ("metrics-query", "agent-runtime", "/internal/export"),
         ("metrics-query", "pairing", "/internal/export"),

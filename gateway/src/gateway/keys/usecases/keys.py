@@ -97,6 +97,11 @@ class Keys:
         async with self._database.reading() as database:
             return await KeyRepository(database).list_good(key_ids)
 
+    async def is_good(self, account_id: str, key_id: str) -> bool:
+        """Tell whether an account has a key of this id that is good."""
+        async with self._database.reading() as database:
+            return await KeyRepository(database).is_good(account_id, key_id)
+
     async def _tell(self, tx: Transaction, key: ApiKey) -> None:
         await self._outbox.append(tx, facts.revoked(key))
 

@@ -147,6 +147,23 @@ class LoginRepository:
         )
         return [row["id"] for row in rows]
 
+    async def is_good(self, account_id: str, login_id: str) -> bool:
+        """Tell whether an account has a login of this id that is good."""
+        return bool(
+            await self._tx.value(
+                """
+                select true
+                  from login as l
+                  join person as p on p.id = l.person_id
+                 where p.account_id = $1
+                   and l.id = $2
+                   and l.ended_at is null
+                   and l.expires_at > now()
+                """,
+                *(account_id, login_id),
+            )
+        )
+
     async def end(self, login_id: str, reason: EndReason, *, user_id: str) -> list[EndedLogin]:
         """End a login of a user and the tokens that it opened; tells which were there to end."""
         return await self._tx.all(

@@ -73,6 +73,11 @@ class Logins:
         async with self._database.reading() as database:
             return await LoginRepository(database).list_good(login_ids)
 
+    async def is_good(self, account_id: str, login_id: str) -> bool:
+        """Tell whether an account has a login of this id that is good."""
+        async with self._database.reading() as database:
+            return await LoginRepository(database).is_good(account_id, login_id)
+
     async def end(self, login_id: str, *, by: Principal) -> None:
         """End one of the caller's logins, and the tokens that it opened.
 

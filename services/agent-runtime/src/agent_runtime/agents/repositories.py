@@ -34,6 +34,18 @@ class AgentRepository:
             raise AgentNotFoundError
         return found
 
+    async def hold(self, account_id: str, agent_id: str) -> None:
+        """Hold an agent's row, beside others who do, until the commit.
+
+        Raises:
+            AgentNotFoundError: The account has none of this id.
+        """
+        if not await self._tx.value(
+            "select true from agent where account_id = $1 and id = $2 and deleted_at is null for share",
+            *(account_id, agent_id),
+        ):
+            raise AgentNotFoundError
+
     async def first(self, account_id: str) -> Agent:
         """Read the account's oldest agent.
 

@@ -45,6 +45,14 @@ class Agents:
             agent = await (repository.get(account_id, agent_id) if agent_id else repository.first(account_id))
         return _profile(agent)
 
+    async def hold(self, tx: Transaction, account_id: str, agent_id: str) -> None:
+        """See that there is an agent, and that it stays until the commit.
+
+        Raises:
+            AgentNotFoundError: There is none.
+        """
+        await AgentRepository(tx).hold(account_id, agent_id)
+
     async def show(self, account_id: str, agent_id: str) -> tuple[Agent, int]:
         """Find an agent as people wrote it, and how many sessions it has.
 
@@ -175,7 +183,7 @@ def _profile(agent: Agent) -> AgentProfile:
 
 def _status_frame(account_id: str, agent_id: str, status: AgentStatus) -> Frame:
     told = {"agentId": agent_id, "status": str(status)}
-    return Frame(account_id=account_id, topic="agent:status", type="agent:status", data=told)
+    return Frame(account_id=account_id, topic=Topic.AGENT_STATUS, type=Topic.AGENT_STATUS, data=told)
 
 
 def _created(agent: Agent) -> RuntimeAgentCreated:

@@ -21,6 +21,7 @@ from agent_runtime.factory import settings
 from agent_runtime.factory.browsers import BrowserFactory
 from agent_runtime.factory.knowledge import KnowledgeFactory
 from agent_runtime.factory.tools import ToolFactory
+from agent_runtime.monitoring.clients import CredentialClient
 from agent_runtime.monitoring.usecases.budgets import Budgets
 from agent_runtime.monitoring.usecases.reports import Reports
 from agent_runtime.monitoring.usecases.spending import Spending
@@ -297,4 +298,11 @@ class Factory:
 
     def budgets(self) -> Budgets:
         """How much may be spent, and what things cost."""
-        return Budgets(self.resources.database, self.resources.clock)
+        resources = self.resources
+        return Budgets(
+            database=resources.database,
+            clock=resources.clock,
+            agents=self.agents(),
+            sessions=self.sessions(),
+            credentials=CredentialClient(resources.peers),
+        )

@@ -9,6 +9,12 @@ class BudgetNotFoundError(NotFoundError):
     code = "budget_not_found"
 
 
+class CredentialNotFoundError(NotFoundError):
+    """The account has no login and no key of this id."""
+
+    code = "credential_not_found"
+
+
 class PriceNotFoundError(NotFoundError):
     """The account has no such price of its own."""
 

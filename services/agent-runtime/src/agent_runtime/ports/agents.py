@@ -6,6 +6,8 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from shoal.database import Transaction
+
 
 class ToolPolicy(StrEnum):
     """What happens when an agent calls a tool."""
@@ -46,6 +48,14 @@ class Agents(Protocol):
 
     async def get(self, account_id: str, agent_id: str) -> AgentProfile:
         """Find an agent; the account's first one for an empty id.
+
+        Raises:
+            AgentNotFoundError: There is none.
+        """
+        ...
+
+    async def hold(self, tx: Transaction, account_id: str, agent_id: str) -> None:
+        """See that there is an agent, and that it stays until the commit.
 
         Raises:
             AgentNotFoundError: There is none.

@@ -5,13 +5,20 @@ from datetime import datetime
 
 from msgspec import Struct, structs
 
+from agent_runtime.monitoring.clients import CredentialClient
 from agent_runtime.monitoring.domain.budgets import Budget, Scope, Standing
 from agent_runtime.monitoring.domain.prices import PriceOverride
-from agent_runtime.monitoring.errors import BudgetNotFoundError, LimitMissingError, PriceNotFoundError
+from agent_runtime.monitoring.errors import (
+    BudgetNotFoundError,
+    CredentialNotFoundError,
+    LimitMissingError,
+    PriceNotFoundError,
+)
 from agent_runtime.monitoring.repositories.budgets import BudgetRepository
 from agent_runtime.monitoring.repositories.usage import UsageRepository
+from agent_runtime.ports import Agents, Sessions
 from shoal.clock import Clock
-from shoal.database import Database
+from shoal.database import Database, Transaction
 
 
 class Watched(Struct, frozen=True):
@@ -25,9 +32,14 @@ class Watched(Struct, frozen=True):
 class Budgets:
     """Sets limits and prices."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(
+        self, *, database: Database, clock: Clock, agents: Agents, sessions: Sessions, credentials: CredentialClient
+    ) -> None:
         self._database = database
         self._clock = clock
+        self._agents = agents
+        self._sessions = sessions
+        self._credentials = credentials
 
     async def list_for(self, account_id: str) -> Sequence[Watched]:
         """List an account's budgets and where they stand."""
@@ -40,14 +52,19 @@ class Budgets:
 
         Raises:
             LimitMissingError: It limits nothing.
+            AgentNotFoundError: The account has no such agent; likewise SessionNotFoundError, CredentialNotFoundError.
+            UnavailableError: Whether there is such a credential cannot be told right now.
         """
         if budget.limit_usd is None and budget.limit_tokens is None:
             raise LimitMissingError
         if budget.scope is Scope.ACCOUNT:
             budget = structs.replace(budget, subject=budget.account_id)
+        if budget.scope is Scope.TOKEN and not await self._is_credential(budget):
+            raise CredentialNotFoundError
         async with self._database.transaction() as tx:
             budgets = BudgetRepository(tx)
             await budgets.hold_account(budget.account_id, is_alone=True)
+            await self._hold_subject(tx, budget)
             kept = await budgets.put(budget) or budget
             await budgets.begin(kept, kept.period.begins(self._clock.now()))
             return await self._watched(budgets, kept)
@@ -81,6 +98,17 @@ class Budgets:
         async with self._database.transaction() as tx:
             if not await UsageRepository(tx).delete_override(account_id, price_id):
                 raise PriceNotFoundError
+
+    async def _is_credential(self, budget: Budget) -> bool:
+        return bool(budget.subject) and await self._credentials.exists(budget.account_id, budget.subject)
+
+    async def _hold_subject(self, tx: Transaction, budget: Budget) -> None:
+        """See that there is what the budget bounds, and that it stays until the commit."""
+        match budget.scope:
+            case Scope.AGENT:
+                await self._agents.hold(tx, budget.account_id, budget.subject)
+            case Scope.SESSION:
+                await self._sessions.enter(tx, budget.account_id, budget.subject)
 
     async def _watched(self, budgets: BudgetRepository, budget: Budget) -> Watched:
         now = self._clock.now()
