@@ -23,23 +23,23 @@ class AgentController(Controller):
     @get("/", operation_id="listAgents", summary="List agents")
     async def list(self, principal: Principal, known: Agents) -> list[AgentSummary]:
         """List the account's agents, oldest first."""
-        return [AgentSummary.of(agent) for agent in await known.list(principal.account_id)]
+        return [AgentSummary.from_domain(agent) for agent in await known.list(principal.account_id)]
 
     @post("/", operation_id="createAgent", summary="Create an agent", guards=[require_admin])
     async def create(self, data: CreateAgent, principal: Principal, known: Agents) -> AgentDetail:
         """Have one more agent, which answers at once."""
         agent = await known.create(principal.account_id, data.to_draft())
-        return AgentDetail.of_counted(agent, 0)
+        return AgentDetail.from_counted(agent, 0)
 
     @get("/{agent_id:str}", operation_id="getAgent", summary="Show an agent")
     async def show(self, agent_id: str, principal: Principal, known: Agents) -> AgentDetail:
         """Show an agent and how many sessions it has."""
-        return AgentDetail.of_counted(*await known.show(principal.account_id, agent_id))
+        return AgentDetail.from_counted(*await known.show(principal.account_id, agent_id))
 
     @patch("/{agent_id:str}", operation_id="changeAgent", summary="Change an agent", guards=[require_admin])
     async def change(self, agent_id: str, data: ChangeAgent, principal: Principal, known: Agents) -> AgentDetail:
         """Change an agent; what is absent stays."""
-        return AgentDetail.of_counted(*await known.change(principal.account_id, agent_id, data.to_change()))
+        return AgentDetail.from_counted(*await known.change(principal.account_id, agent_id, data.to_change()))
 
     @delete(
         "/{agent_id:str}",

@@ -71,7 +71,7 @@ class AgentSummary(Struct, frozen=True, kw_only=True):
     created_at: datetime
 
     @classmethod
-    def of(cls, agent: Agent) -> "AgentSummary":
+    def from_domain(cls, agent: Agent) -> "AgentSummary":
         """Show an agent."""
         return cls(id=agent.id, name=agent.name, status=agent.status, model=agent.model, created_at=agent.created_at)
 
@@ -88,7 +88,7 @@ class AgentDetail(AgentSummary, frozen=True, kw_only=True):
     updated_at: datetime
 
     @classmethod
-    def of_counted(cls, agent: Agent, session_count: int) -> "AgentDetail":
+    def from_counted(cls, agent: Agent, session_count: int) -> "AgentDetail":
         """Show an agent with how many sessions it has."""
         return cls(
             id=agent.id,

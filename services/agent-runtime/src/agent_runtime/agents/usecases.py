@@ -6,7 +6,7 @@ from msgspec import structs
 
 from agent_runtime.agents.domain import Agent, AgentChange, AgentDraft, AgentStatus, first_agent
 from agent_runtime.agents.repositories import AgentRepository
-from agent_runtime.ports import AgentProfile, Configuration, Frame, Frames, Sessions, ToolPolicy
+from agent_runtime.ports import AgentProfile, Configuration, Frame, Frames, Sessions, ToolPolicy, Topic
 from shoal.copies import ExportedFact, exported
 from shoal.database import Database, Transaction
 from shoal.http.pagination import Page

@@ -6,12 +6,10 @@ from typing import Any
 from agent_runtime.canvas.domain import CanvasSummary, Step, in_order, steps_of, told
 from agent_runtime.canvas.errors import CanvasNotFoundError
 from agent_runtime.canvas.repositories import CanvasRepository
-from agent_runtime.ports import Drawing, Frame, Frames
+from agent_runtime.ports import Drawing, Frame, Frames, Topic
 from shoal.clock import Clock
 from shoal.database import Database, Transaction
 from shoal.ids import new_id
-
-TOPIC = "canvas:update"
 
 
 class Canvases:
@@ -47,7 +45,7 @@ class Canvases:
             "timestamp": self._clock.now().isoformat(),
         }
         shown = told(steps, is_batch=command.get("command") == "batch")
-        await self._frames.publish(Frame(account_id, TOPIC, TOPIC, {**around, **shown}))
+        await self._frames.publish(_frame(account_id, {**around, **shown}))
 
     async def state(self, account_id: str, canvas_id: str) -> Drawing:
         """Read a canvas; one that nobody drew on is empty."""
@@ -80,11 +78,15 @@ class Canvases:
         async with self._database.transaction() as tx:
             if not await CanvasRepository(tx).delete(account_id, canvas_id):
                 raise CanvasNotFoundError
-        await self._frames.publish(Frame(account_id, TOPIC, TOPIC, {"canvas_id": canvas_id, "command": "reset"}))
+        await self._frames.publish(_frame(account_id, {"canvas_id": canvas_id, "command": "reset"}))
 
     async def erase(self, tx: Transaction, account_id: str) -> None:
         """Delete what an account that is no more had drawn."""
         await CanvasRepository(tx).erase(account_id)
+
+
+def _frame(account_id: str, told: dict[str, Any]) -> Frame:
+    return Frame(account_id, Topic.CANVAS_UPDATE, Topic.CANVAS_UPDATE, told)
 
 
 async def _keep(canvases: CanvasRepository, account_id: str, canvas_id: str, step: Step) -> None:

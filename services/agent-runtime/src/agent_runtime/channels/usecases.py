@@ -17,10 +17,9 @@ from agent_runtime.channels.domain import (
     type_of,
 )
 from agent_runtime.errors import AgentNotFoundError
-from agent_runtime.ports import Agents, ChannelSwitches, Frame, Frames, LiveSockets, Traffics
+from agent_runtime.ports import Agents, ChannelSwitches, Frame, Frames, LiveSockets, Topic, Traffics
 from shoal.errors import UnavailableError
 
-TOPIC = "channels"
 FRAME = "channel_status"
 GATHER_S = 0.5
 
@@ -128,7 +127,7 @@ class ChannelWatch:
         self._told[account_id] = standing
         if not standing.sockets:
             del self._told[account_id]  # nobody is there to be told again
-        await self._frames.publish(Frame(account_id, TOPIC, FRAME, _told(standing)))
+        await self._frames.publish(Frame(account_id, Topic.CHANNELS, FRAME, _told(standing)))
 
 
 class NotedFrames:
@@ -141,7 +140,7 @@ class NotedFrames:
     async def publish(self, frame: Frame) -> None:
         """Send a frame."""
         await self._frames.publish(frame)
-        if frame.topic == "chat:message" and frame.data.get("origin", WEB) in WEB_ORIGINS:
+        if frame.topic == Topic.CHAT_MESSAGE and frame.data.get("origin", WEB) in WEB_ORIGINS:
             self._watch.note(frame.account_id)
 
 

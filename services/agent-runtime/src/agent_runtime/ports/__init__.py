@@ -10,7 +10,7 @@ from agent_runtime.ports.canvas import Canvases, Drawing, Drawings, DrawnElement
 from agent_runtime.ports.channels import ChannelSwitches, LiveSockets, Traffic, Traffics
 from agent_runtime.ports.configuration import Configuration, Defaults, Provider
 from agent_runtime.ports.delegation import Assignment, Choice, Delegations, Outcome
-from agent_runtime.ports.frames import Frame, Frames, session_topic
+from agent_runtime.ports.frames import Frame, Frames, Topic, session_topic
 from agent_runtime.ports.memory import Memories, Recollection
 from agent_runtime.ports.monitoring import Estimate, PipelineLog, Spent, StageTiming, Tallies, TimedTurn, Usage
 from agent_runtime.ports.sessions import VOICE_SESSION, Message, SessionPlace, Sessions, Step, ToolCall
@@ -55,6 +55,7 @@ __all__ = [
     "TimedTurn",
     "ToolCall",
     "ToolPolicy",
+    "Topic",
     "Traffic",
     "Traffics",
     "TurnRequest",

@@ -1,8 +1,21 @@
 """What browsers are shown."""
 
+from enum import StrEnum
 from typing import Any, Protocol
 
 from msgspec import Struct
+
+
+class Topic(StrEnum):
+    """What one subscribes to, beside the topics of single sessions; the first five are the contract's."""
+
+    AGENT_STATUS = "agent:status"
+    CHAT_MESSAGE = "chat:message"
+    CANVAS_UPDATE = "canvas:update"
+    PIPELINE_STAGE = "pipeline:stage"
+    DELEGATION_UPDATE = "delegation:update"
+    CHANNELS = "channels"
+    VOICE_STATUS = "voice:status"
 
 
 class Frame(Struct, frozen=True):
@@ -10,9 +23,8 @@ class Frame(Struct, frozen=True):
 
     Args:
         account_id: Whose browsers.
-        topic: What one subscribes to: `agent:status`, `chat:message`, `canvas:update`, `pipeline:stage`,
-            `delegation:update`, or `session:<key>`, whose frames go to subscribers of that session alone.
-        type: By what a page tells frames apart, such as `stream_chunk`.
+        topic: A `Topic`, or `session:<key>`, whose frames go to subscribers of that session alone.
+        type: By what a page tells frames apart, such as `stream_chunk`; mostly the topic's own name.
         data: The payload, as JSON values.
     """
 

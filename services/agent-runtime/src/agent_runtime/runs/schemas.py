@@ -41,7 +41,7 @@ class ToolCallView(Struct, frozen=True, kw_only=True, omit_defaults=True):
     expires_at: datetime | None = None
 
     @classmethod
-    def of(cls, call: CallRecord) -> "ToolCallView":
+    def from_domain(cls, call: CallRecord) -> "ToolCallView":
         """Show a tool call."""
         return cls(
             id=call.id,
@@ -65,7 +65,7 @@ class MessageView(Struct, frozen=True, kw_only=True):
     status: str
 
     @classmethod
-    def of_answer(cls, message: Message) -> "MessageView":
+    def from_answer(cls, message: Message) -> "MessageView":
         """Show what the agent said."""
         return cls(
             role=message.role,
@@ -82,13 +82,13 @@ class MessageView(Struct, frozen=True, kw_only=True):
         )
 
     @classmethod
-    def of_unfinished(cls, run: Run, calls: Sequence[CallRecord]) -> "MessageView":
+    def from_unfinished(cls, run: Run, calls: Sequence[CallRecord]) -> "MessageView":
         """Show that the agent has not said it yet."""
         return cls(
             role="assistant",
             content="",
             timestamp=run.started_at or run.created_at,
-            tool_calls=[ToolCallView.of(call) for call in calls],
+            tool_calls=[ToolCallView.from_domain(call) for call in calls],
             run_id=run.id,
             status=run.status,
         )
@@ -118,7 +118,7 @@ class RunSummary(Struct, frozen=True, kw_only=True):
     last_event_id: int
 
     @classmethod
-    def of(cls, run: Run) -> "RunSummary":
+    def from_domain(cls, run: Run) -> "RunSummary":
         """Show a run."""
         return cls(**_summary(run))
 
@@ -129,9 +129,9 @@ class RunDetail(RunSummary, frozen=True, kw_only=True):
     tool_calls: list[ToolCallView]
 
     @classmethod
-    def of_course(cls, run: Run, calls: Sequence[CallRecord]) -> "RunDetail":
+    def from_course(cls, run: Run, calls: Sequence[CallRecord]) -> "RunDetail":
         """Show a run and the calls of its tools."""
-        return cls(**_summary(run), tool_calls=[ToolCallView.of(call) for call in calls])
+        return cls(**_summary(run), tool_calls=[ToolCallView.from_domain(call) for call in calls])
 
 
 class ApprovalView(ToolCallView, frozen=True, kw_only=True):
@@ -202,7 +202,7 @@ class ServerView(Struct, frozen=True, kw_only=True):
     error: str
 
     @classmethod
-    def of(cls, server: McpServer, state: LinkState) -> "ServerView":
+    def from_domain(cls, server: McpServer, state: LinkState) -> "ServerView":
         """Show a server."""
         names = list(server.secret_names)
         return cls(

@@ -35,24 +35,24 @@ class SessionController(Controller):
     ) -> list[SessionSummary]:
         """List the account's sessions, the latest first."""
         found = await sessions.list(principal.account_id, agent_id=agent_id, limit=limit)
-        return [SessionSummary.of(session) for session in found]
+        return [SessionSummary.from_domain(session) for session in found]
 
     @post("/", operation_id="createSession", summary="Begin a session")
     async def create(self, data: CreateSession, principal: Principal, conversations: Conversations) -> SessionSummary:
         """Begin a session with an agent, or with the account's first one."""
         session = await conversations.begin(principal.account_id, agent_id=data.agent_id, key=data.key or "")
-        return SessionSummary.of(session)
+        return SessionSummary.from_domain(session)
 
     @get("/{key:str}", operation_id="getSession", summary="Show a session")
     async def show(self, key: str, principal: Principal, sessions: Sessions) -> SessionDetail:
         """Show a session with all of its messages."""
-        return SessionDetail.of_transcript(await sessions.show(principal.account_id, key))
+        return SessionDetail.from_transcript(await sessions.show(principal.account_id, key))
 
     @get("/{key:str}/export", operation_id="exportSession", summary="Give out what was said")
     async def export(self, key: str, principal: Principal, sessions: Sessions) -> ExportView:
         """Give out every message."""
         transcript = await sessions.show(principal.account_id, key)
-        return ExportView([MessageView.of(message) for message in transcript.messages])
+        return ExportView([MessageView.from_domain(message) for message in transcript.messages])
 
     @delete("/{key:str}", operation_id="deleteSession", summary="Delete a session", status_code=200)
     async def remove(self, key: str, principal: Principal, conversations: Conversations) -> Done:

@@ -26,7 +26,7 @@ class SessionSummary(Struct, frozen=True, kw_only=True):
     created_at: datetime
 
     @classmethod
-    def of(cls, session: Session) -> "SessionSummary":
+    def from_domain(cls, session: Session) -> "SessionSummary":
         """Show a session."""
         return cls(
             key=session.key,
@@ -47,7 +47,7 @@ class ToolCallView(Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_error: bool = False
 
     @classmethod
-    def of(cls, call: ToolCall) -> "ToolCallView":
+    def from_domain(cls, call: ToolCall) -> "ToolCallView":
         """Show a tool call."""
         return cls(id=call.id, name=call.name, arguments=call.arguments, result=call.result, is_error=call.is_error)
 
@@ -64,13 +64,13 @@ class MessageView(Struct, frozen=True, kw_only=True):
     incomplete: bool
 
     @classmethod
-    def of(cls, message: Message) -> "MessageView":
+    def from_domain(cls, message: Message) -> "MessageView":
         """Show a message."""
         return cls(
             role=message.role,
             content=message.content,
             timestamp=message.timestamp,
-            tool_calls=[ToolCallView.of(call) for call in message.tool_calls],
+            tool_calls=[ToolCallView.from_domain(call) for call in message.tool_calls],
             id=message.id,
             run_id=message.run_id,
             incomplete=message.is_incomplete,
@@ -83,7 +83,7 @@ class SessionDetail(SessionSummary, frozen=True, kw_only=True):
     messages: list[MessageView]
 
     @classmethod
-    def of_transcript(cls, transcript: Transcript) -> "SessionDetail":
+    def from_transcript(cls, transcript: Transcript) -> "SessionDetail":
         """Show a session and what was said."""
         session = transcript.session
         return cls(
@@ -92,7 +92,7 @@ class SessionDetail(SessionSummary, frozen=True, kw_only=True):
             message_count=session.message_count,
             updated_at=session.updated_at,
             created_at=session.created_at,
-            messages=[MessageView.of(message) for message in transcript.messages],
+            messages=[MessageView.from_domain(message) for message in transcript.messages],
         )
 
 

@@ -23,6 +23,7 @@ from agent_runtime.ports import (
     Outcome,
     RunStatus,
     Sessions,
+    Topic,
     TurnRequest,
     TurnResult,
     Turns,
@@ -32,7 +33,6 @@ from shoal.database import Database
 from shoal.errors import AppError, UnavailableError
 from shoal.ids import new_id
 
-TOPIC = "delegation:update"
 KEPT = timedelta(days=90)
 """How long ended work stays in the history."""
 _LOOK_S = 5.0
@@ -251,7 +251,7 @@ class Delegations:
 
     async def _show(self, task: Task) -> None:
         shown = msgspec.to_builtins(ActiveDelegation.of(task))
-        await self._frames.publish(Frame(task.account_id, TOPIC, TOPIC, shown))
+        await self._frames.publish(Frame(task.account_id, Topic.DELEGATION_UPDATE, Topic.DELEGATION_UPDATE, shown))
 
 
 def _told(result: TurnResult) -> Done:

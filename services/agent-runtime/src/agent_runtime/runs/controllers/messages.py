@@ -46,9 +46,9 @@ class MessageController(Controller):
         refuse_unless_told(result)
         headers = {"Location": f"/api/runs/{result.run_id}"}
         if result.message is not None and result.status is RunStatus.COMPLETED:
-            return Response(MessageView.of_answer(result.message), headers=headers, status_code=200)
+            return Response(MessageView.from_answer(result.message), headers=headers, status_code=200)
         run, calls = await turns.show(principal.account_id, result.run_id)
-        return Response(MessageView.of_unfinished(run, calls), headers=headers, status_code=202)
+        return Response(MessageView.from_unfinished(run, calls), headers=headers, status_code=202)
 
     @post("/{key:str}/runs", operation_id="startRun", summary="Say something, and follow how it is answered")
     async def start(
@@ -61,7 +61,7 @@ class MessageController(Controller):
     ) -> RunSummary:
         """Have a message answered; its run is queued, or runs already."""
         run_id = await turns.start(_request(key, data, principal, idempotency_key))
-        return RunSummary.of((await turns.show(principal.account_id, run_id))[0])
+        return RunSummary.from_domain((await turns.show(principal.account_id, run_id))[0])
 
     @get("/{key:str}/runs", operation_id="listRuns", summary="List a session's runs")
     async def list(
@@ -72,14 +72,14 @@ class MessageController(Controller):
         limit: Annotated[int, Parameter(ge=1, le=200)] = 50,
     ) -> list[RunSummary]:
         """List a session's runs, the latest first."""
-        return [RunSummary.of(run) for run in await turns.list(principal.account_id, key, limit=limit)]
+        return [RunSummary.from_domain(run) for run in await turns.list(principal.account_id, key, limit=limit)]
 
 
 async def _started(turns: Turns, principal: Principal, request: TurnRequest) -> Response[Any]:
     run_id = await turns.start(request)
     run, _ = await turns.show(principal.account_id, run_id)
     headers = {"Location": f"/api/runs/{run_id}", "Preference-Applied": "respond-async"}
-    return Response(RunSummary.of(run), status_code=202, headers=headers)
+    return Response(RunSummary.from_domain(run), status_code=202, headers=headers)
 
 
 def _request(key: str, data: SendMessage, principal: Principal, idempotency_key: str | None) -> TurnRequest:

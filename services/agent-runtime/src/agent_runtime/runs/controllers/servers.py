@@ -24,7 +24,7 @@ class McpServerController(Controller):
     @get("/", operation_id="listMcpServers", summary="List MCP servers")
     async def list(self, principal: Principal, mcp_servers: McpServers) -> list[ServerView]:
         """List the account's MCP servers, and how each is reached just now."""
-        return [ServerView.of(server, state) for server, state in await mcp_servers.list(principal.account_id)]
+        return [ServerView.from_domain(server, state) for server, state in await mcp_servers.list(principal.account_id)]
 
     @put("/{name:str}", operation_id="putMcpServer", summary="Keep an MCP server", guards=[require_admin])
     async def keep(self, name: Name, data: PutServer, principal: Principal, mcp_servers: McpServers) -> Success:

@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from agent_runtime.ports import Frame, Frames, Message, PipelineLog, RunStatus, Sessions, TimedTurn
+from agent_runtime.ports import Frame, Frames, Message, PipelineLog, RunStatus, Sessions, TimedTurn, Topic
 from agent_runtime.runs.clients.live import Live
 from agent_runtime.runs.domain.conversation import message_steps, message_told, whole_text
 from agent_runtime.runs.domain.runs import CallRecord, EventType, Run, StepRecord
@@ -159,7 +159,7 @@ class Endings:
 def message_frame(run: Run, message: Message) -> Frame:
     """Show a committed message to the account's browsers."""
     told = message_told(message) | {"session_key": run.session_key, "origin": run.origin}
-    return Frame(run.account_id, "chat:message", "chat:message", told)
+    return Frame(run.account_id, Topic.CHAT_MESSAGE, Topic.CHAT_MESSAGE, told)
 
 
 def _fact(run: Run, status: RunStatus, version: int, code: str) -> Event:

@@ -4,7 +4,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator
 
-from agent_runtime.ports import Frame, Frames, StageTiming
+from agent_runtime.ports import Frame, Frames, StageTiming, Topic
 from agent_runtime.runs.domain.runs import Run
 
 STAGES = ("classifier", "router", "assembler", "transport", "scorer", "learner")
@@ -56,4 +56,4 @@ class Pipeline:
             "durationMs": round(duration_ms, 3),
             "session_key": run.session_key,
         }
-        await self._frames.publish(Frame(run.account_id, "pipeline:stage", "pipeline:stage", told))
+        await self._frames.publish(Frame(run.account_id, Topic.PIPELINE_STAGE, Topic.PIPELINE_STAGE, told))
