@@ -1,6 +1,7 @@
 """`shoal-agent instance`, as a real process; what its SSH server does is tested where it is used."""
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -92,6 +93,52 @@ async def test_it_is_held_to_its_limits_and_says_which_hold(tmp_path: Path) -> N
     log = (tmp_path / "i" / "instance.log").read_text()
     assert "memory is limited to 1073741824 bytes for each process" in log
     assert ("processors are limited to 1 of" in log) is (cores > 1)
+
+
+async def test_with_a_cgroup_limits_hold_for_all_of_its_processes_together(tmp_path: Path) -> None:
+    cgroup = tmp_path / "cgroup"  # looks like one: few machines lend one to a test
+    cgroup.mkdir()
+    for name in ("cgroup.procs", "memory.max", "cpu.max"):
+        (cgroup / name).touch()
+    process = await start(given(tmp_path / "i", cgroup=str(cgroup), cpu_limit=0.5, memory_limit=1024**3))
+    await eventually((tmp_path / "i" / "ready.json").exists, 10)
+    assert os.sched_getaffinity(process.pid) == os.sched_getaffinity(0)
+    process.terminate()
+    await asyncio.wait_for(process.communicate(), 10)
+    log = (tmp_path / "i" / "instance.log").read_text()
+    assert "memory is limited to 1073741824 bytes for all processes together" in log
+    assert "processors are limited to 0.5 of" in log
+    written = [(cgroup / name).read_text() for name in ("cgroup.procs", "memory.max", "cpu.max")]
+    assert written == ["0", "1073741824", "50000 100000"]
+
+
+async def test_what_a_cgroup_does_not_limit_is_limited_without_it(tmp_path: Path) -> None:
+    cgroup, offers = lent_cgroup(), ""
+    try:
+        process = await start(given(tmp_path / "i", cgroup=str(cgroup), cpu_limit=0.5, memory_limit=1024**3))
+        await eventually((tmp_path / "i" / "ready.json").exists, 10)
+        if cgroup.exists():
+            assert f"/{cgroup.name}\n" in (Path("/proc") / str(process.pid) / "cgroup").read_text()
+            offers = (cgroup / "cgroup.controllers").read_text()
+        process.terminate()
+        await asyncio.wait_for(process.communicate(), 10)
+    finally:
+        if cgroup.exists():
+            cgroup.rmdir()
+    log = (tmp_path / "i" / "instance.log").read_text()
+    holds_for = "all processes together" if "memory" in offers else "each process"
+    assert f"memory is limited to 1073741824 bytes for {holds_for}" in log
+
+
+def lent_cgroup() -> Path:
+    """Make a real cgroup where this machine lets us; elsewhere the path is of none."""
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        if " - cgroup2 " in line:
+            cgroup = Path(line.split()[4]) / f"shoal-test-{os.getpid()}"
+            with contextlib.suppress(OSError):
+                cgroup.mkdir()
+            return cgroup
+    return Path("/nowhere")
 
 
 async def test_it_ends_when_nobody_looks_after_it(tmp_path: Path) -> None:

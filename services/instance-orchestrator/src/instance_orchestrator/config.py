@@ -11,7 +11,8 @@ class Config(ServiceConfig, frozen=True, kw_only=True):
     """Settings of instance-orchestrator."""
 
     backend: Annotated[str, shared("SHOAL_INSTANCE_BACKEND")] = "local"
-    """Where instances run: `local` (processes of this machine) or `kubernetes`."""
+    """Where instances run: `local` (processes of this machine, held to their limits by cgroups where the suite has
+    a part of their tree for itself, else one process at a time) or `kubernetes`."""
     encryption_key: Secret | None = None
     """Keys that seal secrets, the current one first: `<id>:<32 bytes in base64>`, several parted by commas. Without it
     a key is made and kept in the state folder, which only `local` allows."""

@@ -44,10 +44,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     """0: a free one, told in `ready.json`."""
     interval_s: float = 10.0
     """Seconds between samples."""
+    cgroup: str = ""
+    """A cgroup for all of its processes, whose limits hold for them together; empty: each is limited by itself."""
     memory_limit: int = 0
-    """Bytes that each of its processes may take; 0: as many as there are."""
+    """Bytes of memory; 0: as many as there are."""
     cpu_limit: float = 0.0
-    """Cores that all of them may take; 0: as many as there are."""
+    """Cores; 0: as many as there are."""
     heartbeat: str = ""
     """A file that is touched while somebody looks after the instance; empty: nobody has to."""
     alone_grace_s: float = 600.0

@@ -13,7 +13,7 @@ import msgspec
 from shoal_agent.agent import Agent, pair
 from shoal_agent.errors import AgentError, GatewayUnreachableError, NotPairedError
 from shoal_agent.instance.folder import Folder, Ready, Settings
-from shoal_agent.instance.limits import limit_cores, limit_memory
+from shoal_agent.instance.limits import join, limit_cores, limit_memory
 from shoal_agent.instance.logbook import open_log
 from shoal_agent.instance.pages import Screen, StatusPage
 from shoal_agent.instance.ssh import open_ssh
@@ -52,7 +52,8 @@ class Instance:
         settings = self._settings
         logbook = open_log(self._folder.log, is_on_stdout=settings.is_logging_to_stdout)
         self._folder.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        limits = f"{limit_memory(settings.memory_limit)}, {limit_cores(settings.cpu_limit)}"
+        cgroup = join(settings.cgroup)
+        limits = f"{limit_memory(settings.memory_limit, cgroup)}, {limit_cores(settings.cpu_limit, cgroup)}"
         log.info("Starting instance %s (pid %d): %s", settings.name, os.getpid(), limits)
         self._folder.take_keys()
         self._read_config()

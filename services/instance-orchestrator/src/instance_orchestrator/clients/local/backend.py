@@ -11,6 +11,7 @@ import socket
 import time
 from collections.abc import AsyncGenerator
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 
 import structlog
@@ -18,6 +19,7 @@ from msgspec import Struct
 
 from instance_orchestrator.clients.backend import BackendUnavailableError, Hint, PortsTakenError
 from instance_orchestrator.clients.local import processes
+from instance_orchestrator.clients.local.cgroups import Cgroups, find_part
 from instance_orchestrator.clients.local.folders import SSH_USER, Folder, Started, folders
 from instance_orchestrator.clients.local.logs import read_log
 from instance_orchestrator.domain.instances import Endpoint, Phase
@@ -85,6 +87,7 @@ class LocalBackend:
                 host=self._settings.host,
                 interval_s=self._settings.interval_s,
                 alone_grace_s=self._settings.alone_grace_s,
+                cgroup=self._cgroups.make(plan.identity),
             )
             return await self._run(plan, folder) if plan.is_running else await self._stop(folder)
         except OSError as error:
@@ -94,7 +97,7 @@ class LocalBackend:
         """End the process and delete the folder."""
         folder = Folder(self._root, identity)
         await self._stop(folder)
-        return await asyncio.to_thread(folder.delete)
+        return self._cgroups.remove(identity) and await asyncio.to_thread(folder.delete)
 
     async def sweep(self, known: frozenset[int]) -> None:
         """Remove folders that belong to no instance and have not been touched for a while."""
@@ -131,6 +134,11 @@ class LocalBackend:
 
     async def close(self) -> None:
         """Hold nothing: the processes go on."""
+
+    @cached_property
+    def _cgroups(self) -> Cgroups:
+        """Looked for once, when the first instance is to run."""
+        return Cgroups(find_part(), self._root)
 
     async def _run(self, plan: Plan, folder: Folder) -> Observed:
         started = folder.started()

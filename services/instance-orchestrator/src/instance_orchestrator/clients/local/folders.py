@@ -41,6 +41,7 @@ class InstanceSettings(Struct, frozen=True, kw_only=True):
     terminal_port: int
     ssh_user: str
     interval_s: float
+    cgroup: str
     memory_limit: int
     """Bytes."""
     cpu_limit: float
@@ -86,7 +87,7 @@ class Folder:
         """Its home."""
         return self.path / "home"
 
-    def write(self, plan: Plan, *, host: str, interval_s: float, alone_grace_s: float) -> None:
+    def write(self, plan: Plan, *, host: str, interval_s: float, alone_grace_s: float, cgroup: str) -> None:
         """Bring the files up to date; what is so already is left alone."""
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         settings = InstanceSettings(
@@ -98,6 +99,7 @@ class Folder:
             terminal_port=plan.ports.terminal,
             ssh_user=SSH_USER,
             interval_s=interval_s,
+            cgroup=cgroup,
             memory_limit=int(parse(plan.resources.memory_limit)),
             cpu_limit=float(parse(plan.resources.cpu_limit)),
             heartbeat=str(self._heartbeat),
