@@ -5,7 +5,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -97,12 +97,12 @@ async def test_the_live_line_signs_in_anew_when_its_login_ends(admin: httpx.Asyn
     (await admin.post("/api/v1/users", json=password)).raise_for_status()
     sign_ins: list[httpx.AsyncClient] = []
 
-    async def sign_in() -> Mapping[str, str]:
+    async def sign_in() -> str:
         sign_ins.append(httpx.AsyncClient(base_url=url, trust_env=False))
         (await sign_ins[-1].post("/api/v1/auth/login", json=password)).raise_for_status()
-        return dict(sign_ins[-1].cookies)
+        return sign_ins[-1].cookies["shoal_session"]
 
-    frames = live.frames(url, {}, sign_in)
+    frames = live.frames(url, "", sign_in)
     async with asyncio.timeout(20):
         await anext(frames)
         await sign_ins[0].post("/api/v1/auth/logout")
@@ -136,6 +136,19 @@ async def test_the_end_of_this_machines_pairing_is_told_once_with_its_cure(up: U
 
     await up.says(r"not watched any more: .*deleted.*\n.*again pair it anew")
     assert up.said.count("not watched any more") == 1
+
+
+async def test_behind_a_public_address_the_links_lead_there_and_this_machine_streams_here(tmp_path: Path) -> None:
+    there = "https://shoal.example"
+    port = free_port()
+    up = await start(tmp_path, "--port", str(port), SHOAL_PUBLIC_URL=f"{there}/")
+    try:
+        await up.says("(?s:ready in .*Ctrl-C)", within=45)
+        for words in (rf"Gateway +{there} ", rf"Browser +{there}/api/v1/auth/link/\S+", rf"'{there}/api/v1/auth/link/"):
+            await up.says(words)
+        await up.says(r"\n\S+ +cpu ")
+    finally:
+        await up.stop()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -96,7 +95,7 @@ class Screen:
         """Say that everything is there, and how to come in."""
         if self._status is not None:
             self._status.stop()
-        text = _welcome(suite.url, _shown(suite.jar), opening)
+        text = _welcome(suite.public_url, _shown(suite.jar), opening)
         took = f"ready in {time.monotonic() - self._started:.1f} s"
         if self._is_plain:
             self._console.print(f"shoal: {took}\n{text}", highlight=False, soft_wrap=True)
@@ -108,11 +107,11 @@ class Screen:
         """Say what went wrong while everything else goes on, and what comes of it or cures it."""
         self._console.print(f"shoal: {what}\n  → {then}", highlight=False, markup=False, soft_wrap=True)
 
-    async def watch(self, url: str, cookies: Mapping[str, str], sign_in: live.SignIn) -> None:
+    async def watch(self, url: str, session: str, sign_in: live.SignIn) -> None:
         """Show the agents' metrics as they come, for ever."""
         shown = 0.0
         with contextlib.nullcontext() if self._is_plain else Live(console=self._console, auto_refresh=False) as view:
-            async for frame in live.frames(url, cookies, sign_in):
+            async for frame in live.frames(url, session, sign_in):
                 if view is not None:
                     view.update(Text(live.line(frame), style="green"), refresh=True)
                 elif time.monotonic() - shown > PLAIN_LINE_S:
@@ -152,12 +151,12 @@ async def _serve(suite: LocalSuite, screen: Screen, password: str | None, *, has
         if has_agent:
             agent = await stack.enter_async_context(Agent.open(agent_state(suite), interval_s=AGENT_INTERVAL_S))
 
-            async def sign_in() -> Mapping[str, str]:
-                await front.sign_in(await _link(suite))
-                return front.cookies
+            async def sign_in() -> str:
+                await front.sign_in(await _link(suite, suite.url))
+                return front.session
 
             works += [
-                screen.watch(suite.url, front.cookies, sign_in),
+                screen.watch(suite.url, front.session, sign_in),
                 tell_of_endings(agent, agent_state(suite), screen.say),
             ]
         tasks = [asyncio.ensure_future(work) for work in works]
@@ -186,16 +185,17 @@ async def tell_of_endings(agent: Agent, state: Path, say: Say) -> None:
 async def _open(suite: LocalSuite, front: Front, screen: Screen, given: str | None, *, has_agent: bool) -> Opening:
     password = given or secrets.token_urlsafe(PASSWORD_BYTES)
     is_new = await front.set_up(password)
-    await front.sign_in(await _link(suite))
+    await front.sign_in(await _link(suite, suite.url))
     agent_id = None
     if has_agent:
         screen.tell("pairing this machine as the first agent")
         agent_id = await front.pair_machine(agent_state(suite))
-    return Opening(password if is_new and not given else None, await _link(suite), await _link(suite), agent_id)
+    link, shell_link = await _link(suite, suite.public_url), await _link(suite, suite.public_url)
+    return Opening(password if is_new and not given else None, link, shell_link, agent_id)
 
 
-async def _link(suite: LocalSuite) -> str:
-    return await make_sign_in_link(suite.environment["GATEWAY_DATABASE_URL"], public_url=suite.url, username=USERNAME)
+async def _link(suite: LocalSuite, url: str) -> str:
+    return await make_sign_in_link(suite.environment["GATEWAY_DATABASE_URL"], public_url=url, username=USERNAME)
 
 
 def agent_state(suite: LocalSuite) -> Path:

@@ -4,7 +4,6 @@ Everything goes through the gateway's public door, as an operator with curl woul
 """
 
 import socket
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -39,17 +38,14 @@ class Front:
     def __init__(self, url: str) -> None:
         self._client = httpx.AsyncClient(base_url=url, timeout=30, trust_env=False)
         self.url = url
+        self.session = ""
+        """Of whoever signed in: what goes as bearer. Its cookie may be for TLS and another address only."""
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._client.aclose()
-
-    @property
-    def cookies(self) -> Mapping[str, str]:
-        """The cookies of whoever signed in."""
-        return dict(self._client.cookies)
 
     async def set_up(self, password: str) -> bool:
         """Make the first admin; False when there is one already.
@@ -73,6 +69,8 @@ class Front:
         answer = await self._client.get(link, follow_redirects=False)
         if answer.status_code >= httpx.codes.BAD_REQUEST:
             _expect(answer, "signing in")
+        self.session = next(value for name, value in answer.cookies.items() if name.endswith("shoal_session"))
+        self._client.headers["authorization"] = f"Bearer {self.session}"
 
     async def pair_machine(self, state: Path) -> str:
         """Pair this machine unless it is paired, and tell it where the gateway is now; returns the agent's id.
@@ -94,7 +92,7 @@ class Front:
             return str(kept.agent_id)
         opened = await self._client.post("/pairing/init", json={"name": socket.gethostname()[:100]})
         _expect(opened, "opening a pairing")
-        made = await pair(state, self.url, opened.json()["token"])
+        made = await pair(state, self.url, opened.json()["token"], is_direct=True)
         return str(made.agent_id)
 
 

@@ -13,40 +13,40 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 
 RETRY_S = 1.0
 LONGEST_RETRY_S = 30.0
-SIGNED_OUT = frozenset({4401, 4408})
-"""How a socket is closed whose cookies are good no more: while it is open; and where it came in as nobody."""
+SIGNED_OUT = 4401
+"""How a socket is closed whose login has ended."""
 
-SignIn = Callable[[], Awaitable[Mapping[str, str]]]
+SignIn = Callable[[], Awaitable[str]]
 
 
-async def frames(url: str, cookies: Mapping[str, str], sign_in: SignIn) -> AsyncGenerator[dict[str, Any]]:
+async def frames(url: str, session: str, sign_in: SignIn) -> AsyncGenerator[dict[str, Any]]:
     """Watch the account's agents through the gateway, for ever.
 
     Connects again when the connection ends, and signs in anew when the login ended, however often.
 
     Args:
         url: Where the gateway answers.
-        cookies: A signed-in user's, or none.
-        sign_in: Signs the user in anew; gives the cookies.
+        session: A signed-in user's, or none.
+        sign_in: Signs the user in anew; gives the session.
     """
     retry_s = RETRY_S
     while True:
         log = structlog.get_logger()
         try:
-            cookies = cookies or await sign_in()
-            async with _connection(url, cookies) as socket:
+            session = session or await sign_in()
+            async with _connection(url, session) as socket:
                 async with contextlib.aclosing(_metrics(socket)) as heard:
                     async for frame in heard:
                         retry_s = RETRY_S
                         yield frame
-                if socket.close_code in SIGNED_OUT:
-                    cookies = {}
+                if socket.close_code == SIGNED_OUT:
+                    session = ""
         except InvalidStatus as refusal:
             if refusal.response.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-                cookies = {}
+                session = ""
         except Exception as error:  # noqa: BLE001 - whatever it was, the next try may go well
             log.warning("live_view_failed", error=repr(error))
-        log.info("live_view_reconnects", signs_in=not cookies)
+        log.info("live_view_reconnects", signs_in=not session)
         await asyncio.sleep(retry_s)
         retry_s = min(2 * retry_s, LONGEST_RETRY_S)
 
@@ -65,11 +65,10 @@ def line(frame: Mapping[str, Any]) -> str:
     return f"{frame['agent_id']}   " + "   ".join(parts)
 
 
-def _connection(url: str, cookies: Mapping[str, str]) -> connect:
+def _connection(url: str, session: str) -> connect:
     return connect(
         f"ws{url.removeprefix('http')}/telemetry",
-        origin=url,  # type: ignore[arg-type]
-        additional_headers={"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())},
+        additional_headers={"Authorization": f"Bearer {session}"},
         compression=None,
         proxy=None,
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import msgspec
 
+from shoal.config import look_up
 from shoal.installation import Installation
 from shoal.runtime import RunningService, ServiceFailedError
 from shoal.service import Service, installed
@@ -77,6 +78,12 @@ class LocalSuite:
         """Where the gateway answers."""
         host = LOOPBACK if self.host in {"0.0.0.0", "::"} else self.host
         return f"http://{host}:{self.port}"
+
+    @property
+    def public_url(self) -> str:
+        """Where browsers come in: as the gateway was told, by default the same."""
+        told = look_up(("GATEWAY_PUBLIC_URL", "SHOAL_PUBLIC_URL"), self._given | self.environment)
+        return (told or self.url).rstrip("/")
 
     @property
     def logs(self) -> Path:
