@@ -9,6 +9,7 @@ import pytest
 import uvicorn
 import uvloop
 from msgspec import structs
+from websockets.asyncio.server import Server, ServerConnection, serve as serve_sockets
 
 from gateway.edge import edge_protocol
 from gateway.proxy import Address, HttpProxy, Pool, PoolLimits, SocketLimits, Timeouts, WebSocketProxy
@@ -204,6 +205,23 @@ async def raw() -> AsyncIterator[Callable[[Handler], Awaitable[RawUpstream]]]:
             return upstream
 
         yield start
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[Callable[..., Awaitable[Address]]]:
+    """Serve a WebSocket handler; returns its address."""
+    servers: list[Server] = []
+
+    async def start(handler: Callable[[ServerConnection], Awaitable[None]], **options: Any) -> Address:
+        server = await serve_sockets(handler, "127.0.0.1", 0, **options)
+        servers.append(server)
+        address: Address = next(iter(server.sockets)).getsockname()
+        return address
+
+    yield start
+    for server in servers:
+        server.close()
+        await server.wait_closed()
 
 
 @pytest.fixture
