@@ -12,6 +12,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 TEXT = {"type": "text", "content": "Hello", "format": "markdown"}
 BUTTON = {"type": "button", "label": "Save", "action": "save"}
+DRAWN_ANEW = [("reset", None), ("render", "t1"), ("render", "b1")]
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -62,15 +63,34 @@ async def test_canvas_of_another_account_is_not_there(drawn: Corner) -> None:
 async def test_page_that_comes_later_is_shown_what_stands(drawn: Corner) -> None:
     async with wire(drawn.service, drawn.who) as page:
         await page.hear("connected")
-        commands = await page.heard_until_pong()
-        assert [(frame["type"], frame["command"], frame["id"]) for frame in commands] == [
-            ("canvas_command", "render", "t1"), ("canvas_command", "render", "b1"),
-        ]  # fmt: skip
-        assert commands[0]["element"] == commands[0]["data"]["element"] == TEXT
+        shown = await page.heard_until_pong()
+        commands = [frame for frame in shown if frame["type"] == "canvas_command"]
+        assert [(frame["command"], frame.get("id")) for frame in commands] == DRAWN_ANEW
+        assert commands[1]["element"] == commands[1]["data"]["element"] == TEXT
+        events = [frame["data"] for frame in shown if frame["type"] == "event"]
+        assert [(told["type"], told["command"], told.get("id")) for told in events] == [
+            ("canvas_command", *drawn) for drawn in DRAWN_ANEW
+        ]
         await page.say({"type": "subscribe", "topic": "canvas"})
         assert [frame["type"] for frame in await page.heard_until_pong()] == [
-            "subscribed", "canvas_command", "canvas_command",
+            "subscribed", *["canvas_command"] * 3, *["event"] * 3,
         ]  # fmt: skip
+
+
+async def test_canvas_of_many_commands_is_told_as_one_batch_of_what_stands(drawn: Corner) -> None:
+    for content in "abc":
+        changed = {"command": "update", "id": "t1", "element": {"content": content}}
+        await drawn.alice.post("/api/canvas/s1/commands", json=changed)
+    await drawn.alice.post("/api/canvas/s1/commands", json={"command": "remove", "id": "b1"})
+    async with wire(drawn.service, drawn.who) as page:
+        await page.subscribe("canvas:update")
+        (told,) = await page.heard_until_pong()
+        assert (told["type"], told["command"], told["version"]) == ("canvas:update", "batch", 6)
+        assert told["commands"] == told["data"]["commands"]
+        assert told["commands"] == [
+            {"command": "reset"},
+            {"command": "render", "id": "t1", "element": TEXT | {"content": "c"}, "position": {"x": 1, "y": 2}},
+        ]
 
 
 async def test_canvas_socket_tells_the_state_then_each_command(drawn: Corner) -> None:
@@ -103,7 +123,7 @@ async def test_canvas_socket_without_a_subscription_hears_every_canvas(door: Cor
 async def test_deleted_canvas_is_cleared_where_it_is_shown(drawn: Corner) -> None:
     async with wire(drawn.service, drawn.who) as page:
         await page.subscribe("canvas:update")
-        assert [(await page.hear("canvas:update"))["id"] for _ in range(2)] == ["t1", "b1"]
+        assert (await page.hear("canvas:update"))["command"] == "batch"
         assert (await drawn.alice.delete("/api/canvas/s1")).json() == {"success": True}
         assert (await page.hear("canvas:update"))["command"] == "reset"
     assert (await drawn.alice.get("/api/canvas")).json() == []

@@ -96,13 +96,14 @@ async def test_page_that_never_subscribed_hears_what_a_reloaded_page_waits_for(d
     assert (await page.hear("channel_status"))["sockets"] == 1
     for topic, kind, data in told:
         await show(door, topic, kind, data)
-    assert [await _short(page) for _ in range(3)] == [
-        ("channel_status", "channels"), ("canvas_command", "canvas"), ("voice:status", "voice:status"),
+    assert [await _short(page) for _ in range(5)] == [
+        ("channel_status", "channels"), ("canvas_command", "canvas"), ("event", "canvas"),
+        ("voice:status", "voice:status"), ("event", "voice:status"),
     ]  # fmt: skip
     await page.subscribe("agent:status")
     for topic, kind, data in told:
         await show(door, topic, kind, data)
-    assert [(await _short(page))[0] for _ in range(2)] == ["agent:status", "voice:status"]
+    assert [(await _short(page))[0] for _ in range(3)] == ["agent:status", "voice:status", "event"]
     await page.say({"type": "unsubscribe", "topic": "voice:status"})
     await page.hear("unsubscribed")
     await show(door, "voice:status", "voice:status", {"state": "idle"})
@@ -114,12 +115,15 @@ async def test_batch_reaches_the_web_ui_command_by_command_and_others_whole(door
     await page.subscribe("canvas", "canvas:update")
     commands = [{"command": "remove", "id": "e1"}, {"command": "reset"}]
     await show(door, "canvas:update", "canvas:update", {"command": "batch", "commands": commands, "canvas_id": "s1"})
-    heard = [await page.hear() for _ in range(3)]
+    heard = [await page.hear() for _ in range(5)]
     assert heard[0]["type"] == "canvas:update"
     assert heard[0]["commands"] == commands
-    assert [(frame["type"], frame["command"], frame.get("id") == "e1") for frame in heard[1:]] == [
+    assert [(frame["type"], frame["command"], frame.get("id") == "e1") for frame in heard[1:3]] == [
         ("canvas_command", "remove", True), ("canvas_command", "reset", False),
     ]  # fmt: skip
+    assert [(frame["type"], frame["topic"], frame["data"]) for frame in heard[3:]] == [
+        ("event", "canvas", command | {"type": "canvas_command", "canvas_id": "s1"}) for command in commands
+    ]
 
 
 async def test_spoken_conversation_hears_messages_as_events(door: Corner, page: Wire) -> None:

@@ -11,6 +11,8 @@ from runtime_door import Door
 from runtime_sockets import wire
 from speech_provider import SpeechProvider
 
+from shoal.testing.suite import user
+
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SETTINGS = {"SHOAL_OUTGOING_ALLOWED": "127.0.0.0/8"}
@@ -28,14 +30,31 @@ async def test_settings_are_merged_kept_and_told(door: Corner) -> None:
         changed = await door.alice.put("/api/voice/settings", json={"language": "de-DE", "wakeWordEnabled": True})
         assert changed.json() == DEFAULTS | {"language": "de-DE", "wakeWordEnabled": True, "success": True}
         frame = await page.hear("voice:status")
-        assert (frame["topic"], frame["state"], frame["wakeWordEnabled"]) == ("voice:status", "idle", True)
-    await door.alice.put("/api/voice/settings", json={"pushToTalk": True, "talkModeActive": True})
+        assert (frame["topic"], frame["data"]) == ("voice:status", {"wakeWordEnabled": True})
+    await door.alice.put("/api/voice/settings", json={"pushToTalk": True})
     status = (await door.alice.get("/api/voice/status")).json()
-    assert (status["wakeWordEnabled"], status["talkModeActive"]) == (True, True)
+    assert status["wakeWordEnabled"] is True
     assert status["settings"] == DEFAULTS | {"language": "de-DE", "wakeWordEnabled": True, "pushToTalk": True}
     assert (await door.stranger.get("/api/voice/status")).json()["settings"] == DEFAULTS
     for wrong in ({"language": 5}, {"language": "no language"}, {"enabled": "yes"}):
         assert (await door.alice.put("/api/voice/settings", json=wrong)).status_code == 400
+
+
+async def test_status_that_a_browser_tells_is_shown_and_opens_nobodys_microphone(door: Corner) -> None:
+    told = {"state": "listening", "talkModeActive": True, "transcript": "Hello", "response": None}
+    async with wire(door.service, user(door.account_id, "user_beside")) as page:
+        await page.hear("connected")
+        answer = await door.alice.post("/api/voice/status", json=told)
+        assert answer.json() == {
+            "success": True, "state": "listening", "talkModeActive": True, "wakeWordEnabled": False,
+        }  # fmt: skip
+        shown = {"state": "listening", "transcript": "Hello", "response": None}
+        for kind in ("voice:status", "event"):
+            frame = await page.hear(kind)
+            assert (frame["topic"], frame["data"]) == ("voice:status", shown)
+    assert (await door.alice.get("/api/voice/status")).json()["talkModeActive"] is False
+    for wrong in ({"state": "shouting"}, {"transcript": 5}, {"talkModeActive": "yes"}):
+        assert (await door.alice.post("/api/voice/status", json=wrong)).status_code == 400
 
 
 async def test_microphone_is_measured_from_an_upload_and_never_invented(door: Corner) -> None:

@@ -14,7 +14,9 @@ from agent_runtime.voice.schemas import (
     SettingsChangedView,
     SpeakerView,
     SpeechView,
+    StatusToldView,
     StatusView,
+    TellStatus,
 )
 from agent_runtime.voice.usecases import Voices
 from shoal.errors import AppError
@@ -55,6 +57,11 @@ class VoiceController(Controller):
     async def status(self, voices: Voices, principal: Principal) -> StatusView:
         """Show the settings and what they bring about."""
         return StatusView.from_domain(await voices.get(principal.account_id))
+
+    @post("/status", operation_id="tellVoiceStatus", summary="Say how a spoken conversation stands", status_code=200)
+    async def tell(self, data: TellStatus, voices: Voices, principal: Principal) -> StatusToldView:
+        """Show the account's browsers what one hears and speaks."""
+        return StatusToldView.from_told(data, await voices.tell(principal.account_id, data.given))
 
     @put("/settings", operation_id="changeVoiceSettings", summary="Change voice settings")
     async def change(self, data: ChangeSettings, voices: Voices, principal: Principal) -> SettingsChangedView:

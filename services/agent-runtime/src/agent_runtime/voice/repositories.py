@@ -13,7 +13,6 @@ class _Row(Struct, frozen=True):
     echo_cancel: bool
     noise_suppression: bool
     push_to_talk: bool
-    talk_mode_active: bool
     tts_provider: str
     tts_model: str
     tts_voice: str
@@ -32,7 +31,7 @@ class VoiceRepository:
             _Row,
             """
             select enabled, wake_word_enabled, language, echo_cancel, noise_suppression, push_to_talk,
-                   talk_mode_active, tts_provider, tts_model, tts_voice, tts_speed
+                   tts_provider, tts_model, tts_voice, tts_speed
               from voice_setting
              where account_id = $1
             """,
@@ -48,7 +47,6 @@ class VoiceRepository:
                 echo_cancel=row.echo_cancel,
                 noise_suppression=row.noise_suppression,
                 push_to_talk=row.push_to_talk,
-                talk_mode_active=row.talk_mode_active,
             ),
             speech=SpeechSettings(
                 provider=row.tts_provider, model=row.tts_model, voice=row.tts_voice, speed=row.tts_speed
@@ -65,16 +63,15 @@ class VoiceRepository:
         await self._tx.execute(
             """
             insert into voice_setting (account_id, enabled, wake_word_enabled, language, echo_cancel,
-                                       noise_suppression, push_to_talk, talk_mode_active,
+                                       noise_suppression, push_to_talk,
                                        tts_provider, tts_model, tts_voice, tts_speed)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
                 on conflict (account_id) do update
                set enabled = excluded.enabled, wake_word_enabled = excluded.wake_word_enabled,
                    language = excluded.language, echo_cancel = excluded.echo_cancel,
                    noise_suppression = excluded.noise_suppression, push_to_talk = excluded.push_to_talk,
-                   talk_mode_active = excluded.talk_mode_active, tts_provider = excluded.tts_provider,
-                   tts_model = excluded.tts_model, tts_voice = excluded.tts_voice,
-                   tts_speed = excluded.tts_speed, updated_at = now()
+                   tts_provider = excluded.tts_provider, tts_model = excluded.tts_model,
+                   tts_voice = excluded.tts_voice, tts_speed = excluded.tts_speed, updated_at = now()
             """,
             account_id,
             settings.enabled,
@@ -83,7 +80,6 @@ class VoiceRepository:
             settings.echo_cancel,
             settings.noise_suppression,
             settings.push_to_talk,
-            settings.talk_mode_active,
             speech.provider,
             speech.model,
             speech.voice,

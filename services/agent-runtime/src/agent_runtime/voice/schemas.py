@@ -5,12 +5,13 @@ from typing import Annotated
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from agent_runtime.voice.domain.loudness import Loudness
-from agent_runtime.voice.domain.settings import SpeechSettings, Voice, VoiceSettings
+from agent_runtime.voice.domain.settings import Speaking, SpeechSettings, Voice, VoiceSettings
 
 Language = Annotated[str, Meta(min_length=2, max_length=35, pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*\Z")]
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
 Speed = Annotated[float, Meta(ge=0.25, le=4)]
 MOST_TEXT = 4096
+Said = Annotated[str, Meta(max_length=32_000)] | None
 
 
 class SettingsView(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -45,8 +46,9 @@ class SettingsChangedView(SettingsView, frozen=True, kw_only=True, rename="camel
 class StatusView(Struct, frozen=True, kw_only=True, rename="camel"):
     """Answer of `GET /api/voice/status`. What is being heard or spoken is the browser's to know: here it is idle."""
 
-    state: str = "idle"
-    talk_mode_active: bool
+    state: Speaking = Speaking.IDLE
+    talk_mode_active: bool = False
+    """Never: nobody's microphone is opened because somebody else talks."""
     wake_word_enabled: bool
     settings: SettingsView
 
@@ -54,9 +56,40 @@ class StatusView(Struct, frozen=True, kw_only=True, rename="camel"):
     def from_domain(cls, voice: Voice) -> "StatusView":
         """Show how an account speaks."""
         return cls(
-            talk_mode_active=voice.settings.talk_mode_active,
-            wake_word_enabled=voice.settings.wake_word_enabled,
-            settings=SettingsView.from_domain(voice.settings),
+            wake_word_enabled=voice.settings.wake_word_enabled, settings=SettingsView.from_domain(voice.settings)
+        )
+
+
+class TellStatus(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Body of `POST /api/voice/status`: how a browser's conversation stands, as far as it says."""
+
+    state: Speaking | UnsetType = UNSET
+    transcript: Said | UnsetType = UNSET
+    response: Said | UnsetType = UNSET
+    talk_mode_active: bool | UnsetType = UNSET
+
+    @property
+    def given(self) -> dict[str, str | None]:
+        """What of it other browsers are shown."""
+        told = {"state": self.state, "transcript": self.transcript, "response": self.response}
+        return {name: value for name, value in told.items() if value is not UNSET}
+
+
+class StatusToldView(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Answer of `POST /api/voice/status`: what was said, and the wake word."""
+
+    success: bool = True
+    state: Speaking
+    talk_mode_active: bool
+    wake_word_enabled: bool
+
+    @classmethod
+    def from_told(cls, told: TellStatus, settings: VoiceSettings) -> "StatusToldView":
+        """Show what a browser said of itself."""
+        return cls(
+            state=told.state or Speaking.IDLE,
+            talk_mode_active=told.talk_mode_active is True,
+            wake_word_enabled=settings.wake_word_enabled,
         )
 
 
@@ -69,7 +102,6 @@ class ChangeSettings(Struct, frozen=True, kw_only=True, rename="camel"):
     echo_cancel: bool | UnsetType = UNSET
     noise_suppression: bool | UnsetType = UNSET
     push_to_talk: bool | UnsetType = UNSET
-    talk_mode_active: bool | UnsetType = UNSET
 
     @property
     def given(self) -> dict[str, bool | str]:

@@ -5,15 +5,14 @@ from typing import Any
 
 from msgspec import structs
 
-from agent_runtime.ports import VOICE_SESSION, Configuration, Frame, Frames
+from agent_runtime.ports import VOICE_SESSION, Configuration, Frame, Frames, Topic
 from agent_runtime.voice.clients import SpeechClient
-from agent_runtime.voice.domain.settings import BROWSER, SpeechSettings, Voice, VoiceSettings, defaults_of
+from agent_runtime.voice.domain.settings import BROWSER, Speaking, SpeechSettings, Voice, VoiceSettings, defaults_of
 from agent_runtime.voice.errors import NothingToSayError, ProviderUnknownError, SpokenByBrowserError
 from agent_runtime.voice.repositories import VoiceRepository
 from shoal.database import Database, Transaction
 
-TOPIC = "voice:status"
-_STATES = {"user": ("processing", "transcript"), "assistant": ("speaking", "response")}
+_STATES = {"user": (Speaking.PROCESSING, "transcript"), "assistant": (Speaking.SPEAKING, "response")}
 
 
 class Voices:
@@ -31,20 +30,26 @@ class Voices:
             return await VoiceRepository(database).find(account_id) or Voice()
 
     async def change(self, account_id: str, given: Mapping[str, Any]) -> VoiceSettings:
-        """Change the settings that are given; browsers are told."""
+        """Change the settings that are given; browsers are told of the wake word, which they show."""
         async with self._database.transaction() as tx:
             voices = VoiceRepository(tx)
             await voices.lock(account_id)
             voice = await voices.find(account_id) or Voice()
             settings = structs.replace(voice.settings, **given)
             await voices.put(account_id, structs.replace(voice, settings=settings))
-        told = {
-            "state": "idle",
-            "talkModeActive": settings.talk_mode_active,
-            "wakeWordEnabled": settings.wake_word_enabled,
-        }
-        await self._frames.publish(Frame(account_id, TOPIC, TOPIC, told))
+        await self._frames.publish(_status(account_id, {"wakeWordEnabled": settings.wake_word_enabled}))
         return settings
+
+    async def tell(self, account_id: str, said: Mapping[str, str | None]) -> VoiceSettings:
+        """Show an account's browsers how one's conversation stands; nothing of it is kept.
+
+        Args:
+            account_id: Whose browsers.
+            said: Of `state`, `transcript` and `response` what there is to say.
+        """
+        if said:
+            await self._frames.publish(_status(account_id, said))
+        return (await self.get(account_id)).settings
 
     async def change_speech(self, account_id: str, given: Mapping[str, Any]) -> SpeechSettings:
         """Change who speaks, and how; another provider brings its own model and voice unless they are given.
@@ -102,8 +107,12 @@ class SpokenFrames:
     async def publish(self, frame: Frame) -> None:
         """Send a frame; after a message of a spoken conversation, how that stands."""
         await self._frames.publish(frame)
-        if frame.topic == "chat:message" and frame.data.get("session_key") == VOICE_SESSION:
+        if frame.topic == Topic.CHAT_MESSAGE and frame.data.get("session_key") == VOICE_SESSION:
             state = _STATES.get(frame.data.get("role", ""))
             if state is not None:
                 told = {"state": state[0], state[1]: frame.data.get("content", "")}
-                await self._frames.publish(Frame(frame.account_id, TOPIC, TOPIC, told))
+                await self._frames.publish(_status(frame.account_id, told))
+
+
+def _status(account_id: str, told: Mapping[str, Any]) -> Frame:
+    return Frame(account_id, Topic.VOICE_STATUS, Topic.VOICE_STATUS, dict(told))

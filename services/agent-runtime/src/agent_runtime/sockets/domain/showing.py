@@ -1,13 +1,13 @@
 """What stands, told to whoever comes later."""
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
-from agent_runtime.ports import Drawing, Message
-from agent_runtime.sockets.domain.topics import CANVAS_COMMAND, CANVAS_COMMANDS
+from agent_runtime.ports import Drawing, Frame, Message, Topic
+from agent_runtime.sockets.domain.topics import forms_of
 
 MOST_HISTORY_BYTES = 1024 * 1024
 
@@ -38,10 +38,22 @@ def state(drawing: Drawing) -> dict[str, Any]:
     return {"type": "state", **msgspec.to_builtins(drawing), "element_count": len(drawing.elements)}
 
 
-def rendered(drawing: Drawing, topic: str) -> Iterable[dict[str, Any]]:
-    """Tell what stands on a canvas as the commands that would draw it, in the form of a topic."""
-    kind = CANVAS_COMMAND if topic == CANVAS_COMMANDS else topic
+def rendered(drawing: Drawing, name: str) -> Iterator[dict[str, Any]]:
+    """Tell what stands on a canvas to whoever subscribed to a name: as the one batch that draws it from nothing.
+
+    It begins by clearing, for its reader may have been away while something was removed.
+    """
+    batch = {"command": "batch", "commands": _steps(drawing)}
+    told = {"canvas_id": drawing.canvas_id, "version": drawing.version, **batch}
+    for form in forms_of(Frame("", Topic.CANVAS_UPDATE, Topic.CANVAS_UPDATE, told)):
+        for payload in form.payloads if name in form.names else ():
+            flat = payload if form.is_flat else {}
+            yield {**flat, "type": form.type, "topic": form.topic, "data": payload}
+
+
+def _steps(drawing: Drawing) -> list[dict[str, Any]]:
+    steps: list[dict[str, Any]] = [{"command": "reset"}]
     for drawn in drawing.elements:
-        told = {"command": "render", "canvas_id": drawing.canvas_id, "id": drawn.id, "element": drawn.element}
-        told |= {"position": drawn.position} if drawn.position is not None else {}
-        yield {**told, "type": kind, "topic": topic, "data": told}
+        placed = {} if drawn.position is None else {"position": drawn.position}
+        steps.append({"command": "render", "id": drawn.id, "element": drawn.element, **placed})
+    return steps

@@ -3,7 +3,8 @@
 Two kinds of clients share a socket's protocol. One subscribes to a topic and reads `data`; the other, a page of the web
 UI, dispatches by `type` and reads the payload's fields beside it. One frame serves both: the payload stands in `data`
 and again at the top. Where the two want different frames (the canvas, the messages of a session), the name that was
-subscribed to decides: a `Form` per frame, and a socket gets each form once.
+subscribed to decides: a `Form` per frame, and a socket gets each form once. What is drawn and how speaking stands the
+web UI took by the frame's own `type` at first, and takes from frames of the type `event` since; it is told in both.
 
 Sockets that never subscribed are a page just loaded: the UI subscribes before its socket is open, and those frames are
 lost. Such sockets get the few frames that a page without a subscription waits for (`UNASKED`).
@@ -14,7 +15,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from agent_runtime.ports import Frame, session_topic
+from agent_runtime.ports import Frame, Topic, session_topic
 
 EVERYTHING: Final = "*"
 """Subscribes to every topic but those of single sessions."""
@@ -24,22 +25,20 @@ UNASKED: Final = ""
 ANY_CANVAS: Final = "canvas:*"
 """The name under which the sockets of `/ws/canvas` hear every canvas."""
 
-CANVAS_UPDATES: Final = "canvas:update"
 CANVAS_COMMANDS: Final = "canvas"
 """What is drawn, one command at a time, as the web UI takes it."""
-CANVAS_COMMAND: Final = "canvas_command"
-VOICE_STATUS: Final = "voice:status"
 
 _SESSION = session_topic("")
 _SPOKEN = "sessions:"
 _CHAT = "chat:"
-_CHAT_MESSAGE = "chat:message"
+_CANVAS_COMMAND = "canvas_command"
+_EVENT = "event"
 _PLAIN: Final[Mapping[str, tuple[str, ...]]] = {
-    "agent:status": ("agents",),
-    "pipeline:stage": ("pipeline",),
-    "delegation:update": ("delegation",),
-    "channels": ("channel:status", UNASKED),
-    VOICE_STATUS: ("voice", UNASKED),
+    Topic.AGENT_STATUS: ("agents",),
+    Topic.PIPELINE_STAGE: ("pipeline",),
+    Topic.DELEGATION_UPDATE: ("delegation",),
+    Topic.CHANNELS: ("channel:status", UNASKED),
+    Topic.VOICE_STATUS: ("voice", UNASKED),
 }
 """Topics with one form, and the further names that they are found by."""
 _ALIASES: Final[Mapping[str, str]] = {
@@ -67,7 +66,7 @@ def canvas_topic(canvas_id: str) -> str:
 
 def canonical(name: str) -> str:
     """Give the one name that a topic's other names stand for."""
-    if name.startswith(_CHAT) and name != _CHAT_MESSAGE:
+    if name.startswith(_CHAT) and name != Topic.CHAT_MESSAGE:
         return _SESSION + name.removeprefix(_CHAT)
     return _ALIASES.get(name, name)
 
@@ -96,19 +95,30 @@ def _form(frame: Frame, *names: str) -> Form:
     return Form(frozenset(names), frame.topic, frame.type, (frame.data,))
 
 
+def _event(topic: str, *payloads: Payload, unasked: bool = False) -> Form:
+    names = {topic, UNASKED} if unasked else {topic}
+    return Form(frozenset(names), topic, _EVENT, payloads, is_flat=False)
+
+
 def _chat_message(frame: Frame) -> Iterator[Form]:
     key = frame.data.get("session_key", "")
-    yield Form(frozenset({_CHAT_MESSAGE, _SESSION + key, EVERYTHING}), _CHAT_MESSAGE, _CHAT_MESSAGE, (frame.data,))
+    yield _form(frame, Topic.CHAT_MESSAGE, _SESSION + key, EVERYTHING)
     told = {name: frame.data.get(name) for name in ("role", "content", "session_key", "timestamp")}
-    payload = {"type": "message", "channel": "web", **told}
-    yield Form(frozenset({_SPOKEN + key}), _SPOKEN + key, "event", (payload,), is_flat=False)
+    yield _event(_SPOKEN + key, {"type": "message", "channel": "web", **told})
 
 
 def _canvas_update(frame: Frame) -> Iterator[Form]:
     own = canvas_topic(str(frame.data.get("canvas_id", "")))
-    yield Form(frozenset({CANVAS_UPDATES, EVERYTHING}), CANVAS_UPDATES, CANVAS_UPDATES, (frame.data,))
-    yield Form(frozenset({ANY_CANVAS, own}), CANVAS_UPDATES, "command", (frame.data,))
-    yield Form(frozenset({CANVAS_COMMANDS, UNASKED}), CANVAS_COMMANDS, CANVAS_COMMAND, tuple(_single(frame.data)))
+    yield _form(frame, Topic.CANVAS_UPDATE, EVERYTHING)
+    yield Form(frozenset({ANY_CANVAS, own}), Topic.CANVAS_UPDATE, "command", (frame.data,))
+    singles = tuple(_single(frame.data))
+    yield Form(frozenset({CANVAS_COMMANDS, UNASKED}), CANVAS_COMMANDS, _CANVAS_COMMAND, singles)
+    yield _event(CANVAS_COMMANDS, *({**single, "type": _CANVAS_COMMAND} for single in singles), unasked=True)
+
+
+def _voice_status(frame: Frame) -> Iterator[Form]:
+    yield _form(frame, Topic.VOICE_STATUS, UNASKED, EVERYTHING)
+    yield _event(Topic.VOICE_STATUS, frame.data, unasked=True)
 
 
 def _single(command: Payload) -> Iterator[Payload]:
@@ -122,6 +132,7 @@ def _single(command: Payload) -> Iterator[Payload]:
 
 
 _SPECIAL: Final[Mapping[str, Callable[[Frame], Iterator[Form]]]] = {
-    _CHAT_MESSAGE: _chat_message,
-    CANVAS_UPDATES: _canvas_update,
+    Topic.CHAT_MESSAGE: _chat_message,
+    Topic.CANVAS_UPDATE: _canvas_update,
+    Topic.VOICE_STATUS: _voice_status,
 }

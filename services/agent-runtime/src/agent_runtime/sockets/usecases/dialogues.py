@@ -7,7 +7,7 @@ happens in it. `/ws/canvas` is what agents draw: what stands, then every command
 from typing import Any
 
 from agent_runtime.errors import SessionNotFoundError
-from agent_runtime.ports import VOICE_SESSION, session_topic
+from agent_runtime.ports import VOICE_SESSION, Topic, session_topic
 from agent_runtime.sockets.domain.endings import NO_SESSION
 from agent_runtime.sockets.domain.frames import (
     CancelFrame,
@@ -23,9 +23,7 @@ from agent_runtime.sockets.domain.showing import newest, rendered, state
 from agent_runtime.sockets.domain.topics import (
     ANY_CANVAS,
     CANVAS_COMMANDS,
-    CANVAS_UPDATES,
     UNASKED,
-    VOICE_STATUS,
     canonical,
     canvas_topic,
     session_of,
@@ -89,22 +87,22 @@ class PageDialogue(Speaking):
             raise TooManyTopicsError
         name = self._names[topic] = canonical(topic)
         self._has_asked = True
-        self._hears_voice |= name == VOICE_STATUS
+        self._hears_voice |= name == Topic.VOICE_STATUS
         self._listen()
         self._peer.answer({"type": "subscribed", "topic": topic})
-        if name in {CANVAS_COMMANDS, CANVAS_UPDATES}:
+        if name in {CANVAS_COMMANDS, Topic.CANVAS_UPDATE}:
             self._peer.hold_back()
             await self._show_canvas(name)
 
     def _unsubscribe(self, topic: str) -> None:
         self._names.pop(topic, None)
-        self._hears_voice &= canonical(topic) != VOICE_STATUS
+        self._hears_voice &= canonical(topic) != Topic.VOICE_STATUS
         self._listen()
         self._peer.answer({"type": "unsubscribed", "topic": topic})
 
     def _listen(self) -> None:
         names = {*self._names.values()} if self._has_asked else {UNASKED}
-        self._peer.listen(names | {VOICE_STATUS} if self._has_asked and self._hears_voice else names)
+        self._peer.listen(names | {Topic.VOICE_STATUS} if self._has_asked and self._hears_voice else names)
 
     async def _show_canvas(self, name: str) -> None:
         try:

@@ -1,5 +1,6 @@
 """How an account speaks with its agents."""
 
+from enum import StrEnum
 from typing import Final
 
 from msgspec import Struct
@@ -10,7 +11,7 @@ OPENAI: Final = "openai"
 
 
 class VoiceSettings(Struct, frozen=True, kw_only=True):
-    """What the contract lets people set; `talk_mode_active` beside it."""
+    """What the contract lets people set."""
 
     enabled: bool = False
     wake_word_enabled: bool = False
@@ -18,7 +19,15 @@ class VoiceSettings(Struct, frozen=True, kw_only=True):
     echo_cancel: bool = True
     noise_suppression: bool = True
     push_to_talk: bool = False
-    talk_mode_active: bool = False
+
+
+class Speaking(StrEnum):
+    """How a spoken conversation stands, as the browser that holds it says."""
+
+    IDLE = "idle"
+    LISTENING = "listening"
+    PROCESSING = "processing"
+    SPEAKING = "speaking"
 
 
 class SpeechSettings(Struct, frozen=True, kw_only=True):
