@@ -20,6 +20,7 @@ from shoal.testing.suite import eventually
 from ssh_manager.audit.domain import Draft
 from ssh_manager.audit.errors import ChainTamperedError
 from ssh_manager.audit.repositories import AuditRepository
+from ssh_manager.audit.usecases.chains import Chains
 from ssh_manager.audit.usecases.log import AuditLog
 from ssh_manager.audit.usecases.verification import verify
 from ssh_manager.config import Config
@@ -45,11 +46,11 @@ class Chain:
         environment = door.suite.environment() | door.settings
         config = load(Config, "SSH_MANAGER", _own(environment))
         self.database = Database(config.database_url.reveal(), schema="ssh_manager", pool_size=2)
-        self.log = AuditLog(database=self.database, envelope=open_vault(config))
+        self.log = AuditLog(database=self.database, envelope=open_vault(config), retention_days=90)
 
     async def fill(self, count: int, account_id: str = "acct_1") -> None:
         async with self.database.transaction() as tx:
-            await AuditRepository(tx, self.log.seal).append(
+            await Chains(tx, self.log.seal).append(
                 account_id,
                 [msgspec.structs.replace(DRAFT, account_id=account_id, details=f"number {n}") for n in range(count)],
             )
@@ -139,11 +140,11 @@ async def test_only_admins_read_and_purge(door: Door) -> None:
 async def test_what_is_done_without_an_outcome_stays_to_be_seen(place: Place, chain: Chain) -> None:
     draft = msgspec.structs.replace(DRAFT, is_intent=True, details="begun", username="somebody")
     async with chain.database.transaction() as tx:
-        (intent,) = await AuditRepository(tx, chain.log.seal).append("acct_1", [draft])
+        (intent,) = await Chains(tx, chain.log.seal).append("acct_1", [draft])
     assert [entry["details"] for entry in await place.door.entries(username="somebody")] == ["begun"]
     done = msgspec.structs.replace(draft, is_intent=False, intent_id=intent.id, details="done")
     async with chain.database.transaction() as tx:
-        await AuditRepository(tx, chain.log.seal).append("acct_1", [done])
+        await Chains(tx, chain.log.seal).append("acct_1", [done])
     answer = (await place.door.admin.get(LOGS, params={"username": "somebody"})).json()
     assert ([entry["details"] for entry in answer["entries"]], answer["total"]) == (["done"], 1)
 
@@ -268,7 +269,7 @@ async def test_a_purge_is_no_tampering(door: Door, chain: Chain) -> None:
 async def _seal_anew(door: Door, chain: Chain) -> None:
     """Make the chains again from rows whose times a test moved."""
     async with chain.database.transaction() as tx:
-        entries = await AuditRepository(tx, chain.log.seal).page("acct_1", after=0, limit=100)
+        entries = await AuditRepository(tx).page("acct_1", after=0, limit=100)
     previous, statements = b"", []
     for entry in entries:
         previous = chain.log.seal.of_entry(entry, previous)
@@ -277,7 +278,7 @@ async def _seal_anew(door: Door, chain: Chain) -> None:
         )
     await unguarded(door, *statements)
     async with chain.database.transaction() as tx:
-        repository = AuditRepository(tx, chain.log.seal)
+        repository = AuditRepository(tx)
         head = await repository.head("acct_1")
         assert head is not None
         signed = chain.log.seal.signed(msgspec.structs.replace(head, last_hash=previous))

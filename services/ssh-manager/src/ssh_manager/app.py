@@ -34,7 +34,6 @@ def create_app(factory: Factory) -> Door:
             "history": factory.give_history,
             "audit_log": factory.audit_log,
             "allowed_addresses": factory.allowed_addresses,
-            "retention_days": factory.retention_days,
             "tunnels": factory.passages.tunnels,
             "terminals": factory.passages.terminals,
         },

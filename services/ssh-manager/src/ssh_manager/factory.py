@@ -56,7 +56,7 @@ class Factory:
         self.dialing = Dialing(config.connect_timeout, config.keepalive_interval)
         self.fleet = Fleet(database=database)
         self.history = History(database=database, clock=resources.clock)
-        self.audit = AuditLog(database=database, envelope=self.envelope)
+        self.audit = AuditLog(database=database, envelope=self.envelope, retention_days=config.audit_retention_days)
         self.keys = Keys(
             database=database,
             outbox=resources.outbox,
@@ -134,10 +134,6 @@ class Factory:
         """From where callers may reach instances."""
         return AllowedAddresses(database=self.resources.database, audit=self.audit, events=self.history)
 
-    def retention_days(self) -> int:
-        """How long the audit log is kept."""
-        return self.resources.config.audit_retention_days
-
     # what works beside requests
 
     def components(self) -> list[Component]:
@@ -162,7 +158,7 @@ class Factory:
         config = self.resources.config
         jobs = [
             housekeeping(self.resources.database),
-            Job("audit", DAILY, keep_audit(self.audit, days=config.audit_retention_days)),
+            Job("audit", DAILY, keep_audit(self.audit)),
             Job("history", DAILY, forget_history(self.history, age=timedelta(days=config.history_days))),
             Job("seal keys anew", DAILY, seal_anew(self.keys)),
             Job("seal the audit key anew", DAILY, self.audit.seal_anew),

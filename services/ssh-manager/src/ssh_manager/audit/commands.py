@@ -88,7 +88,7 @@ async def _on_log(environment: Mapping[str, str], act: Callable[[Database, Audit
     config = load(Config, "SSH_MANAGER", unused | dict(environment))
     database = Database(config.database_url.reveal(), schema="ssh_manager", pool_size=2)
     try:
-        log = AuditLog(database=database, envelope=open_vault(config))
+        log = AuditLog(database=database, envelope=open_vault(config), retention_days=config.audit_retention_days)
         await log.open()
         return await act(database, log)
     finally:

@@ -8,9 +8,9 @@ from litestar.params import Parameter
 from shoal.http.auth import require_admin
 from shoal.identity import Principal
 from ssh_manager.audit.domain import Query, moment_of
-from ssh_manager.audit.schemas import AddressesView, AllowAddresses, EntriesView, EntryView, PurgedView
+from ssh_manager.audit.schemas import AddressesView, AllowAddresses, EntriesView, PurgedView
 from ssh_manager.audit.usecases.addresses import AllowedAddresses
-from ssh_manager.audit.usecases.log import MOST_ENTRIES, AuditLog
+from ssh_manager.audit.usecases.log import AuditLog
 from ssh_manager.ports import Access
 
 MOST = 2**31 - 1
@@ -48,23 +48,20 @@ class AuditController(Controller):
             username=username,
             since=moment_of(since, "since"),
             until=moment_of(until, "until"),
-            limit=min(limit, MOST_ENTRIES),
+            limit=limit,
             offset=offset,
         )
-        entries, total = await audit_log.page(principal.account_id, query)
-        return EntriesView([EntryView.from_domain(entry) for entry in entries], total, query.limit, query.offset)
+        return EntriesView.from_domain(await audit_log.page(principal.account_id, query))
 
     @post("/purge", operation_id="purgeSshAuditLogs", summary="Delete old entries", status_code=200)
     async def purge(
         self,
         audit_log: AuditLog,
         principal: Principal,
-        retention_days: int,
         days: Annotated[int | None, Parameter(ge=1, le=36_500, description="How many days are kept.")] = None,
     ) -> PurgedView:
         """Delete what is older than the days given, or than those configured."""
-        kept = days or retention_days
-        return PurgedView(await audit_log.purge(principal.account_id, days=kept), kept)
+        return PurgedView.from_domain(await audit_log.purge(principal.account_id, days=days))
 
 
 class AddressController(Controller):
@@ -80,8 +77,7 @@ class AddressController(Controller):
     ) -> AddressesView:
         """Show the list; an empty one allows all."""
         instance = await access.instance(principal, instance_id)
-        entries = await allowed_addresses.get(instance)
-        return AddressesView(instance.id, entries, entries)
+        return AddressesView.from_domain(instance, await allowed_addresses.get(instance))
 
     @put("/", operation_id="replaceSshAllowedIps", summary="Replace allowed source addresses")
     async def replace(
@@ -94,5 +90,5 @@ class AddressController(Controller):
     ) -> AddressesView:
         """Replace the list; an empty one allows all."""
         instance = await access.instance(principal, instance_id)
-        entries = await allowed_addresses.replace(instance, data.allowed_ips, by=principal)
-        return AddressesView(instance.id, entries, entries)
+        kept = await allowed_addresses.replace(instance, data.allowed_ips, by=principal)
+        return AddressesView.from_domain(instance, kept)

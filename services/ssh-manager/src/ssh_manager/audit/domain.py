@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import ipaddress
 import re
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -14,6 +15,9 @@ from ssh_manager.ports import Actor, AuditType, Instance
 
 MOST_DETAILS = 1000
 MOST_ENTRIES = 200
+"""Allowed addresses of one instance."""
+MOST_SHOWN = 1000
+"""Entries of one page."""
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]+")
 _LOST_PLUS = re.compile(r" (?=\d\d:?\d\d$)")
 
@@ -69,6 +73,20 @@ class Head(Struct, frozen=True, kw_only=True):
     mac: bytes = b""
 
 
+class LockedHead(Struct, frozen=True):
+    """A head that nobody else changes meanwhile, and the time by which what follows it is written."""
+
+    head: Head
+    now: datetime
+
+
+class Cut(Struct, frozen=True):
+    """A place in a chain: behind this entry."""
+
+    id: int
+    hash: bytes
+
+
 class Seal:
     """Makes the hashes of a chain under one key."""
 
@@ -97,6 +115,16 @@ class Seal:
         """Return a head with its hash."""
         return msgspec.structs.replace(head, mac=self.of_head(head))
 
+    def continued(self, head: Head, drafts: Sequence[Draft], at: datetime) -> tuple[list[Entry], Head]:
+        """Continue a chain: what follows its head, each entry with its hash, and the new head."""
+        entries, previous = [], head.last_hash
+        for number, draft in enumerate(drafts, start=head.last_id + 1):
+            entry = Entry(**msgspec.structs.asdict(draft), id=number, created_at=at)
+            previous = self.of_entry(entry, previous)
+            entries.append(msgspec.structs.replace(entry, hash=previous))
+        last_id = head.last_id + len(entries)
+        return entries, self.signed(msgspec.structs.replace(head, last_id=last_id, last_hash=previous))
+
     def _digest(self, content: bytes) -> bytes:
         return hmac.new(self._key, content, hashlib.sha256).digest()
 
@@ -112,6 +140,22 @@ class Query(Struct, frozen=True, kw_only=True):
     until: datetime | None = None
     limit: int = 50
     offset: int = 0
+
+
+class Page(Struct, frozen=True, kw_only=True):
+    """Entries that a query found, and how many there are without limit and offset."""
+
+    entries: list[Entry]
+    total: int
+    limit: int
+    offset: int
+
+
+class Purged(Struct, frozen=True):
+    """What a purge deleted, and how many days it kept."""
+
+    count: int
+    days: int
 
 
 def moment_of(text: str | None, field: str) -> datetime | None:

@@ -5,39 +5,55 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import msgspec
-from msgspec import Struct
 
 from shoal.crypto import Envelope
 from shoal.database import Transaction
-from ssh_manager.audit.domain import Draft, Entry, Head, Query, Seal
-from ssh_manager.audit.errors import ChainTamperedError
+from ssh_manager.audit.domain import Cut, Entry, Head, LockedHead, Query, Seal
 
 KEY_PLACE = "ssh_manager/audit_key/sealed"
 
 
-class _LockedHead(Head, frozen=True, kw_only=True):
+class _LockedRow(Head, frozen=True, kw_only=True):
     now: datetime
 
 
 class AuditRepository:
     """The chains. Every writer holds the head of the account's chain until it commits."""
 
-    def __init__(self, tx: Transaction, seal: Seal) -> None:
+    def __init__(self, tx: Transaction) -> None:
         self._tx = tx
-        self._seal = seal
 
-    async def append(self, account_id: str, drafts: Sequence[Draft]) -> list[Entry]:
-        """Add entries to the end of an account's chain.
+    async def lock(self, account_id: str) -> LockedHead:
+        """Hold a head, made at the first time."""
+        row = await self._tx.find(
+            _LockedRow,
+            """
+            insert into audit_head as head (account_id)
+            values ($1)
+                on conflict (account_id) do update set account_id = head.account_id
+            returning account_id, last_id, last_hash, purged_id, purged_hash, mac,
+                      greatest(clock_timestamp(), last_at) as now
+            """,
+            account_id,
+        )
+        assert row is not None  # noqa: S101 - it was made or found
+        return LockedHead(Head(**{name: getattr(row, name) for name in Head.__struct_fields__}), row.now)
 
-        Raises:
-            ChainTamperedError: Its head is not as we left it.
-        """
-        locked = await self._lock(account_id)
-        entries, previous = [], locked.last_hash
-        for number, draft in enumerate(drafts, start=locked.last_id + 1):
-            entry = Entry(**msgspec.structs.asdict(draft), id=number, created_at=locked.now)
-            previous = self._seal.of_entry(entry, previous)
-            entries.append(msgspec.structs.replace(entry, hash=previous))
+    async def put_head(self, head: Head, *, at: datetime | None = None) -> None:
+        """Write where a chain begins and ends, and when that was if something was added."""
+        await self._tx.execute(
+            """
+            insert into audit_head as kept (account_id, last_id, last_hash, purged_id, purged_hash, mac, last_at)
+            values ($1, $2, $3, $4, $5, $6, coalesce($7::timestamptz, '-infinity'))
+                on conflict (account_id) do update
+               set last_id = excluded.last_id, last_hash = excluded.last_hash, purged_id = excluded.purged_id,
+                   purged_hash = excluded.purged_hash, mac = excluded.mac, last_at = coalesce($7, kept.last_at)
+            """,
+            *(head.account_id, head.last_id, head.last_hash, head.purged_id, head.purged_hash, head.mac, at),
+        )
+
+    async def insert(self, entries: Sequence[Entry]) -> None:
+        """Write entries."""
         await self._tx.execute_many(
             """
             insert into audit (account_id, instance_id, instance_name, event_type, username, source_ip, details,
@@ -46,18 +62,11 @@ class AuditRepository:
             """,
             [msgspec.structs.astuple(entry) for entry in entries],
         )
-        await self._move(msgspec.structs.replace(locked, last_id=entries[-1].id, last_hash=previous), locked.now)
-        return entries
 
-    async def purge(self, account_id: str, *, older_than: timedelta, piece: int) -> int:
-        """Cut the beginning of a chain off, at most so many entries; returns how many.
-
-        Raises:
-            ChainTamperedError: Its head is not as we left it.
-        """
-        locked = await self._lock(account_id)
-        found = await self._tx.find(
-            _Cut,
+    async def last_older(self, account_id: str, age: timedelta, *, within: int) -> Cut | None:
+        """Find the last entry of an age among so many of the oldest."""
+        return await self._tx.find(
+            Cut,
             """
             select id, hash
               from (select id, hash
@@ -68,34 +77,18 @@ class AuditRepository:
              order by id desc
              limit 1
             """,
-            *(account_id, older_than, piece),
+            *(account_id, age, within),
         )
-        if found is None:
-            return 0
-        deleted = int(await self._tx.value("select purge_audit($1, $2)", account_id, found.id))
-        await self._move(msgspec.structs.replace(locked, purged_id=found.id, purged_hash=found.hash), None)
-        return deleted
 
-    async def accept(self, account_id: str) -> int:
-        """Make a chain's head say what there is, so that it can be appended to; returns the last entry's id.
-
-        Entries that were tampered with stay as they are, and are still found.
-        """
-        head = await self.head(account_id) or Head(account_id=account_id)
-        end = await self._tx.find(
-            _Cut, "select id, hash from audit where account_id = $1 order by id desc limit 1", account_id
-        ) or _Cut(head.purged_id, head.purged_hash)
-        signed = self._seal.signed(msgspec.structs.replace(head, last_id=end.id, last_hash=end.hash))
-        await self._tx.execute(
-            """
-            insert into audit_head as kept (account_id, last_id, last_hash, purged_id, purged_hash, mac)
-            values ($1, $2, $3, $4, $5, $6)
-                on conflict (account_id) do update
-               set last_id = excluded.last_id, last_hash = excluded.last_hash, mac = excluded.mac
-            """,
-            *(account_id, signed.last_id, signed.last_hash, signed.purged_id, signed.purged_hash, signed.mac),
+    async def end(self, account_id: str) -> Cut | None:
+        """Find the last entry."""
+        return await self._tx.find(
+            Cut, "select id, hash from audit where account_id = $1 order by id desc limit 1", account_id
         )
-        return end.id
+
+    async def delete(self, account_id: str, cut: Cut) -> int:
+        """Delete everything up to a place; returns how much that was."""
+        return int(await self._tx.value("select purge_audit($1, $2)", account_id, cut.id))
 
     async def accounts(self) -> list[str]:
         """List the accounts that have a chain."""
@@ -173,42 +166,6 @@ class AuditRepository:
             *(query.instance_id, query.instance_name, query.event_type, query.username),
             *(query.since, query.until),
         )
-
-    async def _lock(self, account_id: str) -> _LockedHead:
-        """Hold a head, made at the first time."""
-        locked = await self._tx.find(
-            _LockedHead,
-            """
-            insert into audit_head as head (account_id)
-            values ($1)
-                on conflict (account_id) do update set account_id = head.account_id
-            returning account_id, last_id, last_hash, purged_id, purged_hash, mac,
-                      greatest(clock_timestamp(), last_at) as now
-            """,
-            account_id,
-        )
-        assert locked is not None  # noqa: S101 - it was made or found
-        known = Head(**{name: getattr(locked, name) for name in Head.__struct_fields__})
-        if not self._seal.is_genuine(known):
-            raise ChainTamperedError
-        return locked
-
-    async def _move(self, locked: _LockedHead, at: datetime | None) -> None:
-        head = self._seal.signed(Head(**{name: getattr(locked, name) for name in Head.__struct_fields__}))
-        await self._tx.execute(
-            """
-            update audit_head
-               set last_id = $2, last_hash = $3, purged_id = $4, purged_hash = $5, mac = $6,
-                   last_at = coalesce($7, last_at)
-             where account_id = $1
-            """,
-            *(head.account_id, head.last_id, head.last_hash, head.purged_id, head.purged_hash, head.mac, at),
-        )
-
-
-class _Cut(Struct, frozen=True):
-    id: int
-    hash: bytes
 
 
 class AuditKeyRepository:

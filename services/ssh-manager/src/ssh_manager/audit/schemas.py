@@ -5,7 +5,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from ssh_manager.audit.domain import Entry
+from ssh_manager.audit.domain import Entry, Page, Purged
+from ssh_manager.ports import Instance
 
 
 class EntryView(Struct, frozen=True):
@@ -45,12 +46,22 @@ class EntriesView(Struct, frozen=True):
     limit: int
     offset: int
 
+    @classmethod
+    def from_domain(cls, page: Page) -> "EntriesView":
+        """Show a page."""
+        return cls([EntryView.from_domain(entry) for entry in page.entries], page.total, page.limit, page.offset)
+
 
 class PurgedView(Struct, frozen=True):
     """What a purge did."""
 
     deleted: int
     retention_days: int
+
+    @classmethod
+    def from_domain(cls, purged: Purged) -> "PurgedView":
+        """Show what was deleted."""
+        return cls(purged.count, purged.days)
 
 
 class AllowAddresses(Struct, frozen=True):
@@ -65,3 +76,8 @@ class AddressesView(Struct, frozen=True):
     instance_id: int
     allowed_ips: str
     normalized_list: str
+
+    @classmethod
+    def from_domain(cls, instance: Instance, entries: str) -> "AddressesView":
+        """Show entries, which are kept in one form."""
+        return cls(instance.id, entries, entries)

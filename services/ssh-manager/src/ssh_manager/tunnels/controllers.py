@@ -18,4 +18,4 @@ class TunnelController(Controller):
     @get("/", operation_id="getTunnels", summary="Show an instance's tunnels")
     async def show(self, instance_id: str, tunnels: Tunnels, principal: Principal) -> TunnelList:
         """List the tunnels, as the last look at them found them."""
-        return TunnelList.from_states(await tunnels.list_for(instance_id, by=principal))
+        return TunnelList.from_domain(await tunnels.list_for(instance_id, by=principal))

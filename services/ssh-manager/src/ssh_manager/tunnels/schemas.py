@@ -25,7 +25,7 @@ class TunnelView(Struct, frozen=True):
     last_error: str
 
     @classmethod
-    def from_state(cls, state: TunnelState) -> "TunnelView":
+    def from_domain(cls, state: TunnelState) -> "TunnelView":
         """Show a tunnel."""
         return cls(
             service=state.service,
@@ -45,6 +45,6 @@ class TunnelList(Struct, frozen=True):
     tunnels: list[TunnelView]
 
     @classmethod
-    def from_states(cls, states: Sequence[TunnelState]) -> "TunnelList":
+    def from_domain(cls, states: Sequence[TunnelState]) -> "TunnelList":
         """Show tunnels."""
-        return cls([TunnelView.from_state(state) for state in states])
+        return cls([TunnelView.from_domain(state) for state in states])

@@ -10,22 +10,29 @@ import structlog
 
 from shoal.crypto import Envelope
 from shoal.database import Database, DatabaseUnavailableError
-from ssh_manager.audit.domain import Draft, Entry, Query, Seal
+from ssh_manager.audit.domain import MOST_SHOWN, Draft, Page, Purged, Query, Seal
 from ssh_manager.audit.repositories import AuditKeyRepository, AuditRepository
+from ssh_manager.audit.usecases.chains import Chains
 from ssh_manager.backlog import Backlog
 from ssh_manager.errors import AuditUnavailableError
 from ssh_manager.ports import SYSTEM, Actor, AuditType, Instance
 
 PIECE = 2000
-MOST_ENTRIES = 1000
 
 
 class AuditLog:
-    """Append, read and purge."""
+    """Append, read and purge.
 
-    def __init__(self, *, database: Database, envelope: Envelope) -> None:
+    Args:
+        database: Where it is.
+        envelope: Opens the key of the chains.
+        retention_days: How long entries are kept.
+    """
+
+    def __init__(self, *, database: Database, envelope: Envelope, retention_days: int) -> None:
         self._database = database
         self._envelope = envelope
+        self._retention_days = retention_days
         self._seal: Seal | None = None
         self._opened = asyncio.Event()
         self.backlog: Backlog[Draft] = Backlog("audit backlog", self._append)
@@ -96,52 +103,52 @@ class AuditLog:
         """Write down what happened by itself, as soon as that can be done."""
         self.backlog.add(Draft.of(kind, instance, by=SYSTEM, details=details, duration_ms=duration_ms))
 
-    async def page(self, account_id: str, query: Query) -> tuple[list[Entry], int]:
-        """Read entries, the newest first, and count all that fit.
+    async def page(self, account_id: str, query: Query) -> Page:
+        """Read entries, the newest first, at most `MOST_SHOWN`, and count all that fit.
 
         Raises:
-            AuditUnavailableError: The log cannot be read.
+            AuditUnavailableError: The log was not opened yet.
         """
-        seal = self.seal
+        _ = self.seal  # what cannot be proved is not shown
+        shown = msgspec.structs.replace(query, limit=min(query.limit, MOST_SHOWN))
         async with self._database.reading() as database:
-            repository = AuditRepository(database, seal)
-            return await repository.select(account_id, query), await repository.count(account_id, query)
+            repository = AuditRepository(database)
+            entries, total = await repository.select(account_id, shown), await repository.count(account_id, shown)
+        return Page(entries=entries, total=total, limit=shown.limit, offset=shown.offset)
 
-    async def purge(self, account_id: str, *, days: int) -> int:
-        """Delete an account's entries of more than so many days; returns how many.
+    async def purge(self, account_id: str, *, days: int | None = None) -> Purged:
+        """Delete an account's entries of more than so many days, or of more than are kept anyway.
 
         Raises:
             AuditUnavailableError: The log cannot be changed.
         """
-        seal, deleted, piece = self.seal, 0, PIECE
+        seal, deleted, piece, kept = self.seal, 0, PIECE, days or self._retention_days
         while piece == PIECE:
             async with self._database.transaction() as tx:
-                piece = await AuditRepository(tx, seal).purge(account_id, older_than=timedelta(days=days), piece=PIECE)
+                piece = await Chains(tx, seal).purge(account_id, older_than=timedelta(days=kept), piece=PIECE)
             deleted += piece
         if deleted:
-            structlog.get_logger().info("audit_purged", account=account_id, deleted=deleted, days=days)
-        return deleted
+            structlog.get_logger().info("audit_purged", account=account_id, deleted=deleted, days=kept)
+        return Purged(deleted, kept)
 
-    async def purge_all(self, *, days: int) -> None:
-        """Delete every account's entries of more than so many days."""
-        seal = self.seal
+    async def purge_all(self) -> None:
+        """Delete every account's entries that need not be kept."""
         async with self._database.reading() as database:
-            accounts = await AuditRepository(database, seal).accounts()
+            accounts = await AuditRepository(database).accounts()
         for account_id in accounts:
-            await self.purge(account_id, days=days)
+            await self.purge(account_id)
 
     async def accept(self, account_id: str) -> int:
         """Let a log that was tampered with be written again, from what is there; returns its last entry's id."""
         async with self._database.transaction() as tx:
-            last_id = await AuditRepository(tx, self.seal).accept(account_id)
+            last_id = await Chains(tx, self.seal).accept(account_id)
         structlog.get_logger().warning("audit_accepted", account=account_id, id=last_id)
         return last_id
 
     async def anchor(self) -> None:
         """Tell the log where each chain ends: whoever cuts a chain's end off cannot change what was told."""
-        seal = self.seal
         async with self._database.reading() as database:
-            repository = AuditRepository(database, seal)
+            repository = AuditRepository(database)
             for account_id in await repository.accounts():
                 if (head := await repository.head(account_id)) is not None:
                     structlog.get_logger().info(
@@ -151,7 +158,7 @@ class AuditLog:
     async def _write(self, draft: Draft) -> int:
         try:
             async with self._database.transaction() as tx:
-                (entry,) = await AuditRepository(tx, self.seal).append(draft.account_id, [draft])
+                (entry,) = await Chains(tx, self.seal).append(draft.account_id, [draft])
         except DatabaseUnavailableError as error:
             raise AuditUnavailableError from error
         return entry.id
@@ -160,6 +167,6 @@ class AuditLog:
         """Append what waited: one transaction, the chains in the order of accounts, so that no two writers cross."""
         by_account = sorted(drafts, key=lambda draft: draft.account_id)
         async with self._database.transaction() as tx:
-            repository = AuditRepository(tx, self.seal)
+            chains = Chains(tx, self.seal)
             for account_id, waiting in groupby(by_account, key=lambda draft: draft.account_id):
-                await repository.append(account_id, list(waiting))
+                await chains.append(account_id, list(waiting))

@@ -34,7 +34,7 @@ async def verify(
     """
     verdicts = []
     async with database.reading() as reading:
-        accounts = [account_id] if account_id else await AuditRepository(reading, seal).accounts()
+        accounts = [account_id] if account_id else await AuditRepository(reading).accounts()
     for one in accounts:
         async with database.transaction() as tx:
             await tx.execute("set transaction isolation level repeatable read, read only")
@@ -43,7 +43,7 @@ async def verify(
 
 
 async def _verify(tx: Transaction, seal: Seal, account_id: str, anchors: dict[int, str]) -> Verdict:
-    repository = AuditRepository(tx, seal)
+    repository = AuditRepository(tx)
     head = await repository.head(account_id)
     if head is None:
         return Verdict(account_id=account_id, first_id=0, last_id=0, last_hash="", problem="there is no such log")
