@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from aiohttp import web
+from api_fields import entry_of, kept, without_empty
 from api_hand import place_of
 from api_objects import (
     Object,
@@ -176,7 +177,7 @@ class ApiDouble:
             check_schema(body)
         except RefusalError as refusal:
             raise self._violation(request, refusal.status, str(refusal)) from refusal
-        manager, key = request.query["fieldManager"], (plural, name)
+        manager, key, body = request.query["fieldManager"], (plural, name), without_empty(body)
         if body["metadata"]["name"] != name:
             raise self._violation(request, 400, "the name in the path is not that of the object")
         others = [one for who, one in self._applied.get(key, {}).items() if who != manager]
@@ -187,9 +188,7 @@ class ApiDouble:
         merged = with_defaults(plural, merged, self._node_ports())
         if live is not None:
             check_change(plural, live, merged)
-        if not any(entry["manager"] == manager for entry in merged["metadata"].get("managedFields", [])):
-            entry = {"manager": manager, "operation": "Apply"}
-            merged["metadata"]["managedFields"] = [*merged["metadata"].get("managedFields", []), entry]
+        merged = without_empty(merged)
         self._applied.setdefault(key, {})[manager] = deepcopy(body)
         return self._store(plural, merged, live)
 
@@ -220,11 +219,21 @@ class ApiDouble:
             raise RefusalError(409, "Conflict", "the object has been modified")
         if part:
             return self._store(plural, deepcopy(live) | {"status": body["status"]}, live)
+        body = without_empty(body)
         check_change(plural, live, body)
+        said = self._applied.get((plural, name), {})
+        said |= {who: kept(what, live, body) for who, what in said.items()}
         if "deletionTimestamp" in live["metadata"] and not body["metadata"].get("finalizers"):
             self._forget(plural, name)
             return body
         return self._store(plural, body | ({"status": live["status"]} if "status" in live else {}), live)
+
+    def _entries(self, plural: str, body: Object, live: Object | None) -> list[Object]:
+        """Write who applied what; what is still said as before is dated as before."""
+        before = [] if live is None else live["metadata"]["managedFields"]
+        made = [entry_of(who, said) for who, said in self._applied.get((plural, body["metadata"]["name"]), {}).items()]
+        dates = {(one["manager"], json.dumps(one["fieldsV1"])): one["time"] for one in before}
+        return [one | {"time": dates.get((one["manager"], json.dumps(one["fieldsV1"])), one["time"])} for one in made]
 
     def _forget(self, plural: str, name: str) -> None:
         gone = self.objects.pop((plural, name))
@@ -232,9 +241,10 @@ class ApiDouble:
         self._tell("DELETED", plural, gone)
 
     def _store(self, plural: str, body: Object, live: Object | None) -> Object:
+        metadata = body["metadata"]
+        metadata["managedFields"] = self._entries(plural, body, live)
         if live is not None and body == live:
             return live
-        metadata = body["metadata"]
         if live is None:
             metadata |= {
                 "uid": str(uuid4()),

@@ -10,17 +10,10 @@ from typing import Any
 import jsonschema
 import referencing
 from aiohttp import web
+from api_fields import identity, key_of
 from kubernetes_validate import utils as schemas
 
 VERSION = "1.34"
-KEYS = {
-    "containers": "name",
-    "env": "name",
-    "volumes": "name",
-    "volumeMounts": "mountPath",
-    "ports": "name",
-    "imagePullSecrets": "name",
-}
 QUANTITIES = {"cpu", "memory", "storage", "sizeLimit"}
 
 Object = dict[str, Any]
@@ -92,10 +85,10 @@ def conflicts(live: Object, body: Object, others: list[Object], path: str = "") 
 def _merged(live: Any, body: Any, field: str = "") -> Any:
     if isinstance(body, dict) and isinstance(live, dict):
         return {**live, **{key: _merged(live.get(key), value, key) for key, value in body.items()}}
-    if isinstance(body, list) and isinstance(live, list) and (key := _key_of(body, field)):
-        there = {one[key]: one for one in live if key in one}
-        mine = [_merged(there.get(one[key]), one) for one in body]
-        return mine + [one for name, one in there.items() if name not in {mine_one[key] for mine_one in mine}]
+    if isinstance(body, list) and isinstance(live, list) and (key := key_of(body, field)):
+        there = {identity(one, key): one for one in live}
+        mine = {name: _merged(there.get(name), one) for one in body if (name := identity(one, key))}
+        return [*mine.values(), *(one for name, one in there.items() if name not in mine)]
     return canonical(body, field)
 
 
@@ -107,16 +100,11 @@ def _without(live: Any, before: Any, body: Any, field: str = "") -> Any:
             elif key in live:
                 live[key] = _without(live[key], before[key], body[key], key)
     elif (
-        isinstance(before, list) and isinstance(live, list) and isinstance(body, list) and (key := _key_of(body, field))
+        isinstance(before, list) and isinstance(live, list) and isinstance(body, list) and (key := key_of(body, field))
     ):
-        gone = {one[key] for one in before} - {one[key] for one in body}
-        return [one for one in live if one.get(key) not in gone]
+        gone = {identity(one, key) for one in before} - {identity(one, key) for one in body}
+        return [one for one in live if identity(one, key) not in gone]
     return live
-
-
-def _key_of(items: list[Any], field: str) -> str | None:
-    key = KEYS.get(field)
-    return key if key and all(isinstance(one, dict) and key in one for one in items) else None
 
 
 def canonical(value: Any, field: str = "") -> Any:

@@ -18,6 +18,7 @@ from orchestrator_door import Door, Open
 ONLY_DOUBLE = {
     "test_logs.py": ({GIVEN, ASSETS}, "what a pod says can be chosen only where the double says it"),
     "test_values_relax_what_an_image_cannot_do_without": ({GIVEN}, "no node has its image and storage class"),
+    "test_a_volume_keeps_its_class_when_the_setting_goes_and_grows_all_the_same": ({GIVEN}, "the class is a played one"),
 }
 """Tests that a real server cannot serve, by file or name: which server, and why."""
 UNSERVED = pytest.StashKey[dict[str, str]]()

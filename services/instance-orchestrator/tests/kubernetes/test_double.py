@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from api_fields import entry_of, kept, without_empty
 from api_hand import Hand
 from api_objects import RefusalError, applied, canonical, check_change, check_schema, with_defaults
 from api_relay import Cluster
@@ -44,6 +45,26 @@ def test_apply_takes_back_what_is_no_longer_said_and_leaves_what_others_said() -
     live = {"data": {"mine": "1", "gone": "2", "theirs": "3"}}
     before = {"data": {"mine": "1", "gone": "2"}}
     assert applied(live, before, {"data": {"mine": "4"}}) == {"data": {"mine": "4", "theirs": "3"}}
+
+
+def test_what_is_applied_is_listed_by_field_and_by_item() -> None:
+    ports = [{"port": 80, "protocol": "TCP", "name": "x"}]
+    said = {"apiVersion": "v1", "metadata": {"name": "a", "labels": {"b": "c"}}, "spec": {"ports": ports, "args": [1]}}
+    item = {".": {}, "f:port": {}, "f:protocol": {}, "f:name": {}}
+    assert entry_of("us", said)["fieldsV1"] == {
+        "f:metadata": {"f:labels": {"f:b": {}}},
+        "f:spec": {"f:ports": {'k:{"port": 80, "protocol": "TCP"}': item}, "f:args": {}},
+    }
+
+
+def test_what_somebody_else_writes_becomes_theirs() -> None:
+    said = {"metadata": {"name": "a"}, "data": {"same": "1", "changed": "2", "dropped": "3"}}
+    after = {"metadata": {"name": "a"}, "data": {"same": "1", "changed": "4", "theirs": "5"}}
+    assert kept(said, said, after) == {"metadata": {"name": "a"}, "data": {"same": "1"}}
+
+
+def test_what_is_empty_is_not_stored_where_nothing_hangs_on_it() -> None:
+    assert without_empty({"data": {}, "args": [], "volumes": [{"emptyDir": {}}]}) == {"volumes": [{"emptyDir": {}}]}
 
 
 def test_quantities_are_stored_in_their_shortest_form() -> None:

@@ -131,6 +131,20 @@ async def test_a_new_key_of_the_account_restarts_those_without_their_own(door: D
     assert (await cluster.get("deployments", "bot-own"))["metadata"]["generation"] == own
 
 
+async def test_a_key_that_is_taken_away_leaves_the_secret_and_the_last_one_too(door: Door, cluster: Cluster) -> None:
+    await door.create(anthropic_api_key="sk-ant-own", openai_api_key="sk-too")
+    await door.until_status(1, "running")
+    await door.admin.put(f"{INSTANCES}/1", json={"openai_api_key": ""})
+    await cluster.until("deployments", lambda found: found["bot-alpha"]["metadata"]["generation"] == 2)
+    assert await secret(cluster, "bot-alpha-keys") == {"ANTHROPIC_API_KEY": "sk-ant-own"}
+    await door.admin.put(f"{INSTANCES}/1", json={"anthropic_api_key": ""})
+    await cluster.until("secrets", lambda found: "data" not in found["bot-alpha-keys"])
+    await cluster.until("deployments", lambda found: found["bot-alpha"]["metadata"]["generation"] == 3)
+    written = len(cluster.writes)
+    await asyncio.sleep(1.5)
+    assert len(cluster.writes) == written
+
+
 async def test_an_ssh_key_is_mounted_without_a_restart(door: Door, cluster: Cluster) -> None:
     await door.create()
     await door.until_status(1, "running")
@@ -179,6 +193,25 @@ async def test_a_volume_grows_and_nothing_else_of_it_changes(door: Door, cluster
 
     await cluster.until("persistentvolumeclaims", has_grown)
     assert await volumes(cluster) == before
+
+
+async def test_a_volume_keeps_its_class_when_the_setting_goes_and_grows_all_the_same(
+    open_door: Open, settings: dict[str, str], cluster: Cluster
+) -> None:
+    door = await open_door(**settings | {"INSTANCE_ORCHESTRATOR_STORAGE_CLASS": "played"})
+    await door.create()
+    await door.until_status(1, "running")
+    await door.suite.stop(door.service)
+    again = Door(door.suite, await door.suite.start("instance-orchestrator", **settings), settings)
+    await again.until_status(1, "running")
+    await again.admin.put(f"{INSTANCES}/1", json={"storage_clawd": "8Gi"})
+
+    def has_grown(found: dict) -> bool:
+        return found["bot-alpha-clawd"]["spec"]["resources"]["requests"]["storage"] == "8Gi"
+
+    await cluster.until("persistentvolumeclaims", has_grown)
+    assert (await cluster.get("persistentvolumeclaims", "bot-alpha-clawd"))["spec"]["storageClassName"] == "played"
+    assert (await again.until_status(1, "running"))["status_message"] == ""
 
 
 async def test_where_all_is_as_planned_nothing_is_written(

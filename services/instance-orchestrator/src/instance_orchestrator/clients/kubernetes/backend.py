@@ -18,7 +18,7 @@ from instance_orchestrator.clients.backend import (
     RefusedByBackendError,
 )
 from instance_orchestrator.clients.kubernetes.api import MANAGER, KubernetesApi, Object, RefusedError
-from instance_orchestrator.clients.kubernetes.comparing import covers
+from instance_orchestrator.clients.kubernetes.comparing import is_as_wanted
 from instance_orchestrator.clients.kubernetes.kinds import POD, SERVICE, VOLUME, WATCHED, Kind
 from instance_orchestrator.clients.kubernetes.logs import PodLog
 from instance_orchestrator.clients.kubernetes.manifests import (
@@ -35,6 +35,7 @@ from instance_orchestrator.clients.kubernetes.pods import phase_of
 from instance_orchestrator.clients.kubernetes.reflector import Reflector
 from instance_orchestrator.domain.instances import Endpoint, Phase
 from instance_orchestrator.domain.plans import Identity, Observed, Plan
+from instance_orchestrator.domain.quantities import parse
 
 INVALID = 422
 PORT_TAKEN = "provided port is already allocated"
@@ -140,10 +141,10 @@ class KubernetesBackend:
                 raise RefusedByBackendError(f"{kind.name} {wanted['metadata']['name']} exists and is not ours")
             if (_owner(live) or plan.identity.id) != plan.identity.id or "deletionTimestamp" in live["metadata"]:
                 raise BackendUnavailableError(f"{kind.name} {wanted['metadata']['name']} of another is still there")
-            if covers(live, wanted):
+            if kind is VOLUME:
+                wanted = _grown(live, wanted)
+            if is_as_wanted(live, wanted, MANAGER):
                 return
-            if kind is VOLUME and not _is_only_size(live, wanted):
-                return  # a volume can only grow; anything else about it stands once it is made
         try:
             await self._api.apply(kind, wanted)
         except RefusedError as error:
@@ -163,7 +164,10 @@ def _owner(live: Object) -> int:
     return int(number) if number.isdigit() else 0
 
 
-def _is_only_size(live: Object, wanted: Object) -> bool:
-    """Tell whether a volume differs in labels or size alone."""
-    grown = {**wanted["spec"], "resources": live["spec"].get("resources", {})}
-    return covers(live["spec"], grown)
+def _grown(live: Object, wanted: Object) -> Object:
+    """Want of a volume that is there only what can become of it: other labels, and more room."""
+    spec, size = live["spec"], wanted["spec"]["resources"]["requests"]["storage"]
+    there = spec["resources"]["requests"]["storage"]
+    stands = {key: spec[key] for key in ("accessModes", "storageClassName") if key in spec}
+    grown = {"resources": {"requests": {"storage": size if parse(size) > parse(there) else there}}}
+    return wanted | {"spec": stands | grown}

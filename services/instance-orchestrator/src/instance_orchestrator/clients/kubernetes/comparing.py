@@ -1,5 +1,6 @@
 """Whether an object is as we say; what the cluster or others add to it is not ours."""
 
+import json
 from typing import Any
 
 from instance_orchestrator.domain.quantities import parse
@@ -7,6 +8,17 @@ from instance_orchestrator.domain.quantities import parse
 KEYS = ("name", "mountPath", "containerPort", "port", "key")
 """By which of its fields an item of a list is known."""
 QUANTITIES = frozenset({"cpu", "memory", "storage", "sizeLimit"})
+
+Object = dict[str, Any]
+
+
+def is_as_wanted(live: Object, wanted: Object, manager: str) -> bool:
+    """Tell whether everything that is wanted is there, and nothing else that the manager once applied."""
+    return covers(live, wanted) and not any(
+        _says_more(entry.get("fieldsV1", {}), wanted)
+        for entry in live["metadata"].get("managedFields", [])
+        if (entry["manager"], entry["operation"]) == (manager, "Apply")
+    )
 
 
 def covers(live: Any, wanted: Any, field: str = "") -> bool:
@@ -35,3 +47,25 @@ def _known_by(items: list[Any]) -> str | None:
         if all(isinstance(one, dict) and key in one for one in items):
             return key
     return None
+
+
+def _says_more(fields: Object, wanted: Any) -> bool:
+    """Tell whether fields (FieldsV1 of `managedFields`) name something that is not wanted."""
+    return any(
+        (part := _part(wanted, name)) is None or _says_more(inner, part)
+        for name, inner in fields.items()
+        if name != "."  # the item itself
+    )
+
+
+def _part(wanted: Any, name: str) -> Any:
+    """Find what a field's name points to: `f:` a key, `k:` the item with these keys, `v:` the item itself."""
+    kind, _, key = name.partition(":")
+    if kind == "f":
+        return wanted.get(key) if isinstance(wanted, dict) else None
+    if not isinstance(wanted, list):
+        return None
+    known = json.loads(key)
+    if kind == "k":
+        return next((one for one in wanted if all(one.get(by, it) == it for by, it in known.items())), None)
+    return known if known in wanted else None

@@ -103,7 +103,8 @@ def _volume(plan: Plan, volume: str, settings: PodSettings) -> Object:
 
 def _secret(plan: Plan, suffix: str, files: Mapping[str, bytes]) -> Object:
     encoded = {key: base64.b64encode(content).decode() for key, content in files.items()}
-    return _object(plan, SECRET, f"{plan.identity.name}-{suffix}", type="Opaque", data=encoded)
+    content: Object = {"data": encoded} if encoded else {}  # the API keeps no empty map: it would never be as planned
+    return _object(plan, SECRET, f"{plan.identity.name}-{suffix}", type="Opaque", **content)
 
 
 def _identity_files(plan: Plan) -> dict[str, bytes]:
