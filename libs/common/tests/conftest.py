@@ -1,23 +1,33 @@
-"""A toy service's database and NATS server, both real."""
+"""A toy service's database and NATS server, both real, and its parts that stand on them."""
 
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import nats
 import psutil
 import pytest
 import pytest_asyncio
+from nats.aio.client import Client
 
+from shoal import deliveries
 from shoal.database import Database
 from shoal.installation import Installation, as_role
 from shoal.leases import Leases
 from shoal.messaging import Bus
+from shoal.outbox import Outbox, Relay
+from shoal.subscriptions import Handlers, Subscriber, Subscription
 from shoal.telemetry import Metrics, Tracing
 from shoal.testing.servers import TestDatabases
 from shoal_embedded.nats import EmbeddedNats
 from shoal_embedded.postgres import EmbeddedPostgres
+from shoal_events import PairingRenamed
 
-from .toy import TOY, at_work, until
+from .relaying import CHANNEL
+from .things import build
+from .toy import TOY, Door, at_work, keep, open_door, toy_service, until
 
 
 @pytest.fixture(scope="session")
@@ -71,6 +81,14 @@ async def bus(nats_at_hand: EmbeddedNats) -> AsyncIterator[Bus]:
         await made.close()
 
 
+@pytest_asyncio.fixture
+async def admin(nats_at_hand: EmbeddedNats) -> AsyncIterator[Client]:
+    """A connection of ours to the same server, which may everything."""
+    client = await nats.connect(nats_at_hand.url, reconnect_time_wait=0.05, max_reconnect_attempts=-1)
+    yield client
+    await client.close()
+
+
 @pytest.fixture
 def leases(database: Database) -> Leases:
     return Leases(database, owner="test")
@@ -84,6 +102,64 @@ def metrics() -> Metrics:
 @pytest.fixture
 def tracing() -> Tracing:
     return Tracing("toy", environment={})
+
+
+@pytest.fixture
+def outbox(tracing: Tracing) -> Outbox:
+    return Outbox(channel=CHANNEL, tracing=tracing)
+
+
+@pytest.fixture
+def make_relay(database: Database, bus: Bus, metrics: Metrics, tracing: Tracing) -> Callable[..., Relay]:
+    def make(owner: str = "a", *, bus: Any = bus, ttl: timedelta = timedelta(seconds=10)) -> Relay:
+        return Relay(
+            service="toy",
+            database=database,
+            bus=bus,
+            leases=Leases(database, owner=owner, ttl=ttl),
+            metrics=metrics,
+            tracing=tracing,
+            channel=CHANNEL,
+        )
+
+    return make
+
+
+@pytest_asyncio.fixture
+async def relay(make_relay: Callable[..., Relay]) -> AsyncIterator[Relay]:
+    made = make_relay()
+    async with at_work(made.run()):
+        yield made
+
+
+@pytest.fixture
+def make_subscriber(
+    database: Database, bus: Bus, metrics: Metrics, tracing: Tracing, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Subscriber]:
+    """Make subscribers that try again at once."""
+    monkeypatch.setattr(deliveries, "BACK_OFF_S", (0.02, 0.03))
+    monkeypatch.setattr(deliveries, "OUTAGE_S", 0.1)
+
+    def make(
+        handlers: Handlers | None = None, *, bus: Bus = bus, database: Database = database, purpose: str = "names"
+    ) -> Subscriber:
+        return Subscriber(
+            Subscription(purpose, handlers or {PairingRenamed: keep}),
+            service="toy",
+            database=database,
+            bus=bus,
+            metrics=metrics,
+            tracing=tracing,
+        )
+
+    return make
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def door(credentials: Installation) -> AsyncIterator[Door]:
+    """The door of a service of things; nothing stands behind it, and it serves all the same."""
+    async with open_door(toy_service(build), credentials) as opened:
+        yield opened
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

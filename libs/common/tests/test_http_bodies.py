@@ -1,0 +1,122 @@
+"""Which bodies are taken, and how others are refused."""
+
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+
+from shoal.http.app import MOST_BODY_BYTES
+
+from .things import error_of
+from .toy import Door
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.mark.parametrize("path", ["/pairing/things", "/v1/things"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"nonsense",
+        b"[]",
+        b"null",
+        b"{}",
+        b'{"name": 1}',
+        b'{"name": "x", "count": -1}',
+        b'{"name": "x", "count": 1.5}',
+        b'{"name": "x", "count": 123456789012345678901234567890}',
+        b'{"name": "' + b"x" * 21 + b'"}',
+        b'{"name": "\xff\xfe"}',
+        b'{"name": "a\x00b"}',
+        b'{"name": "a\\u0000b"}',
+        b'{"name": "x", "inner": {"a\\u0000": 1}}',
+        b'{"name": "x", "inner": {"a": "\\\\\\u0000"}}',
+        b'{"name": "x", "inner": ' + b'{"a":' * 5000 + b"1" + b"}" * 5000 + b"}",
+        b"[" * 200_000,
+        b'{"name": "x", "count": NaN}',
+        b'{"name": "\\ud800"}',
+        '{"name": "x"}'.encode("utf-16"),
+    ],
+)
+async def test_body_of_another_shape_is_a_validation_error_of_the_family(door: Door, path: str, body: bytes) -> None:
+    answer = await door.client.post(path, content=body, headers={"content-type": "application/json"})
+    told = error_of(answer)
+    if path.startswith("/v1"):
+        assert (told["status"], told["code"]) == (400, "VALIDATION_ERROR")
+    else:
+        assert (told["status"], told["code"]) == (422, "validation_error")
+
+
+async def test_field_that_does_not_hold_is_named(door: Door) -> None:
+    told = error_of(await door.client.post("/pairing/things", json={"name": "x", "count": -1}))
+    assert told["details"] == [{"field": "count", "message": "Expected `int` >= 0"}]
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        (b'{"name": "\\\\u0000"}', "\\u0000"),
+        (b'{"name": "\\\\\\\\u0000"}', "\\\\u0000"),
+        ('{"name": "ä☠"}'.encode(), "ä☠"),
+        (b'{"name": "\\u0001"}', "\x01"),
+    ],
+)
+async def test_text_that_only_looks_like_nul_is_taken(door: Door, body: bytes, name: str) -> None:
+    answer = await door.client.post("/pairing/things", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 201
+    assert answer.json()["name"] == name
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/json", "APPLICATION/JSON", "application/json;charset=utf-8", "application/merge-patch+json"],
+)
+async def test_json_of_any_name_is_taken(door: Door, content_type: str) -> None:
+    answer = await door.client.post("/pairing/things", content=b'{"name": "x"}', headers={"content-type": content_type})
+    assert answer.status_code == 201
+
+
+@pytest.mark.parametrize(
+    "content_type", ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "json"]
+)
+async def test_body_that_is_not_json_is_415(door: Door, content_type: str) -> None:
+    headers = {"content-type": content_type} if content_type else {}
+    answer = await door.client.post("/pairing/things", content=b'{"name": "x"}', headers=headers)
+    assert error_of(answer)["code"] == "unsupported_media_type"
+    assert answer.status_code == 415
+
+
+async def test_body_where_none_is_needed_may_be_missing_but_not_anything_else(door: Door) -> None:
+    assert (await door.client.delete("/pairing/things/1")).status_code == 200
+    answer = await door.client.request("DELETE", "/pairing/things/1", content=b"x", headers={"content-type": "x/y"})
+    assert answer.status_code == 415
+
+
+async def test_handler_that_takes_other_media_types_gets_them_unread(door: Door) -> None:
+    headers = {"content-type": "application/x-ndjson; charset=utf-8"}
+    answer = await door.client.post("/lines", content=b'{"a": "\\u0000"}\n{', headers=headers)
+    assert answer.json() == {"bytes": 17}
+    assert (await door.client.post("/lines", content=b"x", headers={"content-type": "text/csv"})).status_code == 415
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_body_too_large_is_413(door: Door, chunked: bool) -> None:  # noqa: FBT001
+    body = b'{"name": "' + b"x" * MOST_BODY_BYTES + b'"}'
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(body), 65536):
+            yield body[start : start + 65536]
+
+    answer = await door.client.post(
+        "/pairing/things", content=pieces() if chunked else body, headers={"content-type": "application/json"}
+    )
+    assert answer.status_code == 413
+    assert error_of(answer)["code"] == "payload_too_large"
+
+
+async def test_largest_body_is_taken(door: Door) -> None:
+    body = json.dumps({"name": "x", "inner": {"a": ""}}).encode()
+    body += b" " * (MOST_BODY_BYTES - len(body))
+    answer = await door.client.post("/pairing/things", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 201
