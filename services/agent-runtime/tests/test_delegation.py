@@ -123,13 +123,17 @@ async def test_what_plain_code_cannot_do_falls_to_the_next_rule_and_then_to_the_
     talk = await Talk.begin(shared_door)
     no_json = await hand_on(talk, "not json at all", "format-json")
     assert (no_json["target"], no_json["status"], no_json.get("rule")) == ("offline/rules", "completed", None)
+    assert no_json["fallback_reason"].startswith("agent-booster by rule simple-transforms: this is no JSON")
+    assert no_json["output"].endswith(f"(offline/rules did it, for {no_json['fallback_reason']}.)")
     await put(talk, name="rest", pattern="*", target="nowhere/at-all", complexity_threshold=1.0, priority=10)
     failed = await hand_on(talk, "design, review, audit and debug it", "format-json")
     assert (failed["target"], failed["status"], failed["tier"]) == ("nowhere/at-all", "failed", 3)
     assert failed["error"]
+    assert failed["fallback_reason"].startswith("agent-booster by rule simple-transforms: ")
     assert failed["error"] in failed["output"]
     reckoned = await hand_on(talk, "2 + 2", "calculate")
     assert (reckoned["target"], reckoned["tier"], reckoned["output"]) == ("agent-booster", 1, "4")
+    assert "fallback_reason" not in reckoned
 
 
 async def test_browsers_are_told_of_every_step(shared_door: Door) -> None:

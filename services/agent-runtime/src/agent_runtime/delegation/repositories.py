@@ -79,12 +79,12 @@ class TaskRepository:
         """Add a task."""
         await self._tx.execute(
             """
-            insert into delegation (task_id, account_id, session_key, run_id, tool_name, target, tier, rule, complexity,
-                                    depth, status, started_at)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+            insert into delegation (task_id, account_id, session_key, run_id, tool_name, target, tier, rule,
+                                    fallback_reason, complexity, depth, status, started_at)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
             """,
             *(task.task_id, task.account_id, task.session_key, task.run_id, task.tool_name, task.target, task.tier),
-            *(task.rule, task.complexity, task.depth, task.status, task.started_at),
+            *(task.rule, task.fallback_reason, task.complexity, task.depth, task.status, task.started_at),
         )
 
     async def start(self, task_id: str, child_run_id: str) -> Task | None:
@@ -95,8 +95,8 @@ class TaskRepository:
             update delegation
                set status = 'running', child_run_id = $2
              where task_id = $1 and status = 'pending'
-            returning task_id, account_id, session_key, run_id, child_run_id, tool_name, target, tier, rule, complexity,
-                      depth, status, error, started_at, completed_at
+            returning task_id, account_id, session_key, run_id, child_run_id, tool_name, target, tier, rule,
+                      fallback_reason, complexity, depth, status, error, started_at, completed_at
             """,
             *(task_id, child_run_id),
         )
@@ -109,8 +109,8 @@ class TaskRepository:
             update delegation
                set status = $2, error = $3, completed_at = greatest(now(), started_at)
              where task_id = $1 and status in ('pending', 'running')
-            returning task_id, account_id, session_key, run_id, child_run_id, tool_name, target, tier, rule, complexity,
-                      depth, status, error, started_at, completed_at
+            returning task_id, account_id, session_key, run_id, child_run_id, tool_name, target, tier, rule,
+                      fallback_reason, complexity, depth, status, error, started_at, completed_at
             """,
             *(task_id, status, error),
         )
@@ -127,8 +127,8 @@ class TaskRepository:
         return await self._tx.all(
             Task,
             """
-            select task_id, account_id, session_key, run_id, child_run_id, tool_name, target, tier, rule, complexity,
-                   depth, status, error, started_at, completed_at
+            select task_id, account_id, session_key, run_id, child_run_id, tool_name, target, tier, rule,
+                   fallback_reason, complexity, depth, status, error, started_at, completed_at
               from delegation
              where account_id = $1
                and status in ('pending', 'running')
@@ -142,8 +142,8 @@ class TaskRepository:
         return await self._tx.all(
             Task,
             """
-            select task_id, account_id, session_key, run_id, child_run_id, tool_name, target, tier, rule, complexity,
-                   depth, status, error, started_at, completed_at
+            select task_id, account_id, session_key, run_id, child_run_id, tool_name, target, tier, rule,
+                   fallback_reason, complexity, depth, status, error, started_at, completed_at
               from delegation
              where status in ('pending', 'running')
                and started_at < now() - $1::interval
@@ -169,8 +169,8 @@ class TaskRepository:
         items = await self._tx.all(
             Task,
             """
-            select task_id, account_id, session_key, run_id, child_run_id, tool_name, target, tier, rule, complexity,
-                   depth, status, error, started_at, completed_at
+            select task_id, account_id, session_key, run_id, child_run_id, tool_name, target, tier, rule,
+                   fallback_reason, complexity, depth, status, error, started_at, completed_at
               from delegation
              where account_id = $1
                and strpos(session_key, $2) > 0

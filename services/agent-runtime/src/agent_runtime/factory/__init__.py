@@ -15,7 +15,9 @@ from agent_runtime.config import Config
 from agent_runtime.configuration.usecases import Configurations
 from agent_runtime.cron.usecases.firings import Firings
 from agent_runtime.cron.usecases.jobs import Jobs
+from agent_runtime.delegation.usecases.choosing import Choosing
 from agent_runtime.delegation.usecases.delegations import Delegations
+from agent_runtime.delegation.usecases.doing import Doing
 from agent_runtime.delegation.usecases.rules import Rules
 from agent_runtime.factory import settings
 from agent_runtime.factory.browsers import BrowserFactory
@@ -246,13 +248,10 @@ class Factory:
         """Work that is handed on."""
         return Delegations(
             database=self.resources.database,
-            rules=self.delegation_rules(),
-            configuration=self.configuration(),
-            sessions=self.sessions(),
-            turns=self.turns,
+            choosing=Choosing(rules=self.delegation_rules(), configuration=self.configuration()),
+            doing=Doing(turns=self.turns, sessions=self.sessions(), most=self.resources.config.delegation_timeout),
             frames=self.browsers.frames,
             clock=self.resources.clock,
-            most=self.resources.config.delegation_timeout,
         )
 
     def delegation_rules(self) -> Rules:

@@ -9,7 +9,7 @@ from agent_runtime.ports.agents import AgentProfile, Agents, ToolPolicy
 from agent_runtime.ports.canvas import Canvases, Drawing, Drawings, DrawnElement
 from agent_runtime.ports.channels import ChannelSwitches, LiveSockets, Traffic, Traffics
 from agent_runtime.ports.configuration import Configuration, Defaults, Provider
-from agent_runtime.ports.delegation import Assignment, Choice, Delegations, Outcome
+from agent_runtime.ports.delegation import Assignment, Delegations, Outcome
 from agent_runtime.ports.frames import Frame, Frames, Topic, session_topic
 from agent_runtime.ports.memory import Memories, Recollection
 from agent_runtime.ports.monitoring import Estimate, PipelineLog, Spent, StageTiming, Tallies, TimedTurn, Usage
@@ -26,7 +26,6 @@ __all__ = [
     "Assignment",
     "Canvases",
     "ChannelSwitches",
-    "Choice",
     "Configuration",
     "Defaults",
     "Delegations",

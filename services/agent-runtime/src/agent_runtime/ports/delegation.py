@@ -5,22 +5,6 @@ from typing import Protocol
 from msgspec import Struct
 
 
-class Choice(Struct, frozen=True, kw_only=True):
-    """Who does some work.
-
-    Args:
-        target: A model as `provider/model`, or `agent-booster` for plain code.
-        tier: 1 plain code, 2 a small model, 3 a large one.
-        complexity: 0 to 1.
-        rule: The rule that decided; empty when none did.
-    """
-
-    target: str
-    tier: int
-    complexity: float
-    rule: str = ""
-
-
 class Assignment(Struct, frozen=True, kw_only=True):
     """Work to hand on: `task` in words, under the name that rules match."""
 
@@ -32,13 +16,17 @@ class Assignment(Struct, frozen=True, kw_only=True):
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """What became of work that was handed on; `status` is completed or failed."""
+    """What became of work that was handed on; `status` is completed or failed.
+
+    `fallback_reason` tells why plain code did not do what a rule would have had it do; it is empty where none would.
+    """
 
     task_id: str
     target: str
     tier: int
     status: str
     output: str
+    fallback_reason: str = ""
 
 
 class Delegations(Protocol):
@@ -46,10 +34,6 @@ class Delegations(Protocol):
 
     async def complexity(self, text: str) -> float:
         """Tell how complex a task is, 0 to 1."""
-        ...
-
-    async def choose(self, account_id: str, text: str, tool_name: str) -> Choice:
-        """Tell who would do it, by the account's rules."""
         ...
 
     async def delegate(self, assignment: Assignment) -> Outcome:

@@ -35,6 +35,7 @@ class Task(Struct, frozen=True, kw_only=True):
         child_run_id: Which run does it; empty where plain code did, or nobody yet.
         tool_name: What kind of work it is.
         target: Who does it: a model, or plain code.
+        fallback_reason: Why plain code does not, where a rule would have had it; else empty.
         depth: 1, or more in a session that itself is a delegation's.
     """
 
@@ -47,6 +48,7 @@ class Task(Struct, frozen=True, kw_only=True):
     target: str
     tier: int
     rule: str
+    fallback_reason: str
     complexity: float
     depth: int
     status: TaskStatus
@@ -74,12 +76,13 @@ class ActiveDelegation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     complexity: float
     tier: int
     rule: str = ""
+    fallback_reason: str = ""
     latency_ms: int | None = None
     completed_at: str | None = None
     error: str = ""
 
     @classmethod
-    def of(cls, task: Task) -> "ActiveDelegation":
+    def from_domain(cls, task: Task) -> "ActiveDelegation":
         """Show a task."""
         return cls(
             task_id=task.task_id,
@@ -91,6 +94,7 @@ class ActiveDelegation(Struct, frozen=True, kw_only=True, omit_defaults=True):
             complexity=task.complexity,
             tier=task.tier,
             rule=task.rule,
+            fallback_reason=task.fallback_reason,
             latency_ms=task.latency_ms,
             completed_at=None if task.completed_at is None else to_rfc3339(task.completed_at),
             error=task.error,

@@ -90,6 +90,8 @@ class Asking:
         )
         if outcome.status != "completed":
             raise ToolError(f"{outcome.target or 'Nobody'} did not do it: {outcome.output}")
+        if outcome.fallback_reason:
+            return f"{outcome.output}\n\n({outcome.target} did it, for {outcome.fallback_reason}.)"
         return outcome.output
 
     async def render_ui(self, asked: RenderUi, context: ToolContext) -> str:

@@ -1,0 +1,65 @@
+"""Choosing who does some work."""
+
+import structlog
+from msgspec import Struct
+
+from agent_runtime.delegation.domain import booster
+from agent_runtime.delegation.domain.complexity import complexity as score, tier as tier_of
+from agent_runtime.delegation.domain.rules import BOOSTER, fitting
+from agent_runtime.delegation.usecases.rules import Rules
+from agent_runtime.ports import Configuration
+
+
+class Choice(Struct, frozen=True, kw_only=True):
+    """Who does some work.
+
+    Args:
+        target: A model as `provider/model`, or `agent-booster` for plain code.
+        tier: 1 plain code, 2 a small model, 3 a large one.
+        complexity: 0 to 1.
+        rule: The rule that decided; empty when none did.
+        boosted: What plain code made of it, since trying is how one knows that it can; None for models.
+        fallback_reason: Why plain code does not do what a rule would have had it do; empty where none would.
+    """
+
+    target: str
+    tier: int
+    complexity: float
+    rule: str = ""
+    boosted: str | None = None
+    fallback_reason: str = ""
+
+
+class Choosing:
+    """Chooses by the first rule that fits, else the account's default model.
+
+    A rule for plain code decides only if plain code can do this very task; why it cannot is part of the choice.
+    """
+
+    def __init__(self, *, rules: Rules, configuration: Configuration) -> None:
+        self._rules = rules
+        self._configuration = configuration
+
+    async def choose(self, account_id: str, text: str, tool_name: str) -> Choice:
+        """Tell who does some work."""
+        complexity, fallback_reason = score(text), ""
+        for rule in fitting(await self._rules.list_for(account_id), tool_name, complexity):
+            if rule.target != BOOSTER:
+                return Choice(
+                    target=rule.target,
+                    tier=tier_of(complexity),
+                    complexity=complexity,
+                    rule=rule.name,
+                    fallback_reason=fallback_reason,
+                )
+            try:
+                boosted = booster.boost(tool_name, text)
+            except booster.NotForBoosterError as error:
+                fallback_reason = fallback_reason or f"{BOOSTER} by rule {rule.name}: {error}"
+                structlog.get_logger().debug("booster_passed", tool=tool_name, reason=str(error))
+            else:
+                return Choice(target=BOOSTER, tier=1, complexity=complexity, rule=rule.name, boosted=boosted)
+        defaults = await self._configuration.defaults(account_id)
+        return Choice(
+            target=defaults.model, tier=tier_of(complexity), complexity=complexity, fallback_reason=fallback_reason
+        )

@@ -1,0 +1,99 @@
+"""Having work done by runs, each in a session of its own."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+
+import structlog
+from msgspec import Struct
+
+from agent_runtime.delegation.domain.tasks import Task, TaskStatus
+from agent_runtime.ports import Assignment, RunStatus, Sessions, TurnRequest, TurnResult, Turns
+from shoal.errors import AppError, UnavailableError
+
+_LOOK_S = 5.0
+_APPROVAL_S = 0.5
+
+
+class Done(Struct, frozen=True):
+    """What came of some work."""
+
+    status: TaskStatus
+    output: str
+
+
+class Doing:
+    """Starts runs that do work, and waits for them.
+
+    Args:
+        turns: Gives the way to an agent's answer; asked only when work is handed on, since turns themselves hand on.
+        sessions: Tell whose agent hands on, who does it too.
+        most: How long a piece of work may take.
+    """
+
+    def __init__(self, *, turns: Callable[[], Turns], sessions: Sessions, most: timedelta) -> None:
+        self._turns = turns
+        self._sessions = sessions
+        self.most = most
+
+    async def start(self, assignment: Assignment, task: Task) -> str:
+        """Have a run begin that does a task; returns the run.
+
+        Raises:
+            AppError: None can.
+        """
+        return await self._turns().start(
+            TurnRequest(
+                account_id=task.account_id,
+                content=assignment.task,
+                session_key=task.task_id,
+                agent_id=await self._sessions.agent_of(task.account_id, assignment.session_key),
+                is_session_made=True,
+                idempotency_key=task.task_id,
+                origin="delegation",
+                by="service:agent-runtime",
+                model=task.target,
+                parent_run_id=assignment.run_id,
+            )
+        )
+
+    async def wait(self, account_id: str, run_id: str) -> Done:
+        """Wait until a run is over.
+
+        Raises:
+            AppError: That cannot be told.
+        """
+        turns = self._turns()
+        while True:
+            result = await turns.wait(account_id, run_id, timeout_s=_LOOK_S)
+            if result.status.is_over:
+                return _done(result)
+            if result.status is RunStatus.PENDING_APPROVAL:  # which `wait` does not wait for
+                await asyncio.sleep(_APPROVAL_S)
+
+    async def cancel(self, account_id: str, run_id: str) -> None:
+        """End a run, if one has begun."""
+        if not run_id:
+            return
+        try:
+            await self._turns().cancel(account_id, run_id)
+        except AppError as error:
+            structlog.get_logger().warning("delegation_not_cancelled", run_id=run_id, error=error.message)
+
+    async def look(self, task: Task) -> Done | None:
+        """Look how a piece of work ended for which nobody may be waiting; None while it goes on."""
+        if not task.child_run_id:
+            return Done(TaskStatus.FAILED, "It was interrupted before it began.")
+        try:
+            result = await self._turns().wait(task.account_id, task.child_run_id, timeout_s=0)
+        except UnavailableError:
+            return None
+        except AppError as error:
+            return Done(TaskStatus.FAILED, error.message)
+        return _done(result) if result.status.is_over else None
+
+
+def _done(result: TurnResult) -> Done:
+    if result.status is RunStatus.COMPLETED and result.message is not None:
+        return Done(TaskStatus.COMPLETED, result.message.content)
+    return Done(TaskStatus.FAILED, result.error or f"The run was {result.status}.")
