@@ -28,9 +28,11 @@ from ssh_manager.fleet.subscribers import FleetSubscribers
 from ssh_manager.fleet.usecases import Access, Fleet
 from ssh_manager.keys.jobs import RotationWorker, rotate_old, seal_anew
 from ssh_manager.keys.subscribers import KeySubscribers
+from ssh_manager.keys.usecases.admission import Admission
 from ssh_manager.keys.usecases.keys import Keys
 from ssh_manager.keys.usecases.requests import RotationRequests
 from ssh_manager.keys.usecases.rotations import Rotations
+from ssh_manager.keys.usecases.rows import RotationRows
 from ssh_manager.keys.usecases.steps import Progress, RotationSteps
 from ssh_manager.links.instruments import measure
 from ssh_manager.links.jobs import forget_history
@@ -67,9 +69,9 @@ class Factory:
         self.links = self._links()
         measure(self.links, resources.metrics.registry)
         self.progress = Progress()
+        self.rotation_rows = RotationRows(database=database, outbox=resources.outbox, envelope=self.envelope)
         self.rotations = Rotations(
-            database=database,
-            envelope=self.envelope,
+            rows=self.rotation_rows,
             keys=self.keys,
             fleet=self.fleet,
             links=self.links,
@@ -170,13 +172,9 @@ class Factory:
 
     def _rotation_steps(self) -> RotationSteps:
         return RotationSteps(
-            database=self.resources.database,
-            outbox=self.resources.outbox,
-            envelope=self.envelope,
-            dialing=self.dialing,
-            keys=self.keys,
+            rows=self.rotation_rows,
+            admission=Admission(keys=self.keys, links=self.links, dialing=self.dialing),
             fleet=self.fleet,
-            links=self.links,
             audit=self.audit,
             events=self.history,
             progress=self.progress,

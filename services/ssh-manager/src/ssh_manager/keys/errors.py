@@ -7,6 +7,10 @@ class RotationFailedError(Exception):
     """A key was not replaced; says why in words for people."""
 
 
+class AdmissionError(Exception):
+    """An instance does not let a key in, or does so still; says why."""
+
+
 class RotationOpenError(ConflictError):
     """A rotation of this instance's key is already under way"""  # noqa: D415 - as its siblings
 

@@ -6,12 +6,11 @@ from datetime import timedelta
 
 from msgspec import Struct
 
-from shoal.crypto import Envelope
-from shoal.database import Database, DatabaseUnavailableError, violation_as
-from ssh_manager.keys.domain import Role, Rotation, Step, new_key_pair
+from shoal.database import DatabaseUnavailableError
+from ssh_manager.keys.domain import Rotation, Step
 from ssh_manager.keys.errors import RotationFailedError, RotationNotRecordedError, RotationOpenError
-from ssh_manager.keys.repositories import KeyRepository, RotationRepository
 from ssh_manager.keys.usecases.keys import Keys
+from ssh_manager.keys.usecases.rows import RotationRows
 from ssh_manager.keys.usecases.steps import Progress
 from ssh_manager.ports import Actor, Audit, AuditType, Fleet, Instance, Links
 
@@ -29,16 +28,14 @@ class Rotations:
     def __init__(
         self,
         *,
-        database: Database,
-        envelope: Envelope,
+        rows: RotationRows,
         keys: Keys,
         fleet: Fleet,
         links: Links,
         audit: Audit,
         progress: Progress,
     ) -> None:
-        self._database = database
-        self._envelope = envelope
+        self._rows = rows
         self._keys = keys
         self._fleet = fleet
         self._links = links
@@ -61,7 +58,7 @@ class Rotations:
         begun = "SSH key rotation begun"
         intent = await self._audit.intent(AuditType.KEY_ROTATION, instance, by=by, details=begun)
         try:
-            rotation = await self._prepare(instance, by, intent)
+            rotation = await self._rows.prepare(instance, by=by, intent=intent)
         except RotationOpenError as error:
             failed = f"SSH key rotation failed: {error.message}"
             await self._audit.outcome(intent, AuditType.KEY_ROTATION, instance, by=by, details=failed)
@@ -86,7 +83,7 @@ class Rotations:
                 raise RotationFailedError(now.problem)
             if now.step in {Step.PREPARED, Step.APPENDED, Step.VERIFIED}:
                 raise RotationFailedError("it takes longer than expected, and goes on")
-            return Rotated(await self._fingerprint(now), now)
+            return Rotated((await self._rows.key(now, now.new_version)).fingerprint, now)
         except DatabaseUnavailableError as error:
             if rotation.id in self._progress.unrecorded:
                 raise RotationNotRecordedError from error
@@ -94,43 +91,18 @@ class Rotations:
 
     async def find(self, rotation_id: int) -> Rotation | None:
         """Read a rotation; None once its instance is gone."""
-        async with self._database.reading() as database:
-            return await RotationRepository(database).find(rotation_id)
+        return await self._rows.find(rotation_id)
 
     async def open(self) -> list[Rotation]:
         """List the rotations that are not over."""
-        async with self._database.reading() as database:
-            return await RotationRepository(database).open()
+        return await self._rows.open()
 
     async def due(self, age: timedelta) -> list[Instance]:
         """List the running instances whose key is older than it should be."""
-        async with self._database.reading() as database:
-            old = await KeyRepository(database, self._envelope).older_than(age)
-        found = [await self._fleet.find(instance_id) for instance_id in old]
+        found = [await self._fleet.find(instance_id) for instance_id in await self._rows.older_than(age)]
         return [instance for instance in found if instance is not None and instance.is_running]
-
-    async def _prepare(self, instance: Instance, by: Actor, intent: int) -> Rotation:
-        with violation_as(rotation_open_key=RotationOpenError):
-            async with self._database.transaction() as tx:
-                keys = KeyRepository(tx, self._envelope)
-                stored = await keys.of_instance(instance.id)
-                current = next(key for key in stored if key.role is Role.CURRENT)
-                version = max(key.version for key in stored) + 1
-                rotation = await RotationRepository(tx).insert(
-                    instance.id, old=current.version, new=version, by=by, intent_id=intent
-                )
-                pair = new_key_pair(instance.id, version)
-                await keys.insert(instance.id, version, account_id=instance.account_id, role=Role.PENDING, pair=pair)
-        return rotation
 
     async def _read(self, rotation: Rotation) -> Rotation:
         if (now := await self.find(rotation.id)) is None:
             raise RotationFailedError("the instance is gone")
         return now
-
-    async def _fingerprint(self, rotation: Rotation) -> str:
-        async with self._database.reading() as database:
-            for key in await KeyRepository(database, self._envelope).of_instance(rotation.instance_id):
-                if key.version == rotation.new_version:
-                    return key.fingerprint
-        raise RotationFailedError("the instance is gone")
