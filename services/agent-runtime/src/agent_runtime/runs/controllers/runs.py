@@ -28,13 +28,13 @@ class RunController(Controller):
     @get("/{run_id:str}", operation_id="getRun", summary="Show a run")
     async def show(self, run_id: str, principal: Principal, turns: Turns) -> RunDetail:
         """Show a run and the calls of its tools."""
-        return RunDetail.of_course(*await turns.show(principal.account_id, run_id))
+        return RunDetail.from_course(*await turns.show(principal.account_id, run_id))
 
     @post("/{run_id:str}/cancel", operation_id="cancelRun", summary="End a run", status_code=200)
     async def cancel(self, run_id: str, principal: Principal, turns: Turns) -> RunDetail:
         """End a run: its model's stream, its tools, their processes; nothing happens to one that is over."""
         await turns.cancel(principal.account_id, run_id)
-        return RunDetail.of_course(*await turns.show(principal.account_id, run_id))
+        return RunDetail.from_course(*await turns.show(principal.account_id, run_id))
 
     @get("/{run_id:str}/stream", operation_id="followRun", summary="Follow a run")
     async def follow(
@@ -56,7 +56,7 @@ class RunController(Controller):
         """Let tool calls that wait go ahead; all of them, unless some are named."""
         ids = None if data is None else data.tool_call_ids
         await approvals.decide(principal.account_id, run_id, ids, is_approved=True, by=principal.subject)
-        return RunDetail.of_course(*await turns.show(principal.account_id, run_id))
+        return RunDetail.from_course(*await turns.show(principal.account_id, run_id))
 
     @post("/{run_id:str}/deny", operation_id="denyToolCalls", summary="Deny tool calls", status_code=200)
     async def deny(
@@ -70,7 +70,7 @@ class RunController(Controller):
         """Have tool calls that wait not happen; all of them, unless some are named."""
         ids = None if data is None else data.tool_call_ids
         await approvals.decide(principal.account_id, run_id, ids, is_approved=False, by=principal.subject)
-        return RunDetail.of_course(*await turns.show(principal.account_id, run_id))
+        return RunDetail.from_course(*await turns.show(principal.account_id, run_id))
 
 
 class ApprovalController(Controller):
