@@ -41,9 +41,16 @@ class Agents:
             AgentNotFoundError: There is none.
         """
         async with self._database.reading() as database:
-            repository = AgentRepository(database)
-            agent = await (repository.get(account_id, agent_id) if agent_id else repository.first(account_id))
-        return _profile(agent)
+            return await self.within(database, account_id, agent_id)
+
+    async def within(self, tx: Transaction, account_id: str, agent_id: str) -> AgentProfile:
+        """Find an agent as `get` does, inside a transaction.
+
+        Raises:
+            AgentNotFoundError: There is none.
+        """
+        repository = AgentRepository(tx)
+        return _profile(await (repository.get(account_id, agent_id) if agent_id else repository.first(account_id)))
 
     async def hold(self, tx: Transaction, account_id: str, agent_id: str) -> None:
         """See that there is an agent, and that it stays until the commit.

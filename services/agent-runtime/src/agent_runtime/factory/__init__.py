@@ -1,11 +1,9 @@
 """How everything here is made, top to bottom.
 
 A section per subject: its use cases, and beneath them what other subjects may ask of it. What hangs together among
-itself is made by parts of their own: `browsers`, `knowledge`, `tools`. `components` lists what works beside requests.
+itself is made by parts of their own: `runs`, `browsers`, `knowledge`, `tools`. `components` lists what works beside
+requests.
 """
-
-from datetime import timedelta
-from functools import cached_property
 
 from agent_runtime import ports
 from agent_runtime.agents.usecases import Agents
@@ -22,31 +20,18 @@ from agent_runtime.delegation.usecases.rules import Rules
 from agent_runtime.factory import settings
 from agent_runtime.factory.browsers import BrowserFactory
 from agent_runtime.factory.knowledge import KnowledgeFactory
+from agent_runtime.factory.runs import RunFactory
 from agent_runtime.factory.tools import ToolFactory
 from agent_runtime.monitoring.clients import CredentialClient
 from agent_runtime.monitoring.usecases.budgets import Budgets
 from agent_runtime.monitoring.usecases.reports import Reports
 from agent_runtime.monitoring.usecases.spending import Spending
-from agent_runtime.runs.clients.live import Live
-from agent_runtime.runs.clients.models.shelf import LazyCloud, Shelf
 from agent_runtime.runs.clients.tools.asking import Asking
-from agent_runtime.runs.usecases.acting import Acting
-from agent_runtime.runs.usecases.approvals import Approvals
 from agent_runtime.runs.usecases.assembly import Assembly
-from agent_runtime.runs.usecases.endings import Endings
-from agent_runtime.runs.usecases.engine import Engine
-from agent_runtime.runs.usecases.following import Following
-from agent_runtime.runs.usecases.sweeping import Sweeping
-from agent_runtime.runs.usecases.tallies import Tallies
-from agent_runtime.runs.usecases.traffics import Traffics
-from agent_runtime.runs.usecases.transport import Transport
-from agent_runtime.runs.usecases.turns import Turns
-from agent_runtime.runs.usecases.worker import Worker
 from agent_runtime.sessions.usecases import Conversations, Sessions
 from agent_runtime.sockets.usecases.speaking import Subjects
 from agent_runtime.voice.clients import SpeechClient
 from agent_runtime.voice.usecases import Voices
-from shoal.leases import Leases
 from shoal.resources import Resources
 
 
@@ -57,7 +42,8 @@ class Factory:
         self.resources = resources
         self.outgoing = settings.outgoing(resources.config)
         self.envelope = settings.envelope(resources.config)
-        self.browsers = BrowserFactory(resources, about=self._socket_subjects, traffics=self.traffics)
+        self.runs = RunFactory(resources, outgoing=self.outgoing, neighbours=self)
+        self.browsers = BrowserFactory(resources, about=self._socket_subjects, traffics=self.runs.traffics)
         self.knowledge = KnowledgeFactory(resources, outgoing=self.outgoing, configuration=self.configuration)
         self.tools = ToolFactory(resources, outgoing=self.outgoing, envelope=self.envelope, asking=self._asking)
 
@@ -86,78 +72,9 @@ class Factory:
 
     # runs
 
-    def turns(self) -> Turns:
+    def turns(self) -> ports.Turns:
         """Asking for answers."""
-        resources = self.resources
-        return Turns(
-            database=resources.database,
-            agents=self.agents(),
-            sessions=self.sessions(),
-            endings=self.endings(),
-            worker=self.worker,
-            live=self.live,
-            tracing=resources.tracing,
-        )
-
-    def following(self) -> Following:
-        """Streams of runs."""
-        return Following(database=self.resources.database, live=self.live, clock=self.resources.clock)
-
-    def approvals(self) -> Approvals:
-        """Deciding about tool calls."""
-        return Approvals(database=self.resources.database, endings=self.endings(), worker=self.worker)
-
-    @cached_property
-    def live(self) -> Live:
-        """What happens in runs, live."""
-        return Live(self.resources.bus, process=self.resources.process)
-
-    @cached_property
-    def worker(self) -> Worker:
-        """Who does runs in this process."""
-        resources = self.resources
-        return Worker(
-            process=resources.process,
-            database=resources.database,
-            leases=self.run_leases,
-            live=self.live,
-            engine=self.engine(),
-            sweeping=self.sweeping(),
-        )
-
-    @cached_property
-    def run_leases(self) -> Leases:
-        """How long a process that is silent keeps its runs."""
-        resources = self.resources
-        return Leases(resources.database, owner=resources.process, ttl=resources.config.run_lease)
-
-    def engine(self) -> Engine:
-        """How a turn is done."""
-        resources = self.resources
-        return Engine(
-            database=resources.database,
-            outbox=resources.outbox,
-            sessions=self.sessions(),
-            assembly=self.assembly(),
-            transport=Transport(
-                shelf=Shelf(self.configuration(), self.cloud),
-                usage=self.usage(),
-                database=resources.database,
-                clock=resources.clock,
-                tracing=resources.tracing,
-            ),
-            acting=Acting(tracing=resources.tracing),
-            endings=self.endings(),
-            clock=resources.clock,
-            tracing=resources.tracing,
-            approval=resources.config.approval_timeout,
-            most=resources.config.run_timeout,
-        )
-
-    @cached_property
-    def cloud(self) -> LazyCloud:
-        """Models of providers."""
-        return LazyCloud(self.outgoing, silence=self.resources.config.model_timeout)
+        return self.runs.turns()
 
     def assembly(self) -> Assembly:
         """What a turn needs."""
@@ -171,37 +88,14 @@ class Factory:
             workspaces=self.resources.config.state / "workspaces",
         )
 
-    def endings(self) -> Endings:
-        """How runs end."""
-        resources = self.resources
-        return Endings(
-            database=resources.database,
-            leases=self.run_leases,
-            outbox=resources.outbox,
-            live=self.live,
-            frames=self.browsers.frames,
-            sessions=self.sessions(),
-            pipeline_log=self.pipeline_log(),
-            clock=resources.clock,
-        )
-
-    def tallies(self) -> Tallies:
-        """What agents did, as telemetry."""
-        resources = self.resources
-        return Tallies(database=resources.database, bus=resources.bus, clock=resources.clock, process=resources.process)
-
-    def sweeping(self) -> Sweeping:
-        """What runs are looked after by."""
-        return Sweeping(database=self.resources.database, endings=self.endings())
-
-    def answer_timeout(self) -> timedelta:
-        """How long a caller waits for an answer."""
-        return self.resources.config.answer_timeout
-
     def _asking(self) -> Asking:
         return Asking(memories=self.knowledge.memories(), delegations=self.delegations(), canvases=self.canvases())
 
     # sockets
+
+    def frames(self) -> ports.Frames:
+        """The way to browsers."""
+        return self.browsers.frames
 
     def _socket_subjects(self) -> Subjects:
         canvases = self.canvases()
@@ -270,10 +164,6 @@ class Factory:
         """The ways by which people reach agents."""
         return Channels(self.configurations(), self.agents(), [self.browsers.web_channel])
 
-    def traffics(self) -> Traffics:
-        """What went through channels."""
-        return Traffics(database=self.resources.database)
-
     # voice
 
     def voices(self) -> Voices:
@@ -285,7 +175,7 @@ class Factory:
 
     def usage(self) -> Spending:
         """Tokens and budgets."""
-        return Spending(self.resources.database, self.resources.clock, self.tallies())
+        return Spending(self.resources.database, self.resources.clock, self.runs.tallies())
 
     def pipeline_log(self) -> ports.PipelineLog:
         """Timed turns."""

@@ -5,12 +5,12 @@ from functools import cached_property
 
 from agent_runtime.config import Config
 from agent_runtime.runs.clients.mcp.links import McpLinks
-from agent_runtime.runs.clients.toolbox import Toolbox
 from agent_runtime.runs.clients.tools.asking import Asking
 from agent_runtime.runs.clients.tools.files import file_tools
 from agent_runtime.runs.clients.tools.shell import shell_tools
 from agent_runtime.runs.clients.tools.web import Web
 from agent_runtime.runs.usecases.servers import Directory, McpServers
+from agent_runtime.runs.usecases.toolbox import Toolbox
 from shoal.crypto import Envelope
 from shoal.outgoing import Outgoing
 from shoal.resources import Resources

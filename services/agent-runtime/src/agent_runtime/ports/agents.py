@@ -54,6 +54,14 @@ class Agents(Protocol):
         """
         ...
 
+    async def within(self, tx: Transaction, account_id: str, agent_id: str) -> AgentProfile:
+        """Find an agent as `get` does, inside a transaction.
+
+        Raises:
+            AgentNotFoundError: There is none.
+        """
+        ...
+
     async def hold(self, tx: Transaction, account_id: str, agent_id: str) -> None:
         """See that there is an agent, and that it stays until the commit.
 

@@ -7,7 +7,8 @@ run's stored events, whose numbers have no gaps.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -57,6 +58,7 @@ class Live:
         self._process = process
         self._followers: dict[str, set[Follower]] = {}
         self._subscriptions: dict[str, Any] = {}
+        self._remote: Counter[str] = Counter()
         self._decoder = msgspec.json.Decoder(LiveItem)
 
     async def tell(self, run_id: str, item: RunEvent | Token) -> None:
@@ -70,19 +72,32 @@ class Live:
 
     @contextlib.asynccontextmanager
     async def following(self, run_id: str) -> AsyncIterator[Follower]:
-        """Follow a run."""
+        """Follow a run, wherever it is done."""
+        with self.following_here(run_id) as follower:
+            self._remote[run_id] += 1
+            try:
+                if run_id not in self._subscriptions:
+                    self._subscriptions[run_id] = None
+                    subject = f"shoal.runs.live.{run_id}"
+                    self._subscriptions[run_id] = await self._subscribe(subject, self._taker(run_id))
+                yield follower
+            finally:
+                self._remote[run_id] -= 1
+                if not self._remote[run_id]:
+                    del self._remote[run_id]
+                    await _unsubscribe(self._subscriptions.pop(run_id, None))
+
+    @contextlib.contextmanager
+    def following_here(self, run_id: str) -> Iterator[Follower]:
+        """Follow a run as long as it is done in this process."""
         follower = Follower()
         self._followers.setdefault(run_id, set()).add(follower)
-        if run_id not in self._subscriptions:
-            self._subscriptions[run_id] = None
-            self._subscriptions[run_id] = await self._subscribe(f"shoal.runs.live.{run_id}", self._taker(run_id))
         try:
             yield follower
         finally:
             self._followers[run_id].discard(follower)
             if not self._followers[run_id]:
                 del self._followers[run_id]
-                await _unsubscribe(self._subscriptions.pop(run_id, None))
 
     async def ask_cancel(self, run_id: str) -> None:
         """Ask every process to end a run."""

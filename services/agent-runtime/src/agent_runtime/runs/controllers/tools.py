@@ -4,8 +4,8 @@ from typing import Any
 
 from litestar import Controller, get
 
-from agent_runtime.runs.clients.toolbox import Toolbox
 from agent_runtime.runs.schemas import ToolView
+from agent_runtime.runs.usecases.toolbox import Toolbox
 from shoal.http.auth import require_user
 from shoal.identity import Principal
 

@@ -1,5 +1,6 @@
 """What a tool is."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -43,6 +44,14 @@ class Tool(Protocol):
         Raises:
             ToolError: It could not be done; the model is told why.
         """
+        ...
+
+
+class ToolSource(Protocol):
+    """Whoever has more tools for an account."""
+
+    async def tools(self, account_id: str) -> Sequence[Tool]:
+        """List them; a source that cannot be reached has none."""
         ...
 
 

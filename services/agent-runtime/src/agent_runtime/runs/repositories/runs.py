@@ -8,6 +8,7 @@ from agent_runtime.errors import RunNotFoundError
 from agent_runtime.ports import RunStatus, Traffic
 from agent_runtime.runs.domain.runs import Run
 from shoal.database import Transaction
+from shoal.leases import Lease
 
 
 class NewRun(Struct, frozen=True, kw_only=True):
@@ -132,23 +133,57 @@ class RunRepository:
             run_id,
         )
 
-    async def insert(self, run: NewRun) -> None:
-        """Write a run at the end of its session's queue; without a credential it spends on that of its parent."""
-        await self._tx.execute(
+    async def insert(self, run: NewRun, *, worker: Lease | None) -> Run:
+        """Write a run with its first event at the end of its session's queue, whose row is held.
+
+        Where nothing stands before it, the worker that is given takes it with that, and it has started. Without a
+        credential it spends on that of its parent. All of this is one statement, since a turn waits for each.
+        """
+        found = await self._tx.find(
+            Run,
             """
-            insert into run (id, account_id, session_id, session_key, agent_id, parent_id, status, content, model,
-                             origin, requested_by, credential_id, instructions, tools, idempotency_key,
-                             request_sha256, traceparent)
-            values ($1, $2, $3, $4, $5, $6, 'queued', $7, $8, $9, $10,
-                    coalesce(nullif($11, ''), (select credential_id from run where id = $6), ''),
-                    $12, $13, $14, $15, $16)
+            with place as (
+                select $17::text is not null
+                       and not exists (select from run
+                                        where session_id = $3
+                                          and status in ('queued', 'running', 'pending_approval')) as is_taken
+            ), made as (
+                insert into run (id, account_id, session_id, session_key, agent_id, parent_id, content, model,
+                                 origin, requested_by, credential_id, instructions, tools, idempotency_key,
+                                 request_sha256, traceparent, status, worker, epoch, started_at, last_seq)
+                select $1, $2, $3, $4, $5, $6::text, $7, $8, $9, $10,
+                       coalesce(nullif($11, ''), (select credential_id from run where id = $6), ''),
+                       $12, $13::text[], $14::text, $15::bytea, $16::text,
+                       case when is_taken then 'running' else 'queued' end,
+                       case when is_taken then $17 end,
+                       case when is_taken then $18::bigint end,
+                       case when is_taken then now() end,
+                       case when is_taken then 2 else 1 end
+                  from place
+                returning id, account_id, session_id, session_key, agent_id, parent_id, status, content, model,
+                          origin, requested_by, credential_id, instructions, tools, traceparent, worker, epoch,
+                          error_code, error, last_seq, version, complexity, tier, spent_ms, created_at, started_at,
+                          ended_at
+            ), told as (
+                insert into run_event (run_id, seq, type, data)
+                select made.id, first.seq, first.type, '{}'
+                  from made, (values (1, 'queued'), (2, 'started')) as first (seq, type)
+                 where first.seq <= made.last_seq
+            )
+            select id, account_id, session_id, session_key, agent_id, parent_id, status, content, model, origin,
+                   requested_by, credential_id, instructions, tools, traceparent, worker, epoch, error_code, error,
+                   last_seq, version, complexity, tier, spent_ms, created_at, started_at, ended_at
+              from made
             """,
             *(run.id, run.account_id, run.session_id, run.session_key, run.agent_id, run.parent_id, run.content),
             *(run.model, run.origin, run.requested_by, run.credential_id, run.instructions, run.tools),
             *(run.idempotency_key, run.request_sha256, run.traceparent),
+            *((None, None) if worker is None else (worker.key, worker.epoch)),
         )
+        assert found is not None  # noqa: S101 - it was written
+        return found
 
-    async def claim(self, session_id: str, *, worker: str, epoch: int) -> Run | None:
+    async def claim(self, session_id: str, worker: Lease) -> Run | None:
         """Take a session's first unfinished run, if it waits for somebody to take it."""
         return await self._tx.find(
             Run,
@@ -166,7 +201,7 @@ class RunRepository:
                       requested_by, credential_id, instructions, tools, traceparent, worker, epoch, error_code, error,
                       last_seq, version, complexity, tier, spent_ms, created_at, started_at, ended_at
             """,
-            *(session_id, worker, epoch),
+            *(session_id, worker.key, worker.epoch),
         )
 
     async def is_waiting(self, session_id: str) -> bool:
@@ -198,23 +233,6 @@ class RunRepository:
     async def request_cancel(self, run_id: str) -> None:
         """Note that a run is wanted ended."""
         await self._tx.execute("update run set cancel_requested_at = now() where id = $1", run_id)
-
-    async def complete(
-        self, run_id: str, *, model: str, complexity: float, tier: int, score: float, spent_ms: float
-    ) -> int:
-        """Write that a run has its answer, and what the turn taught; returns its new version."""
-        version: int = await self._tx.value(
-            """
-            update run
-               set status = 'completed', worker = null, epoch = null, cancel_requested_at = null,
-                   model = $2, complexity = $3, tier = $4, score = $5, spent_ms = spent_ms + $6,
-                   version = version + 1, ended_at = now()
-             where id = $1
-            returning version
-            """,
-            *(run_id, model, complexity, tier, score, spent_ms),
-        )
-        return version
 
     async def move(
         self, run_id: str, status: RunStatus, *, spent_ms: float = 0, error_code: str = "", error: str = ""

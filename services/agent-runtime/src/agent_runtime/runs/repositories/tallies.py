@@ -40,20 +40,20 @@ class TallyRepository:
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
 
-    async def count(self, account_id: str, agent_id: str, *, epoch: str, latency_ms: float, is_error: bool) -> None:
-        """Count a turn; `epoch` begins the agent's counting, if nothing was counted before."""
+    async def count_error(self, account_id: str, agent_id: str, *, epoch: str, latency_ms: float) -> None:
+        """Count a turn that failed; `epoch` begins the agent's counting, if nothing was counted before."""
         await self._tx.execute(
             """
             insert into tally as counted (account_id, agent_id, epoch, messages_total, errors_total, response_ms,
                                           is_changed)
-            values ($1, $2, $3, 1, $4::boolean::integer, array[$5::real], true)
+            values ($1, $2, $3, 1, 1, array[$4::real], true)
                 on conflict (account_id, agent_id) do update
                set messages_total = counted.messages_total + 1,
-                   errors_total = counted.errors_total + excluded.errors_total,
+                   errors_total = counted.errors_total + 1,
                    response_ms = counted.response_ms[1:999] || excluded.response_ms,
                    is_changed = true
             """,
-            *(account_id, agent_id, epoch, is_error, latency_ms),
+            *(account_id, agent_id, epoch, latency_ms),
         )
 
     async def count_tokens(self, account_id: str, agent_id: str, tokens: int, *, epoch: str) -> None:

@@ -6,7 +6,7 @@ from agent_runtime.ports import RunStatus
 from agent_runtime.runs.errors import NothingToDecideError
 from agent_runtime.runs.repositories.runs import RunRepository
 from agent_runtime.runs.usecases.decisions import decide
-from agent_runtime.runs.usecases.endings import Endings
+from agent_runtime.runs.usecases.recorder import Records
 from agent_runtime.runs.usecases.worker import Worker
 from shoal.database import Database
 
@@ -14,9 +14,9 @@ from shoal.database import Database
 class Approvals:
     """Approving and denying. A run goes on once nothing of it waits any more."""
 
-    def __init__(self, *, database: Database, endings: Endings, worker: Worker) -> None:
+    def __init__(self, *, database: Database, records: Records, worker: Worker) -> None:
         self._database = database
-        self._endings = endings
+        self._records = records
         self._worker = worker
 
     async def decide(
@@ -33,5 +33,5 @@ class Approvals:
             run = await RunRepository(tx).lock(run_id)
             if run.status is not RunStatus.PENDING_APPROVAL:
                 raise NothingToDecideError
-            await decide(tx, run, ids, is_approved=is_approved, by=by, recorder=self._endings.recorder(run))
+            await decide(tx, run, ids, is_approved=is_approved, by=by, recorder=self._records.of(run))
         self._worker.poke(run.session_id)

@@ -18,13 +18,13 @@ from agent_runtime.ports import (
     Skills,
     ToolPolicy,
 )
-from agent_runtime.runs.clients.toolbox import Toolbox
 from agent_runtime.runs.domain.conversation import conversation, instructions
 from agent_runtime.runs.domain.models import ModelName, Said
 from agent_runtime.runs.domain.runs import Run
 from agent_runtime.runs.domain.tools import Tool
 from agent_runtime.runs.errors import AgentStoppedError
 from agent_runtime.runs.usecases.pipeline import Pipeline
+from agent_runtime.runs.usecases.toolbox import Toolbox
 
 HISTORY_MESSAGES = 50
 HISTORY_TOKENS = 60_000
@@ -70,8 +70,10 @@ class Assembly:
         self._toolbox = toolbox
         self._workspaces = workspaces
 
-    async def prepare(self, run: Run, messages: Sequence[Message], pipeline: Pipeline) -> Scene:
-        """Set the scene.
+    async def prepare(
+        self, run: Run, messages: Sequence[Message], pipeline: Pipeline, *, agent: AgentProfile | None
+    ) -> Scene:
+        """Set the scene; the agent is looked for unless it is known.
 
         Raises:
             AgentNotFoundError: The agent is gone.
@@ -80,7 +82,7 @@ class Assembly:
         async with pipeline.stage("classifier"):
             complexity = await self._delegations.complexity(run.content)
         async with pipeline.stage("router"):
-            agent = await self._agents.get(run.account_id, run.agent_id)
+            agent = agent or await self._agents.get(run.account_id, run.agent_id)
             if not agent.is_running:
                 raise AgentStoppedError
             defaults = await self._configuration.defaults(run.account_id)

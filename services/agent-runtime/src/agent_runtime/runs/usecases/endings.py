@@ -5,25 +5,22 @@ run is over finds the session complete, and a session never shows a turn twice.
 """
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from msgspec import Struct
 
-from agent_runtime.ports import Frame, Frames, Message, PipelineLog, RunStatus, Sessions, TimedTurn, Topic
-from agent_runtime.runs.clients.live import Live
+from agent_runtime.ports import Message, PipelineLog, RunStatus, Sessions, TimedTurn
 from agent_runtime.runs.domain.conversation import message_steps, message_told, whole_text
 from agent_runtime.runs.domain.runs import CallRecord, EventType, Run, StepRecord
 from agent_runtime.runs.repositories.course import CourseRepository
+from agent_runtime.runs.repositories.endings import Completion, EndingRepository
 from agent_runtime.runs.repositories.runs import RunRepository
 from agent_runtime.runs.repositories.tallies import TallyRepository
-from agent_runtime.runs.usecases.recorder import Recorder
+from agent_runtime.runs.usecases.facts import Facts
+from agent_runtime.runs.usecases.recorder import Recorder, Records
 from shoal.clock import Clock
-from shoal.database import Database, Transaction
+from shoal.database import Transaction
 from shoal.ids import new_id
-from shoal.leases import Leases
-from shoal.outbox import Outbox
-from shoal_events import Event, RunCancelled, RunCompleted, RunFailed, RunInterrupted
 
 
 class Course(Struct, frozen=True):
@@ -34,100 +31,83 @@ class Course(Struct, frozen=True):
     rest: str = ""
 
 
+class End(Struct, frozen=True, kw_only=True):
+    """How a run ends without its answer.
+
+    Args:
+        status: Failed, cancelled or interrupted.
+        code: Why it failed.
+        error: The same for people.
+        timed: How long the turn took, where it came to nothing by itself.
+        spent_ms: How long it was done since it was taken the last time.
+    """
+
+    status: RunStatus
+    code: str = ""
+    error: str = ""
+    timed: TimedTurn | None = None
+    spent_ms: float = 0
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What the run's last event tells of it."""
+        return {"error": {"code": self.code, "message": self.error}} if self.code else {}
+
+
 class Endings:
     """Ends runs."""
 
     def __init__(
-        self,
-        *,
-        database: Database,
-        leases: Leases,
-        outbox: Outbox,
-        live: Live,
-        frames: Frames,
-        sessions: Sessions,
-        pipeline_log: PipelineLog,
-        clock: Clock,
+        self, *, records: Records, sessions: Sessions, pipeline_log: PipelineLog, facts: Facts, clock: Clock
     ) -> None:
-        self._database = database
-        self._leases = leases
-        self._outbox = outbox
-        self._live = live
-        self.frames = frames
+        self._records = records
         self._sessions = sessions
         self._pipeline_log = pipeline_log
+        self._facts = facts
         self._clock = clock
-
-    def recorder(self, run: Run) -> Recorder:
-        """Make the recorder of a run."""
-        return Recorder(run, database=self._database, leases=self._leases, live=self._live, frames=self.frames)
 
     async def complete(
         self, tx: Transaction, run: Run, course: Course, recorder: Recorder, timed: TimedTurn, *, score: float
     ) -> None:
-        """End a run with its answer, inside the worker's transaction."""
+        """End a run with its answer, inside the worker's transaction; its last step is written with that."""
         await self._pipeline_log.record(tx, timed)
         message = await self._say(tx, run, course, is_incomplete=False)
         assert message is not None  # noqa: S101 - a complete course has a last step
         recorder.note(EventType.COMPLETED, {"message": message_told(message)})
-        version = await RunRepository(tx).complete(
-            run.id,
-            model=timed.model,
+        ended = Completion(
+            step=course.steps[-1],
+            events=recorder.hand_over(tx),
             complexity=timed.complexity,
             tier=timed.tier,
             score=score,
-            spent_ms=timed.latency_ms - run.spent_ms,
+            latency_ms=timed.latency_ms,
+            counting=new_id("ep"),
         )
-        await self._outbox.append(
-            tx,
-            RunCompleted(
-                run_id=run.id,
-                account_id=run.account_id,
-                agent_id=run.agent_id,
-                session_key=run.session_key,
-                version=version,
-                model=timed.model,
-                input_tokens=sum(step.input_tokens for step in course.steps),
-                output_tokens=sum(step.output_tokens for step in course.steps),
-                duration_ms=timed.latency_ms,
-            ),
-        )
-        await self._count(tx, run, timed, is_error=False)
-        self._show_later(tx, run, message)
+        version = await EndingRepository(tx).complete(run, ended)
+        await self._facts.completed(tx, run, version, timed, course.steps)
+        _show_later(tx, recorder, message)
 
-    async def break_off(
-        self,
-        tx: Transaction,
-        run: Run,
-        status: RunStatus,
-        recorder: Recorder,
-        *,
-        code: str = "",
-        error: str = "",
-        spent_ms: float = 0,
-        timed: TimedTurn | None = None,
-    ) -> None:
+    async def break_off(self, tx: Transaction, run: Run, end: End, recorder: Recorder | None = None) -> None:
         """End a run without its answer: what there is of one is kept, and what its tools did."""
+        recorder = recorder or self._records.of(run)
         await recorder.store(tx)
         course = CourseRepository(tx)
-        await course.drop_open_calls(run.id, is_known=status is not RunStatus.INTERRUPTED)
+        await course.drop_open_calls(run.id, is_known=end.status is not RunStatus.INTERRUPTED)
         steps, calls = await course.steps(run.id), await course.calls(run.id)
         rest = await course.text_of_step(run.id, len(steps) + 1)
         message = await self._say(tx, run, Course(steps, calls, rest), is_incomplete=True)
-        told: dict[str, Any] = {"message": None if message is None else message_told(message)}
-        recorder.note(EventType(status), told | ({"error": {"code": code, "message": error}} if code else {}))
+        recorder.note(EventType(end.status), {"message": None if message is None else message_told(message)} | end.told)
         await recorder.store(tx)
-        version = await RunRepository(tx).move(run.id, status, spent_ms=spent_ms, error_code=code, error=error)
-        await self._outbox.append(tx, _fact(run, status, version, code))
-        if timed is not None:
-            await self._pipeline_log.record(tx, timed)
-            await self._count(tx, run, timed, is_error=True)
-        self._show_later(tx, run, message)
-
-    async def _count(self, tx: Transaction, run: Run, timed: TimedTurn, *, is_error: bool) -> None:
-        await TallyRepository(tx).count(
-            run.account_id, run.agent_id, epoch=new_id("ep"), latency_ms=timed.latency_ms, is_error=is_error
+        version = await RunRepository(tx).move(
+            run.id, end.status, spent_ms=end.spent_ms, error_code=end.code, error=end.error
         )
+        await self._facts.broken_off(tx, run, version, end.status, code=end.code)
+        if end.timed is not None:
+            await self._pipeline_log.record(tx, end.timed)
+            await TallyRepository(tx).count_error(
+                run.account_id, run.agent_id, epoch=new_id("ep"), latency_ms=end.timed.latency_ms
+            )
+        _show_later(tx, recorder, message)
 
     async def _say(self, tx: Transaction, run: Run, course: Course, *, is_incomplete: bool) -> Message | None:
         """Append the agent's message, if there is anything to say."""
@@ -147,29 +127,11 @@ class Endings:
         await self._sessions.say(tx, run.session_id, message)
         return message
 
-    def _show_later(self, tx: Transaction, run: Run, message: Message | None) -> None:
-        tx.after_commit(partial(self._show, run, message))
 
-    async def _show(self, run: Run, message: Message | None) -> None:
+def _show_later(tx: Transaction, recorder: Recorder, message: Message | None) -> None:
+    async def show() -> None:
         if message is not None:
-            await self.frames.publish(message_frame(run, message))
-        await self.recorder(run).show("stream_done", {})
+            await recorder.show_message(message)
+        await recorder.show("stream_done", {})
 
-
-def message_frame(run: Run, message: Message) -> Frame:
-    """Show a committed message to the account's browsers."""
-    told = message_told(message) | {"session_key": run.session_key, "origin": run.origin}
-    return Frame(run.account_id, Topic.CHAT_MESSAGE, Topic.CHAT_MESSAGE, told)
-
-
-def _fact(run: Run, status: RunStatus, version: int, code: str) -> Event:
-    about: dict[str, Any] = {
-        "run_id": run.id,
-        "account_id": run.account_id,
-        "agent_id": run.agent_id,
-        "session_key": run.session_key,
-        "version": version,
-    }
-    if status is RunStatus.FAILED:
-        return RunFailed(**about, code=code)
-    return RunCancelled(**about) if status is RunStatus.CANCELLED else RunInterrupted(**about)
+    tx.after_commit(show)

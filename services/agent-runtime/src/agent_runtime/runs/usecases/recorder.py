@@ -7,14 +7,15 @@ process that was taken for dead can write nothing more.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import structlog
 
-from agent_runtime.ports import Frame, Frames, session_topic
+from agent_runtime.ports import Frame, Frames, Message, Topic, session_topic
 from agent_runtime.runs.clients.live import Live
+from agent_runtime.runs.domain.conversation import message_told
 from agent_runtime.runs.domain.runs import EventType, Run, RunEvent, Token
 from agent_runtime.runs.repositories.course import CourseRepository
 from agent_runtime.runs.repositories.runs import RunRepository
@@ -22,6 +23,20 @@ from shoal.database import Database, DatabaseUnavailableError, Transaction
 from shoal.leases import Lease, LeaseLostError, Leases
 
 CHUNK_S = 0.1
+
+
+class Records:
+    """Makes the record of a run, wherever it is begun, gone on with or ended."""
+
+    def __init__(self, *, database: Database, leases: Leases, live: Live, frames: Frames) -> None:
+        self._database = database
+        self._leases = leases
+        self._live = live
+        self._frames = frames
+
+    def of(self, run: Run) -> "Recorder":
+        """Go on with the record of a run."""
+        return Recorder(run, database=self._database, leases=self._leases, live=self._live, frames=self._frames)
 
 
 class Recorder:
@@ -71,6 +86,15 @@ class Recorder:
         told = {"session_key": self._run.session_key, "run_id": self._run.id, **data}
         await self._frames.publish(Frame(self._run.account_id, session_topic(self._run.session_key), kind, told))
 
+    async def show_start(self) -> None:
+        """Tell followers that the run has started, which was stored with the run."""
+        await self._live.tell(self._run.id, RunEvent(self._run.last_seq, EventType.STARTED, {}))
+
+    async def show_message(self, message: Message) -> None:
+        """Show a committed message to the account's browsers."""
+        told = message_told(message) | {"session_key": self._run.session_key, "origin": self._run.origin}
+        await self._frames.publish(Frame(self._run.account_id, Topic.CHAT_MESSAGE, Topic.CHAT_MESSAGE, told))
+
     @contextlib.asynccontextmanager
     async def writing(self) -> AsyncIterator[Transaction]:
         """Open a transaction of the run's worker; what was noted is stored at its end.
@@ -93,13 +117,18 @@ class Recorder:
 
     async def store(self, tx: Transaction) -> None:
         """Store what was noted and not given to this transaction yet; tell it once the commit stands."""
+        events = self.hand_over(tx)
+        if events:
+            await CourseRepository(tx).add_events(self._run.id, events)
+
+    def hand_over(self, tx: Transaction) -> Sequence[RunEvent]:
+        """Give what was noted to whoever stores it in this transaction; tell it once the commit stands."""
         self._cut()
         events = tuple(event for event in self._pending if event.seq > self._given)
-        if not events:
-            return
-        self._given = events[-1].seq
-        await CourseRepository(tx).add_events(self._run.id, events)
-        tx.after_commit(partial(self._stored, events))
+        if events:
+            self._given = events[-1].seq
+            tx.after_commit(partial(self._stored, events))
+        return events
 
     async def close(self) -> None:
         """Stop storing by the clock; waits for what is under way."""

@@ -3,7 +3,8 @@
 from agent_runtime.ports import RunStatus
 from agent_runtime.runs.repositories.runs import RunRepository
 from agent_runtime.runs.usecases.decisions import TIMEOUT, decide
-from agent_runtime.runs.usecases.endings import Endings
+from agent_runtime.runs.usecases.endings import End, Endings
+from agent_runtime.runs.usecases.recorder import Records
 from shoal.database import Database
 
 EVENTS_KEPT_DAYS = 30
@@ -13,16 +14,17 @@ _PIECE = 5000
 class Sweeping:
     """Ends what dead workers left, denies what waited too long, forgets what nobody will resume."""
 
-    def __init__(self, *, database: Database, endings: Endings) -> None:
+    def __init__(self, *, database: Database, endings: Endings, records: Records) -> None:
         self._database = database
         self._endings = endings
+        self._records = records
 
     async def interrupt(self, run_id: str) -> str:
         """End a run as `interrupted`, if its worker is still dead; returns its session, which may go on."""
         async with self._database.transaction() as tx:
             run = await RunRepository(tx).lock(run_id)
             if run.status is RunStatus.RUNNING and await RunRepository(tx).is_abandoned(run_id):
-                await self._endings.break_off(tx, run, RunStatus.INTERRUPTED, self._endings.recorder(run))
+                await self._endings.break_off(tx, run, End(status=RunStatus.INTERRUPTED))
         return run.session_id
 
     async def deny_expired(self, run_id: str) -> str:
@@ -30,7 +32,7 @@ class Sweeping:
         async with self._database.transaction() as tx:
             run = await RunRepository(tx).lock(run_id)
             if run.status is RunStatus.PENDING_APPROVAL:
-                await decide(tx, run, None, is_approved=False, by=TIMEOUT, recorder=self._endings.recorder(run))
+                await decide(tx, run, None, is_approved=False, by=TIMEOUT, recorder=self._records.of(run))
         return run.session_id
 
     async def forget(self) -> None:

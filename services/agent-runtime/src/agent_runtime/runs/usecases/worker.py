@@ -14,9 +14,11 @@ from agent_runtime.ports import RunStatus
 from agent_runtime.runs.clients.live import Live
 from agent_runtime.runs.repositories.runs import RunRepository
 from agent_runtime.runs.repositories.sightings import SightingRepository
-from agent_runtime.runs.usecases.engine import Engine, Taken
+from agent_runtime.runs.usecases.beginnings import Beginnings, Taken
+from agent_runtime.runs.usecases.endings import End
+from agent_runtime.runs.usecases.engine import Engine
 from agent_runtime.runs.usecases.sweeping import Sweeping
-from shoal.database import Database, DatabaseUnavailableError, Transaction
+from shoal.database import Database, DatabaseUnavailableError
 from shoal.leases import Lease, LeaseLostError, Leases
 
 POLL_S = 1.0
@@ -32,6 +34,7 @@ class Worker:
         database: Where runs are.
         leases: Who lives; their term is how long a dead process keeps its runs.
         live: Hears that runs are wanted ended.
+        beginnings: Takes runs.
         engine: Does one run.
         sweeping: Ends what nobody else will.
     """
@@ -45,6 +48,7 @@ class Worker:
         database: Database,
         leases: Leases,
         live: Live,
+        beginnings: Beginnings,
         engine: Engine,
         sweeping: Sweeping,
     ) -> None:
@@ -52,6 +56,7 @@ class Worker:
         self._database = database
         self._leases = leases
         self._live = live
+        self._beginnings = beginnings
         self._engine = engine
         self._sweeping = sweeping
         self._lease: Lease | None = None
@@ -84,14 +89,12 @@ class Worker:
             return
         self._sessions[session_id] = asyncio.create_task(self._serve(session_id))
 
-    async def take_within(self, tx: Transaction, session_id: str) -> Taken | None:
-        """Take a session's next run inside the transaction that made it, if this process may and is free to.
+    def lease_for(self, session_id: str) -> Lease | None:
+        """Give the lease under which a session's run may be taken here at once; None while that may not be.
 
-        Whoever asks hands what was taken to `adopt` once the transaction is committed.
+        Whoever takes a run under it hands that to `adopt` once it is committed.
         """
-        if self._lease is None or session_id in self._sessions:
-            return None
-        return await self._engine.take_within(tx, session_id, self._lease)
+        return None if session_id in self._sessions else self._lease
 
     def adopt(self, taken: Taken) -> None:
         """Do a run that was taken."""
@@ -168,7 +171,7 @@ class Worker:
             while (lease := self._lease) is not None:
                 self._again.discard(session_id)
                 adopted = self._adopted.pop(session_id, None)
-                taken = adopted.pop(0) if adopted else await self._engine.take(session_id, lease)
+                taken = adopted.pop(0) if adopted else await self._beginnings.take(session_id, lease)
                 if adopted:
                     self._adopted[session_id] = adopted
                 if taken is not None:
@@ -191,7 +194,8 @@ class Worker:
             await asyncio.wait({task})
             if task.cancelled():
                 is_wanted = run_id in self._wanted_ended
-                await self._break_off(taken, RunStatus.CANCELLED if is_wanted else RunStatus.INTERRUPTED)
+                status = RunStatus.CANCELLED if is_wanted else RunStatus.INTERRUPTED
+                await self._engine.break_off(taken, End(status=status))
             elif (error := task.exception()) is not None:
                 await self._failed(taken, error)
         except (DatabaseUnavailableError, LeaseLostError) as error:
@@ -206,7 +210,5 @@ class Worker:
         if isinstance(error, DatabaseUnavailableError | LeaseLostError):
             raise error
         structlog.get_logger().error("run_broke", run_id=taken.run.id, error=repr(error), exc_info=error)
-        await self._break_off(taken, RunStatus.FAILED, code="internal_error", error="Something went wrong on our side.")
-
-    async def _break_off(self, taken: Taken, status: RunStatus, *, code: str = "", error: str = "") -> None:
-        await self._engine.break_off(taken, status, code=code, error=error)
+        end = End(status=RunStatus.FAILED, code="internal_error", error="Something went wrong on our side.")
+        await self._engine.break_off(taken, end)

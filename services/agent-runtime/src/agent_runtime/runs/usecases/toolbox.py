@@ -1,18 +1,9 @@
 """Every tool there is: our own, and those of an account's MCP servers."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
-from agent_runtime.runs.domain.tools import Tool
+from agent_runtime.runs.domain.tools import Tool, ToolSource
 from agent_runtime.runs.errors import ToolNotFoundError
-
-
-class ToolSource(Protocol):
-    """Whoever has more tools for an account."""
-
-    async def tools(self, account_id: str) -> Sequence[Tool]:
-        """List them; a source that cannot be reached has none."""
-        ...
 
 
 class Toolbox:

@@ -1,0 +1,72 @@
+"""What is written when a run has its answer."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from agent_runtime.runs.domain.runs import Run, RunEvent, StepRecord
+from shoal.database import Transaction
+
+
+class Completion(Struct, frozen=True, kw_only=True):
+    """How a run came to its answer.
+
+    Args:
+        step: What the model said last.
+        events: What is told of the run at its end.
+        complexity: How complex its task was, 0 to 1.
+        tier: What kind of model that asked for.
+        score: How well it went, 0 to 1.
+        latency_ms: How long it took, from its beginning.
+        counting: Names the agent's counting, if this is the first turn that is counted.
+    """
+
+    step: StepRecord
+    events: Sequence[RunEvent]
+    complexity: float
+    tier: int
+    score: float
+    latency_ms: float
+    counting: str
+
+
+class EndingRepository:
+    """Writes a run's last step and last events, that it is over, and its agent's count; at once, for a turn waits."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    async def complete(self, run: Run, ended: Completion) -> int:
+        """Write that a run has its answer; returns its new version."""
+        step, events = ended.step, ended.events
+        version: int = await self._tx.value(
+            """
+            with said as (
+                insert into run_step (run_id, number, text, model, input_tokens, output_tokens)
+                values ($1, $2, $3, $4, $5, $6)
+            ), told as (
+                insert into run_event (run_id, seq, type, data)
+                select $1, seq, type, data
+                  from unnest($7::integer[], $8::text[], $9::jsonb[]) as event (seq, type, data)
+            ), added as (
+                insert into tally as counted (account_id, agent_id, epoch, messages_total, response_ms, is_changed)
+                values ($10, $11, $12, 1, array[$13::double precision::real], true)
+                    on conflict (account_id, agent_id) do update
+                   set messages_total = counted.messages_total + 1,
+                       response_ms = counted.response_ms[1:999] || excluded.response_ms,
+                       is_changed = true
+            )
+            update run
+               set status = 'completed', worker = null, epoch = null, cancel_requested_at = null, model = $4,
+                   complexity = $14, tier = $15, score = $16, spent_ms = $13,
+                   last_seq = $17, version = version + 1, ended_at = now()
+             where id = $1
+            returning version
+            """,
+            *(run.id, step.number, step.text, step.model, step.input_tokens, step.output_tokens),
+            *([event.seq for event in events], [str(event.type) for event in events]),
+            [dict(event.data) for event in events],
+            *(run.account_id, run.agent_id, ended.counting, ended.latency_ms),
+            *(ended.complexity, ended.tier, ended.score, events[-1].seq),
+        )
+        return version

@@ -1,0 +1,123 @@
+"""Letting model and tools take turns, until the model has said all, or people must decide first."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from agent_runtime.ports import RunStatus
+from agent_runtime.runs.domain.conversation import continued
+from agent_runtime.runs.domain.runs import CallRecord, CallStatus, EventType, Run, StepRecord
+from agent_runtime.runs.errors import TooManyStepsError
+from agent_runtime.runs.repositories.course import CourseRepository
+from agent_runtime.runs.repositories.runs import RunRepository
+from agent_runtime.runs.usecases.acting import Acting, recorded, result_told
+from agent_runtime.runs.usecases.assembly import Scene
+from agent_runtime.runs.usecases.beginnings import Taken
+from agent_runtime.runs.usecases.endings import Course
+from agent_runtime.runs.usecases.facts import Facts
+from agent_runtime.runs.usecases.pipeline import Pipeline
+from agent_runtime.runs.usecases.recorder import Recorder
+from agent_runtime.runs.usecases.transport import Answer, Transport
+from shoal.database import Database, Transaction
+
+MOST_STEPS = 20
+
+
+class Conversing:
+    """The steps of a turn; what came of each is stored before the next begins.
+
+    Args:
+        approval: How long calls of tools wait for people.
+    """
+
+    def __init__(
+        self, *, database: Database, transport: Transport, acting: Acting, facts: Facts, approval: timedelta
+    ) -> None:
+        self._database = database
+        self._transport = transport
+        self._acting = acting
+        self._facts = facts
+        self._approval = approval
+
+    async def converse(self, taken: Taken, scene: Scene, pipeline: Pipeline) -> tuple[Course, Answer] | None:
+        """Take steps up to the last one, which is not stored yet; None when people must decide first.
+
+        Raises:
+            TooManyStepsError: There were as many as there may be.
+            AppError: No model answered; why.
+        """
+        run, recorder = taken.run, taken.recorder
+        steps, calls = list(taken.course.steps), list(taken.course.calls)
+        while len(steps) < MOST_STEPS:
+            await self._acting.perform(run, scene, calls, recorder)
+            if steps:
+                calls = list(await self._calls(run))
+            number = len(steps) + 1
+            recorder.begin_step(number, offset=sum(len(step.text) for step in steps))
+            answer = await self._transport.answer(run, scene, (*scene.said, *continued(steps, calls)), recorder)
+            steps.append(_step(number, answer))
+            if not answer.calls:
+                return Course(steps, calls), answer
+            wanted = recorded(answer, scene, run=run, step=number)
+            if await self._note_step(taken, scene, steps[-1], wanted, answer, pipeline):
+                return None
+            calls += wanted
+        raise TooManyStepsError
+
+    async def settle(self, tx: Transaction, run: Run, answer: Answer, *, tier: int) -> None:
+        """Record what the last answer took."""
+        await self._transport.settle(tx, run, answer, tier=tier)
+
+    async def _calls(self, run: Run) -> Sequence[CallRecord]:
+        async with self._database.reading() as database:
+            return await CourseRepository(database).calls(run.id)
+
+    async def _note_step(
+        self,
+        taken: Taken,
+        scene: Scene,
+        step: StepRecord,
+        wanted: Sequence[CallRecord],
+        answer: Answer,
+        pipeline: Pipeline,
+    ) -> bool:
+        """Store a step whose tools are not called yet; returns whether people must decide first."""
+        run, recorder = taken.run, taken.recorder
+        waiting = [call for call in wanted if call.status is CallStatus.PENDING_APPROVAL]
+        for call in wanted:
+            told = {"tool_call_id": call.id, "name": call.name, "arguments": call.arguments, "status": str(call.status)}
+            recorder.note(EventType.TOOL_CALL, told)
+            if call.status.is_over:
+                recorder.note(EventType.TOOL_RESULT, result_told(call, call.status, call.result or ""))
+        async with recorder.writing() as tx:
+            await CourseRepository(tx).add_step(run.id, step)
+            await CourseRepository(tx).add_calls(run.id, wanted, approval=self._approval)
+            await self.settle(tx, run, answer, tier=scene.tier)
+            if waiting:
+                await self._ask(tx, run, waiting, recorder, pipeline)
+        for call in wanted:
+            await recorder.show("tool_call", {"id": call.id, "name": call.name, "arguments": call.arguments})
+        return bool(waiting)
+
+    async def _ask(
+        self, tx: Transaction, run: Run, waiting: Sequence[CallRecord], recorder: Recorder, pipeline: Pipeline
+    ) -> None:
+        """Let the run wait, without a worker, until people have decided."""
+        recorder.note(EventType.APPROVAL_REQUESTED, {"tool_call_ids": [call.id for call in waiting]})
+        version = await RunRepository(tx).move(run.id, RunStatus.PENDING_APPROVAL, spent_ms=pipeline.elapsed_ms)
+        await self._facts.approval_requested(tx, run, version, waiting)
+        tools = [{"id": call.id, "name": call.name, "arguments": call.arguments} for call in waiting]
+
+        async def show() -> None:
+            await recorder.show("approval_requested", {"tool_calls": tools})
+
+        tx.after_commit(show)
+
+
+def _step(number: int, answer: Answer) -> StepRecord:
+    return StepRecord(
+        number=number,
+        text=answer.text,
+        model=str(answer.model),
+        input_tokens=answer.usage.input_tokens,
+        output_tokens=answer.usage.output_tokens,
+    )

@@ -1,0 +1,93 @@
+"""Waiting for answers."""
+
+import asyncio
+
+from agent_runtime.ports import RunStatus, Sessions, TurnRequest, TurnResult
+from agent_runtime.runs.clients.live import Follower, Live
+from agent_runtime.runs.domain.conversation import message_read
+from agent_runtime.runs.domain.runs import EventType, RunEvent
+from agent_runtime.runs.repositories.runs import RunRepository
+from agent_runtime.runs.usecases.starting import Starting
+from shoal.database import Database
+from shoal.ids import new_id
+
+STOPS = {EventType.APPROVAL_REQUESTED, *(kind for kind in EventType if kind.is_last)}
+"""The events after which a run does nothing for a while, or for ever."""
+_LOOK_S = 2.0
+
+
+class Waiting:
+    """Waits for runs until they are over, wait for people, or the time is."""
+
+    def __init__(self, *, database: Database, sessions: Sessions, starting: Starting, live: Live) -> None:
+        self._database = database
+        self._sessions = sessions
+        self._starting = starting
+        self._live = live
+
+    async def ask(self, request: TurnRequest, *, timeout_s: float) -> TurnResult:
+        """Have a message answered and wait for it; the run goes on when the time is over.
+
+        Raises:
+            As `Turns.start`.
+        """
+        run_id, loop = new_id("run"), asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        with self._live.following_here(run_id) as follower:  # from before its beginning: nothing of it is missed
+            started = await self._starting.start(request, run_id)
+            if started.is_here:
+                result = await _answered(follower, run_id, request, within_s=min(timeout_s, _LOOK_S))
+                if result is not None:
+                    return result
+        return await self.wait(request.account_id, started.run_id, timeout_s=max(0.0, deadline - loop.time()))
+
+    async def wait(self, account_id: str, run_id: str, *, timeout_s: float) -> TurnResult:
+        """Wait for a run, wherever it is done.
+
+        Raises:
+            RunNotFoundError: There is no such run.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        async with self._live.following(run_id) as follower:
+            while True:
+                result = await self._result(account_id, run_id)
+                left_s = deadline - loop.time()
+                if result.status.is_over or result.status is RunStatus.PENDING_APPROVAL or left_s <= 0:
+                    return result
+                looked = loop.time()
+                while (left_s := min(deadline, looked + _LOOK_S) - loop.time()) > 0:
+                    item = await follower.next(within_s=left_s)
+                    if isinstance(item, RunEvent) and item.type in STOPS:
+                        break
+
+    async def _result(self, account_id: str, run_id: str) -> TurnResult:
+        async with self._database.reading() as database:
+            run = await RunRepository(database).get(account_id, run_id)
+            message = await self._sessions.answer(database, run_id) if run.status.is_over else None
+        return TurnResult(
+            run_id=run.id,
+            session_key=run.session_key,
+            status=run.status,
+            message=message,
+            error=run.error,
+            error_code=run.error_code,
+        )
+
+
+async def _answered(follower: Follower, run_id: str, request: TurnRequest, *, within_s: float) -> TurnResult | None:
+    """Wait a little for the answer to come live, as it is stored; None where it does not, or there is none."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + within_s
+    while (left_s := deadline - loop.time()) > 0:
+        item = await follower.next(within_s=left_s)
+        if isinstance(item, RunEvent) and item.type == EventType.COMPLETED:
+            return TurnResult(
+                run_id=run_id,
+                session_key=request.session_key,
+                status=RunStatus.COMPLETED,
+                message=message_read(item.data["message"]),
+            )
+        if isinstance(item, RunEvent) and item.type in STOPS:
+            return None
+    return None
