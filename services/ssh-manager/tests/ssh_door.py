@@ -239,6 +239,11 @@ class Place:
 Open = Callable[..., Awaitable[Door]]
 
 
+def moves(status: dict) -> list[tuple[str, str]]:
+    """Changes of state, the oldest first."""
+    return [(moved["from"], moved["to"]) for moved in reversed(status["recent_events"])]
+
+
 def refused(answer: httpx.Response, status: int, code: str | None = None, detail: str | None = None) -> None:
     body = answer.json()
     assert (answer.status_code, body["error"]["status"]) == (status, status), body

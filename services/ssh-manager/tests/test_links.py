@@ -1,4 +1,4 @@
-"""Connections: made without being asked, checked, lost, made again, shown."""
+"""Connections: made without being asked, lost, made again."""
 
 import asyncio
 import time
@@ -7,18 +7,10 @@ from pathlib import Path
 import asyncpg
 import asyncssh
 import pytest
-from ssh_door import Door, Open, Place, refused
+from ssh_door import Door, Open, Place, moves, refused
 
 from shoal.testing.sshd import Sshd
 from shoal.testing.suite import eventually, free_port
-
-DASH = "\N{EN DASH}"
-LABELS = ["< 1h", f"1{DASH}6h", f"6{DASH}24h", f"1{DASH}7d", "> 7d"]
-
-
-def moves(status: dict) -> list[tuple[str, str]]:
-    """Changes of state, the oldest first."""
-    return [(moved["from"], moved["to"]) for moved in reversed(status["recent_events"])]
 
 
 async def test_a_running_instance_is_connected_without_a_call(place: Place) -> None:
@@ -197,75 +189,6 @@ async def test_a_database_that_is_away_cuts_no_connection(place: Place) -> None:
     assert place.sshd.sessions() == 1
 
 
-async def test_a_test_leaves_the_standing_connection_alone(place: Place) -> None:
-    before = await place.status()
-    answer = await place.door.admin.post(f"{place.url}/ssh-test")
-    body = answer.json()
-    assert (answer.status_code, body["success"], body["command_test"]) == (200, True, True), body
-    assert body["latency_ms"] > 0
-    assert "error" not in body
-    after = await place.status()
-    assert after["health"]["connected_at"] == before["health"]["connected_at"]
-    assert after["recent_events"] == before["recent_events"] or moves(after) == [
-        ("disconnected", "connecting"),
-        ("connecting", "connected"),
-    ]
-    await eventually(lambda: place.sshd.sessions() == 1, place.sshd.sessions)
-    (entry,) = await place.door.entries(username="user_admin")
-    assert (entry["event_type"], entry["source_ip"]) == ("connection", "127.0.0.1")
-    assert entry["details"] == "SSH connection test: succeeded"
-
-
-async def test_a_test_that_fails_is_an_answer_not_an_error(place: Place) -> None:
-    await place.sshd.kill()
-    answer = await place.door.admin.post(f"{place.url}/ssh-test")
-    assert answer.status_code == 200
-    assert answer.json() == {
-        "success": False,
-        "latency_ms": answer.json()["latency_ms"],
-        "tunnel_status": [],
-        "command_test": False,
-        "error": "SSH connection failed: connection refused",
-    }
-    (entry,) = await place.door.entries(username="user_admin")
-    assert entry["event_type"] == "connection_failed"
-
-
-async def test_an_instance_that_talks_without_end_fails_the_test_and_is_not_listened_to(
-    door: Door, tmp_path: Path
-) -> None:
-    talker = Sshd(tmp_path / "talker", forced_command="yes")
-    await talker.start()
-    try:
-        place = Place(door, talker)
-        await place.appear()
-        await place.until_state("connected")
-        body = (await door.admin.post(f"{place.url}/ssh-test")).json()
-        assert (body["success"], body["command_test"]) == (False, False)
-        assert body["error"] == "Test command failed: the test command did not answer"
-    finally:
-        await talker.kill()
-
-
-async def test_reconnecting_replaces_the_connection_and_is_audited(place: Place) -> None:
-    before = (await place.status())["health"]["connected_at"]
-    answer = await place.door.admin.post(f"{place.url}/ssh-reconnect")
-    assert answer.json() == {"success": True, "message": "SSH connection re-established successfully"}
-    assert (await place.status())["health"]["connected_at"] > before
-    await eventually(lambda: place.sshd.sessions() == 1, place.sshd.sessions)
-    (entry,) = await place.door.entries(username="user_admin")
-    assert (entry["event_type"], entry["details"]) == ("reconnection", "SSH connection re-established successfully")
-    assert entry["duration_ms"] >= 0
-
-
-async def test_many_reconnections_at_once_end_in_one_connection(place: Place) -> None:
-    calls = [place.door.admin.post(f"{place.url}/ssh-reconnect") for _ in range(5)]
-    answers = await asyncio.gather(*calls)
-    assert [answer.json()["success"] for answer in answers] == [True] * 5
-    await place.until_state("connected")
-    await eventually(lambda: place.sshd.sessions() == 1, place.sshd.sessions)
-
-
 async def test_another_host_key_gets_no_authentication_and_fails_the_connection(place: Place) -> None:
     sshd = place.sshd
     await sshd.kill()
@@ -287,138 +210,3 @@ async def test_another_host_key_gets_no_authentication_and_fails_the_connection(
     await place.run(host_public_key=sshd.host_public_key)  # instance-orchestrator says that this is right
     await place.until_state("connected")
     assert pinned != sshd.host_public_key
-
-
-async def test_a_failed_health_check_is_an_event_and_makes_it_connect_anew(open_door: Open, sshd: Sshd) -> None:
-    door = await open_door(
-        SSH_MANAGER_HEALTH_INTERVAL="300ms", SSH_MANAGER_HEALTH_TIMEOUT="500ms", SSH_MANAGER_CONNECT_TIMEOUT="1s"
-    )
-    place = Place(door, sshd)
-    await place.appear()
-    await place.until_state("connected")
-
-    async def has_checked() -> bool:
-        return (await place.status())["health"]["successful_checks"] > 1
-
-    await eventually(has_checked)
-    assert (await place.status())["health"]["last_health_check"]
-    sshd.freeze()
-    try:
-        event = await place.until_event("health_check")
-        assert event["details"].startswith("Health check failed:")
-        await door.until_entry("health_check")
-        await place.until_state("reconnecting")
-    finally:
-        sshd.thaw()
-    status = await place.until_state("connected")
-    assert status["health"]["failed_checks"] >= 1
-    metrics = (await door.admin.get("/api/v1/ssh-metrics")).json()
-    (rate,) = metrics["health_rates"]
-    assert 0 < rate["success_rate"] < 1
-    (again,) = metrics["reconnection_counts"]
-    assert (again["instance_name"], again["display_name"]) == ("bot-alpha", "Bot-Alpha")
-    assert again["count"] >= 1
-
-
-async def test_half_open_connections_do_not_hold_up_the_checks_of_others(
-    open_door: Open, sshd: Sshd, tmp_path: Path
-) -> None:
-    door = await open_door(SSH_MANAGER_HEALTH_INTERVAL="300ms", SSH_MANAGER_HEALTH_TIMEOUT="3s")
-    mute = Sshd(tmp_path / "mute")
-    await mute.start()
-    first, second = Place(door, sshd), Place(door, mute, number=2, name="bot-mute")
-    try:
-        for place in (first, second):
-            await place.appear()
-        for place in (first, second):
-            await place.until_state("connected")
-        mute.freeze()
-        before = (await first.status())["health"]["successful_checks"]
-
-        async def has_gone_on() -> bool:
-            return (await first.status())["health"]["successful_checks"] > before + 2
-
-        await eventually(has_gone_on, within_s=4)
-        await second.until_state("reconnecting", within_s=6)
-    finally:
-        await mute.kill()
-
-
-async def test_a_full_instance_is_busy_not_lost(open_door: Open, tmp_path: Path) -> None:
-    door = await open_door(SSH_MANAGER_HEALTH_INTERVAL="300ms")
-    full = Sshd(tmp_path / "full", most_sessions=0)
-    await full.start()
-    try:
-        place = Place(door, full)
-        await place.appear()
-        before = (await place.until_state("connected"))["health"]["connected_at"]
-        event = await place.until_event("health_check")
-        assert event["details"].startswith("Health check failed:")
-        status = await place.status()
-        assert (status["connection_state"], status["health"]["healthy"]) == ("connected", False)
-        assert status["health"]["connected_at"] == before
-    finally:
-        await full.kill()
-
-
-async def test_the_overview_counts_every_connection_once(place: Place) -> None:
-    away = Place(place.door, place.sshd, number=2, name="bot-beta")
-    await away.appear()
-    await away.until_state("connected")
-    await away.stop()
-    await away.until_state("disconnected")
-    lost = Place(place.door, place.sshd, number=3, name="bot-gamma")
-    await lost.appear()
-    await lost.run(ssh_port=1)
-    await lost.until_state("reconnecting")
-    body = (await place.door.admin.get("/api/v1/ssh-status")).json()
-    assert [one["instance_id"] for one in body["instances"]] == [1, 2, 3]
-    assert [one["instance_status"] for one in body["instances"]] == ["running", "stopped", "running"]
-    assert [one["health"] is None for one in body["instances"]][:2] == [False, True]
-    counts = {name: body[name] for name in ("connected", "reconnecting", "failed", "disconnected")}
-    assert counts == {"connected": 1, "reconnecting": 1, "failed": 0, "disconnected": 1}
-    assert body["total_count"] == sum(counts.values()) == 3
-    measured = (await place.door.nobody.get("/metrics")).text
-    assert 'shoal_ssh_connections{state="connected"} 1.0' in measured
-    assert 'shoal_ssh_connections{state="reconnecting"} 1.0' in measured
-    metrics = (await place.door.admin.get("/api/v1/ssh-metrics")).json()
-    assert [bucket["label"] for bucket in metrics["uptime_buckets"]] == LABELS
-    assert [bucket["count"] for bucket in metrics["uptime_buckets"]] == [1, 0, 0, 0, 0]
-
-
-async def test_others_see_what_is_assigned_to_them_only(place: Place) -> None:
-    other = Place(place.door, place.sshd, number=2, name="bot-beta")
-    await other.appear()
-    await other.until_state("connected")
-    assert (await place.door.alice.get("/api/v1/ssh-status")).json()["total_count"] == 0
-    refused(await place.door.alice.get(f"{place.url}/ssh-status"), 403, "forbidden", "Access denied")
-    await place.door.assign("user_alice", 2)
-
-    async def is_assigned() -> bool:
-        return (await place.door.alice.get(f"{other.url}/ssh-status")).status_code == 200
-
-    await eventually(is_assigned)
-    body = (await place.door.alice.get("/api/v1/ssh-status")).json()
-    assert [one["instance_id"] for one in body["instances"]] == [2]
-    assert (await place.door.stranger.get("/api/v1/ssh-status")).json()["instances"] == []
-    assert len((await place.door.stranger.get("/api/v1/ssh-metrics")).json()["uptime_buckets"]) == 5
-
-
-async def test_events_are_listed_newest_first_and_a_hundred_at_most(place: Place) -> None:
-    await place.until_event("connection")
-    await place.door.sql(
-        """
-        insert into link_event (instance_id, instance_name, type, details, at)
-        select 1, 'bot-alpha', 'health_check', 'number ' || n, now() + n * interval '1 second'
-          from generate_series(1, 150) as n
-        """
-    )
-
-    async def listed(**query: object) -> list[str]:
-        answer = await place.door.admin.get(f"{place.url}/ssh-events", params=query)
-        return [event["details"] for event in answer.json()["events"]]
-
-    assert (await listed())[:2] == ["number 150", "number 149"]
-    assert [len(await listed(**query)) for query in ({}, {"limit": 7}, {"limit": 1000}, {"limit": "x"})] == [
-        *(50, 7, 100, 50)
-    ]

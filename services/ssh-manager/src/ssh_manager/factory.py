@@ -36,6 +36,7 @@ from ssh_manager.keys.usecases.rows import RotationRows
 from ssh_manager.keys.usecases.steps import Progress, RotationSteps
 from ssh_manager.links.instruments import measure
 from ssh_manager.links.jobs import forget_history
+from ssh_manager.links.usecases.attempts import Attempts
 from ssh_manager.links.usecases.history import History
 from ssh_manager.links.usecases.link import LinkSettings, Tools
 from ssh_manager.links.usecases.links import Links
@@ -113,15 +114,11 @@ class Factory:
 
     def link_requests(self) -> LinkRequests:
         """Tests and reconnections that people ask for."""
+        attempts = Attempts(
+            keys=self.keys, addresses=self.allowed_addresses(), audit=self.audit, clock=self.resources.clock
+        )
         return LinkRequests(
-            links=self.links,
-            dialing=self.dialing,
-            keys=self.keys,
-            tunnels=self.tunnels,
-            addresses=self.allowed_addresses(),
-            audit=self.audit,
-            history=self.history,
-            clock=self.resources.clock,
+            attempts=attempts, links=self.links, dialing=self.dialing, tunnels=self.tunnels, history=self.history
         )
 
     def give_history(self) -> History:
