@@ -132,6 +132,28 @@ async def test_page_of_the_web_ui_lives_by_its_cookie_alone(stack: Stack, owner:
             assert not [frame for frame in silent.heard if frame["type"] in {"stream_chunk", "stream_done"}]
 
 
+async def test_web_ui_that_was_given_a_token_alone_gets_its_cookie_and_hears_events(
+    stack: Stack, owner: Account
+) -> None:
+    key = await begin(owner)
+    token = (await owner.client.post("/api/auth/token")).json()["token"]
+    bearer = {"authorization": f"Bearer {token}"}
+    async with httpx.AsyncClient(base_url=stack.url, trust_env=False, headers=bearer) as opened:
+        await opened.get("/api/agents")
+        browser = {"additional_headers": {"Cookie": _header(opened)}, "origin": stack.url}
+        async with page(stack, **browser) as shown:
+            await shown.until("connected")
+            await ask(owner, key, DRAW)
+            drawn = await shown.until("event", topic="canvas")
+            while drawn["data"].get("canvas_id") != key:
+                drawn = await shown.until("event", topic="canvas")
+            assert drawn["data"]["type"] == "canvas_command"
+            assert drawn["data"]["element"]["content"] == "Drawn"
+            told = await opened.post("/api/voice/status", json={"state": "listening", "talkModeActive": True})
+            assert told.json()["state"] == "listening"
+            assert (await shown.until("event", topic="voice:status"))["data"] == {"state": "listening"}
+
+
 async def test_token_is_taken_from_subprotocol_bearer_and_first_frame(stack: Stack, owner: Account) -> None:
     token = (await owner.client.post("/api/auth/token")).json()["token"]
     ways: tuple[dict[str, Any], ...] = (
