@@ -21,6 +21,13 @@ def test_secret_opens_in_its_place(envelope: Envelope, secret: bytes) -> None:
     assert len(secret) < 8 or secret[:8] not in sealed
 
 
+def test_what_the_current_key_sealed_begins_with_its_head(envelope: Envelope) -> None:
+    older = Envelope(KEYS, current="2025")
+    assert envelope.current == "2026"
+    assert envelope.seal(b"x", place=PLACE).startswith(envelope.head)
+    assert not older.seal(b"x", place=PLACE).startswith(envelope.head)
+
+
 def test_same_secret_never_seals_the_same(envelope: Envelope) -> None:
     assert envelope.seal(b"x", place=PLACE) != envelope.seal(b"x", place=PLACE)
 

@@ -1,6 +1,8 @@
 """Configuration, through the door."""
 
+import base64
 import copy
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import pytest
 from runtime_door import Door
 
 from agent_runtime.factory import Factory
+from agent_runtime.runs.usecases.servers import Directory
 from shoal.testing.suite import eventually
 
 KEY = "sk-ant-a-key-that-nobody-may-see"
@@ -190,3 +193,32 @@ async def test_the_wrong_encryption_key_keeps_the_service_from_being_ready(open_
     again = await door.suite.start("agent-runtime", until_ready=False, SHOAL_STATE=str(tmp_path))
     checks = again.running.resources.health.readiness
     await eventually(lambda: "is not the key" in checks().checks["encryption key"], checks)
+
+
+async def test_the_encryption_key_can_be_replaced(open_door: Any, tmp_path: Path) -> None:
+    old, new = (f"{name}:{base64.b64encode(os.urandom(32)).decode()}" for name in ("k1", "k2"))
+    door = await open_door(**ALLOWED, AGENT_RUNTIME_ENCRYPTION_KEY=old)
+    await put(door, config(api_key=KEY))
+    server = {"url": "http://127.0.0.1:11434/mcp", "headers": {"authorization": KEY}}
+    assert (await door.admin.put("/api/mcp-servers/tools", json=server)).is_success
+    await door.suite.stop(door.service)
+    settings = ALLOWED | {"SHOAL_STATE": str(tmp_path)}
+    both = await door.suite.start("agent-runtime", **settings, AGENT_RUNTIME_ENCRYPTION_KEY=f"{new},{old}")
+
+    async def is_sealed_anew() -> bool:
+        rows = await door.sql(
+            """
+            select sealed from provider where sealed is not null
+             union all select secrets from mcp_server
+             union all select sealed from key_check
+            """
+        )
+        return [bytes(row["sealed"])[2:4] for row in rows] == [b"k2"] * 3
+
+    await eventually(is_sealed_anew)
+    await door.suite.stop(both)
+    alone = await door.suite.start("agent-runtime", **settings, AGENT_RUNTIME_ENCRYPTION_KEY=new)
+    assert await opened_key(Door(door.suite, alone, tmp_path)) == KEY
+    directory = Directory(database=alone.running.resources.database, envelope=Factory(alone.running.resources).envelope)
+    (opened,) = await directory.enabled("acct_1")
+    assert opened.secrets == {"authorization": KEY}

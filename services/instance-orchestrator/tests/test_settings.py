@@ -130,11 +130,30 @@ async def test_the_encryption_key_can_be_replaced(open_door: Open) -> None:
     old, new = new_key("k1"), new_key("k2")
     first = await open_door(is_idle=True, INSTANCE_ORCHESTRATOR_ENCRYPTION_KEY=old)
     await put(first, {"anthropic_api_key": "sk-ant-new-key-here"})
+    await first.create(openai_api_key="sk-of-its-own")
     await first.suite.stop(first.service)
     settings = first.settings | {"INSTANCE_ORCHESTRATOR_ENCRYPTION_KEY": f"{new},{old}"}
     second = await first.suite.start("instance-orchestrator", **settings)
-    shown = (await Door(first.suite, second, settings).admin.get(SETTINGS)).json()
+    await eventually(lambda: all_sealed_by(first, b"k2"))
+    await first.suite.stop(second)
+    settings["INSTANCE_ORCHESTRATOR_ENCRYPTION_KEY"] = new
+    third = await first.suite.start("instance-orchestrator", **settings)
+    shown = (await Door(first.suite, third, settings).admin.get(SETTINGS)).json()
     assert shown["anthropic_api_key"] == "****here"
+
+
+async def all_sealed_by(door: Door, key_id: bytes) -> bool:
+    """Tell whether everything that is sealed is sealed under one key."""
+    rows = await door.sql(
+        """
+        select sealed from account_key
+         union all select sealed from instance_key
+         union all select sealed from host_key
+         union all select pairing_token from instance where pairing_token is not null
+         union all select sealed from key_check
+        """
+    )
+    return bool(rows) and all(bytes(row["sealed"])[2 : 2 + len(key_id)] == key_id for row in rows)
 
 
 async def test_assignments_are_replaced_as_a_whole(idle: Door) -> None:

@@ -43,14 +43,23 @@ class Envelope:
         self._keys = {key_id: AESGCM(key) for key_id, key in keys.items()}
         self._current = current
 
+    @property
+    def current(self) -> str:
+        """The id of the key that seals."""
+        return self._current
+
+    @property
+    def head(self) -> bytes:
+        """How everything begins that the current key sealed, and nothing else does."""
+        key_id = self._current.encode()
+        return bytes([_VERSION, len(key_id)]) + key_id
+
     def seal(self, secret: bytes, *, place: str) -> bytes:
         """Encrypt a secret for one place, such as `instance_orchestrator/setting/42/value`."""
         data_key = AESGCM.generate_key(256)
         wrap_nonce, nonce, bound = os.urandom(_NONCE), os.urandom(_NONCE), place.encode()
-        key_id = self._current.encode()
         wrapped = self._keys[self._current].encrypt(wrap_nonce, data_key, bound)
-        head = bytes([_VERSION, len(key_id)]) + key_id
-        return head + wrap_nonce + wrapped + nonce + AESGCM(data_key).encrypt(nonce, secret, bound)
+        return self.head + wrap_nonce + wrapped + nonce + AESGCM(data_key).encrypt(nonce, secret, bound)
 
     def open(self, sealed: bytes, *, place: str) -> bytes:
         """Decrypt a secret in its place.

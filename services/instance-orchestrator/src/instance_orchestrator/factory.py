@@ -11,6 +11,7 @@ from instance_orchestrator.config import Config
 from instance_orchestrator.domain.ports import PortRange
 from instance_orchestrator.instruments import Instruments
 from instance_orchestrator.jobs.reconciler import Reconciler
+from instance_orchestrator.repositories.keys import SEALED
 from instance_orchestrator.subscribers import Subscribers
 from instance_orchestrator.usecases.assignments import Assignments
 from instance_orchestrator.usecases.configurations import Configurations
@@ -25,6 +26,7 @@ from instance_orchestrator.usecases.ssh_keys import SshKeys
 from shoal.config import ConfigError
 from shoal.copies import Copy, Sweep
 from shoal.jobs import Job, housekeeping
+from shoal.resealing import Resealing
 from shoal.resources import Component, Resources
 from shoal.subscriptions import Handlers, Subscription
 from shoal.vault import KeyCheck, envelope_of
@@ -133,6 +135,7 @@ class Factory:
             resources.copier(Copy("accounts", owner="gateway", handlers=accounts, is_required=False)),
             self._reconciler(),
             resources.job(housekeeping(resources.database)),
+            resources.job(Resealing(resources.database, self.envelope, SEALED).job()),
             resources.job(Job("forget creations", timedelta(hours=1), self.instances().forget_creations)),
         ]
 

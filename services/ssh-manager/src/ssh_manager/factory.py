@@ -6,6 +6,7 @@ from datetime import timedelta
 from shoal.copies import Copy
 from shoal.jobs import Job, housekeeping
 from shoal.leases import Leases
+from shoal.resealing import Resealing
 from shoal.resources import Component, Resources
 from shoal.subscriptions import Handlers, Subscription
 from shoal.vault import KeyCheck
@@ -20,13 +21,15 @@ from shoal_events import (
 )
 from ssh_manager import ports
 from ssh_manager.audit.jobs import keep_audit
+from ssh_manager.audit.repositories import SEALED as SEALED_AUDIT_KEY
 from ssh_manager.audit.usecases.addresses import AllowedAddresses
 from ssh_manager.audit.usecases.log import AuditLog
 from ssh_manager.config import Config
 from ssh_manager.dialing import Dialing
 from ssh_manager.fleet.subscribers import FleetSubscribers
 from ssh_manager.fleet.usecases import Access, Fleet
-from ssh_manager.keys.jobs import RotationWorker, rotate_old, seal_anew
+from ssh_manager.keys.jobs import RotationWorker, rotate_old
+from ssh_manager.keys.repositories import SEALED as SEALED_KEYS
 from ssh_manager.keys.subscribers import KeySubscribers
 from ssh_manager.keys.usecases.admission import Admission
 from ssh_manager.keys.usecases.keys import Keys
@@ -159,8 +162,7 @@ class Factory:
             housekeeping(self.resources.database),
             Job("audit", DAILY, keep_audit(self.audit)),
             Job("history", DAILY, forget_history(self.history, age=timedelta(days=config.history_days))),
-            Job("seal keys anew", DAILY, seal_anew(self.keys)),
-            Job("seal the audit key anew", DAILY, self.audit.seal_anew),
+            Resealing(self.resources.database, self.envelope, [SEALED_KEYS, SEALED_AUDIT_KEY]).job(),
         ]
         if config.rotation_days:
             act = rotate_old(self.rotations, age=timedelta(days=config.rotation_days))

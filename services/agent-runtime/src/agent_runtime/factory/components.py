@@ -5,13 +5,16 @@ from datetime import timedelta
 
 from agent_runtime import ports
 from agent_runtime.agents.subscribers import AccountSubscribers
+from agent_runtime.configuration.repositories import SEALED as SEALED_KEYS
 from agent_runtime.counts import Counts
 from agent_runtime.cron.jobs import Scheduler
 from agent_runtime.factory import Factory
 from agent_runtime.factory.settings import KEY_VARIABLE
+from agent_runtime.runs.repositories.servers import SEALED as SEALED_SECRETS
 from agent_runtime.sockets.usecases.revocations import revocations
 from shoal.copies import Copy
 from shoal.jobs import Job, housekeeping
+from shoal.resealing import Resealing
 from shoal.resources import Component
 from shoal.subscriptions import Handlers, Subscription
 from shoal.vault import KeyCheck
@@ -46,6 +49,7 @@ def components(factory: Factory) -> list[Component]:
         resources.job(Job("forget delegations", timedelta(hours=6), factory.delegations().forget_old)),
         resources.job(Job("forget firings", timedelta(hours=6), factory.firings().forget_old)),
         resources.job(housekeeping(resources.database)),
+        resources.job(Resealing(resources.database, factory.envelope, [*SEALED_KEYS, SEALED_SECRETS]).job()),
         resources.job(Job("forget lapsed holds", timedelta(minutes=10), factory.usage().forget_lapsed)),
         resources.job(Job("forget old turns", timedelta(hours=6), factory.reports().forget_old)),
     ]

@@ -8,9 +8,22 @@ import msgspec
 
 from shoal.crypto import Envelope
 from shoal.database import Transaction
+from shoal.resealing import SealedColumn
 from ssh_manager.audit.domain import Cut, Entry, Head, LockedHead, Query, Seal
 
 KEY_PLACE = "ssh_manager/audit_key/sealed"
+SEALED = SealedColumn(
+    "audit_key.sealed",
+    older="""
+        select 'ssh_manager/audit_key/sealed' as place, sealed
+          from audit_key
+         where substring(sealed for length($1::bytea)) <> $1
+           and sealed > $2
+         limit $3
+        """,
+    change="update audit_key set sealed = $2 where sealed = $1",
+)
+"""The key of every chain, in its place."""
 
 
 class _LockedRow(Head, frozen=True, kw_only=True):
@@ -186,13 +199,6 @@ class AuditKeyRepository:
             self._envelope.seal(os.urandom(32), place=KEY_PLACE),
         )
         return Seal(self._envelope.open(await self._tx.value("select sealed from audit_key"), place=KEY_PLACE))
-
-    async def seal_anew(self) -> None:
-        """Seal the key under our current key-encryption key if it is sealed under an older one."""
-        sealed: bytes = await self._tx.value("select sealed from audit_key for update")
-        anew = self._envelope.seal(self._envelope.open(sealed, place=KEY_PLACE), place=KEY_PLACE)
-        if self._envelope.key_id(sealed) != self._envelope.key_id(anew):
-            await self._tx.execute("update audit_key set sealed = $1", anew)
 
 
 class AddressRepository:

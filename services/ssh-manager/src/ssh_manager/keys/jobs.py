@@ -11,7 +11,6 @@ from shoal.errors import AppError, UnavailableError
 from shoal.tasks import end
 from ssh_manager.keys.domain import Rotation
 from ssh_manager.keys.errors import RotationFailedError
-from ssh_manager.keys.usecases.keys import Keys
 from ssh_manager.keys.usecases.rotations import Rotations
 from ssh_manager.keys.usecases.steps import Progress, RotationSteps
 from ssh_manager.ports import SYSTEM
@@ -81,15 +80,5 @@ def rotate_old(rotations: Rotations, *, age: timedelta) -> Callable[[], Awaitabl
                 await rotations.settled(begun, within=WITHIN)
             except (AppError, RotationFailedError) as error:
                 structlog.get_logger().warning("scheduled_rotation_failed", instance=instance.name, reason=str(error))
-
-    return act
-
-
-def seal_anew(keys: Keys) -> Callable[[], Awaitable[None]]:
-    """Make the turn after which no private key is sealed under an old key-encryption key."""
-
-    async def act() -> None:
-        if count := await keys.seal_anew():
-            structlog.get_logger().info("keys_sealed_anew", count=count)
 
     return act

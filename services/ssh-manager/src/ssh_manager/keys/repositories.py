@@ -6,8 +6,23 @@ import asyncssh
 
 from shoal.crypto import Envelope
 from shoal.database import Transaction
+from shoal.resealing import SealedColumn
 from ssh_manager.keys.domain import KeyPair, Role, Rotation, Step, StoredKey
 from ssh_manager.ports import Actor
+
+SEALED = SealedColumn(
+    "ssh_key.sealed",
+    older="""
+        select 'ssh_manager/ssh_key/' || instance_id || '/' || version || '/sealed' as place, sealed
+          from ssh_key
+         where substring(sealed for length($1::bytea)) <> $1
+           and sealed > $2
+         order by sealed
+         limit $3
+        """,
+    change="update ssh_key set sealed = $2 where sealed = $1",
+)
+"""Private halves, in their places."""
 
 
 class KeyRepository:
@@ -91,21 +106,6 @@ class KeyRepository:
             """,
             age,
         )
-
-    async def seal_anew(self) -> int:
-        """Seal under our current key-encryption key what is sealed under an older one; returns how much that was."""
-        current = self._envelope.key_id(self._envelope.seal(b"", place=""))
-        sealed_anew = 0
-        for row in await self._tx.connection.fetch("select instance_id, version, sealed from ssh_key for update"):
-            if self._envelope.key_id(row["sealed"]) != current:
-                place = _place(row["instance_id"], row["version"])
-                await self._tx.execute(
-                    "update ssh_key set sealed = $3 where instance_id = $1 and version = $2",
-                    *(row["instance_id"], row["version"]),
-                    self._envelope.seal(self._envelope.open(row["sealed"], place=place), place=place),
-                )
-                sealed_anew += 1
-        return sealed_anew
 
 
 class RotationRepository:

@@ -52,12 +52,6 @@ class AuditLog:
         """Wait until the key of the chains is open."""
         await self._opened.wait()
 
-    async def seal_anew(self) -> None:
-        """Seal the key of the chains under our current key-encryption key if that is another one."""
-        await self.until_open()
-        async with self._database.transaction() as tx:
-            await AuditKeyRepository(tx, self._envelope).seal_anew()
-
     @property
     def seal(self) -> Seal:
         """What makes the hashes.

@@ -93,11 +93,6 @@ class Keys:
                     return await self._open(repository, key)
         return None
 
-    async def seal_anew(self) -> int:
-        """Seal under our current key-encryption key what is sealed under an older one; returns how much that was."""
-        async with self._database.transaction() as tx:
-            return await KeyRepository(tx, self._envelope).seal_anew()
-
     async def _open(self, repository: KeyRepository, key: StoredKey) -> Identity | None:
         try:
             private_key = await repository.private_key(key)
