@@ -15,6 +15,8 @@ from shoal.testing.servers import TestDatabases
 from shoal.testing.suite import ServiceUnderTest, Suite, eventually, user
 from shoal_events import AccountCreated, UserCreated
 
+from .scenes import Scene, connected
+
 
 @pytest_asyncio.fixture
 async def database_url(databases: TestDatabases) -> AsyncIterator[str]:
@@ -42,6 +44,11 @@ async def make_world(suite: Suite) -> "Callable[..., Awaitable[World]]":
         return World(suite, await suite.start("pairing", **settings))
 
     return make
+
+
+@pytest_asyncio.fixture
+async def scene(world: "World") -> Scene:
+    return await connected(world)
 
 
 class Side:

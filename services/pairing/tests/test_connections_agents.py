@@ -6,8 +6,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID, uuid4
 
-import httpx
-
 from shoal.testing.suite import Suite
 from shoal_events import (
     AgentConnected,
@@ -18,15 +16,10 @@ from shoal_events import (
     AgentUpdated,
 )
 
+from .scenes import refused
+
 KEY = base64.b64encode(bytes(range(32))).decode()
 OTHER_KEY = base64.b64encode(bytes(range(1, 33))).decode()
-
-
-def refused(answer: httpx.Response, status: int, code: str) -> None:
-    body = answer.json()
-    assert (answer.status_code, body["error"]["code"], body["error"]["status"]) == (status, code, status), body
-    assert body["detail"] == body["error"]["message"]
-    assert body["request_id"]
 
 
 async def test_register_with_a_key_connects_in_one_shot(world: Any, suite: Suite) -> None:

@@ -22,9 +22,7 @@ from shoal_events import (
     UserDeleted,
 )
 
-
-def refused(answer: httpx.Response, status: int, code: str) -> None:
-    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code), answer.text
+from .scenes import refused
 
 
 async def invite(side: Any, email: str, **fields: str) -> httpx.Response:

@@ -4,11 +4,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
 
 from shoal.identity import Principal, Via
 from shoal.testing.suite import ServiceUnderTest, user
+
+from .scenes import refused
 
 ID = uuid4()
 FOR_ACCOUNTS = (
@@ -50,10 +51,6 @@ FOR_AGENTS_TOO = (
 )
 FOR_CONNECT_TOKENS = (("POST", "/agents/connect"),)
 EVERYTHING = (*FOR_ACCOUNTS, *FOR_SESSIONS, *FOR_AGENTS_TOO, *FOR_CONNECT_TOKENS)
-
-
-def refused(answer: httpx.Response, status: int, code: str) -> None:
-    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code), f"{answer.url}: {answer.text}"
 
 
 async def test_these_are_all_routes(pairing: ServiceUnderTest, world: Any) -> None:

@@ -11,6 +11,8 @@ from shoal.identity import Issuer, Via
 from shoal.testing.suite import ServiceUnderTest, Suite, user
 from shoal_events import PairingConfirmed, PairingDeleted, PairingOpened, PairingRenamed, PairingTokenReissued
 
+from .scenes import refused
+
 ALICE = user("acct_1", "user_alice")
 BOB = user("acct_2", "user_bob")
 AGENT = {
@@ -30,13 +32,6 @@ async def confirmed(pairing: ServiceUnderTest) -> dict:
     answer = await pairing.client().post("/pairing/confirm", json={"token": token, **AGENT})
     assert answer.status_code == 200
     return answer.json()
-
-
-def refused(answer: httpx.Response, status: int, code: str) -> None:
-    body = answer.json()
-    assert (answer.status_code, body["error"]["code"], body["error"]["status"]) == (status, code, status)
-    assert body["detail"] == body["error"]["message"]
-    assert body["request_id"]
 
 
 async def test_init_answers_as_the_contract_shows(pairing: ServiceUnderTest, suite: Suite) -> None:
