@@ -1,13 +1,15 @@
 """SQL of budgets, and nothing else."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from agent_runtime.monitoring.domain.budgets import Budget, Hold, Scope, Standing
+from agent_runtime.monitoring.domain.budgets import Budget, Hold, Period, Scope, Standing
 from shoal.database import Transaction
 
 Subjects = Sequence[tuple[Scope, str]]
+Begun = Mapping[Period, datetime]
+"""When the present period of each kind began."""
 
 
 class BudgetRepository:
@@ -16,14 +18,11 @@ class BudgetRepository:
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
 
-    # who may count
+    # who may begin
 
-    async def hold_account(self, account_id: str, *, is_alone: bool) -> None:
-        """Let budgets begin (alone) or spending be recorded (beside each other) until the commit, never both."""
-        if is_alone:
-            await self._tx.value("select pg_advisory_xact_lock(hashtextextended($1, 3))", account_id)
-        else:
-            await self._tx.value("select pg_advisory_xact_lock_shared(hashtextextended($1, 3))", account_id)
+    async def hold_account(self, account_id: str) -> None:
+        """Let nothing that the account spends be recorded until the commit, but what is being recorded first."""
+        await self._tx.value("select pg_advisory_xact_lock(hashtextextended($1, 3))", account_id)
 
     # budgets
 
@@ -128,17 +127,25 @@ class BudgetRepository:
             budget.subject,
         )
 
-    async def add(self, budget_id: str, since: datetime, *, usd: Decimal, tokens: int) -> None:
-        """Count spending."""
+    async def add(self, account_id: str, subjects: Subjects, begun: Begun, *, usd: Decimal, tokens: int) -> None:
+        """Count spending against every budget of these subjects, in its period that has begun then."""
         await self._tx.execute(
             """
             insert into budget_spending as known (budget_id, since, usd, tokens)
-            values ($1, $2, $3, $4)
+            select id, since, $6, $7
+              from budget
+              join unnest($4::text[], $5::timestamptz[]) as begun (period, since) using (period)
+             where account_id = $1
+               and (scope, subject) in (select scope, subject from unnest($2::text[], $3::text[]) as s (scope, subject))
+             order by id
                 on conflict (budget_id, since) do update
                set usd = known.usd + excluded.usd, tokens = known.tokens + excluded.tokens
             """,
-            budget_id,
-            since,
+            account_id,
+            [str(scope) for scope, _ in subjects],
+            [subject for _, subject in subjects],
+            [str(period) for period in begun],
+            list(begun.values()),
             usd,
             tokens,
         )

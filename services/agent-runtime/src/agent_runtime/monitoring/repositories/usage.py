@@ -16,13 +16,17 @@ class UsageRepository:
         self._tx = tx
 
     async def insert(self, spent: Spent, tokens: Tokens, cost: Cost, *, provider: str, model: str) -> None:
-        """Record what a call took."""
+        """Record what a call took; from then to the commit no budget of the account begins."""
         await self._tx.execute(
             """
+            with held as materialized (
+                select pg_advisory_xact_lock_shared(hashtextextended($1, 3))
+            )
             insert into usage_entry (account_id, agent_id, session_key, credential_id, run_id, provider, model, tier,
                                      input_tokens, output_tokens, cache_read_tokens, cache_write_tokens,
                                      input_cost, output_cost, price, at)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+            select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16
+              from held
             """,
             spent.account_id,
             spent.agent_id,

@@ -63,7 +63,7 @@ class Budgets:
             raise CredentialNotFoundError
         async with self._database.transaction() as tx:
             budgets = BudgetRepository(tx)
-            await budgets.hold_account(budget.account_id, is_alone=True)
+            await budgets.hold_account(budget.account_id)
             await self._hold_subject(tx, budget)
             kept = await budgets.put(budget) or budget
             await budgets.begin(kept, kept.period.begins(self._clock.now()))

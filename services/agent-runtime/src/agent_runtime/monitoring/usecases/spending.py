@@ -3,7 +3,7 @@
 from datetime import timedelta
 from decimal import Decimal
 
-from agent_runtime.monitoring.domain.budgets import Scope, set_aside
+from agent_runtime.monitoring.domain.budgets import Period, Scope, set_aside
 from agent_runtime.monitoring.domain.prices import Cost, Tokens, cost_of, split
 from agent_runtime.monitoring.repositories.budgets import BudgetRepository
 from agent_runtime.monitoring.repositories.usage import UsageRepository
@@ -67,10 +67,9 @@ class Spending:
         )
         cost = await self._cost(tx, spent, tokens)
         provider, model = split(spent.model)
-        await budgets.hold_account(spent.account_id, is_alone=False)
         await UsageRepository(tx).insert(spent, tokens, cost, provider=provider, model=model)
-        for budget in await budgets.list_against(spent.account_id, _subjects(spent)):
-            await budgets.add(budget.id, budget.period.begins(spent.at), usd=cost.total, tokens=tokens.total)
+        begun = {period: period.begins(spent.at) for period in Period}
+        await budgets.add(spent.account_id, _subjects(spent), begun, usd=cost.total, tokens=tokens.total)
         await self._tallies.count_tokens(tx, spent.account_id, spent.agent_id, tokens.total)
         return cost.total
 
