@@ -22,6 +22,10 @@ from shoal_events import RunInterrupted
 pytestmark = pytest.mark.fault
 
 AUTO = {"*": "auto"}
+INTERRUPTED = {
+    "code": "run_interrupted",
+    "message": "The process that answered ended before the agent did; send the message again.",
+}
 SLOW = "/slowly " + "word " * 300
 
 
@@ -98,6 +102,7 @@ async def test_killed_process_leaves_its_runs_interrupted_and_sessions_whole(doo
 
         run = await turn.until(in_turn, "interrupted", within_s=10)
         assert run["ended_at"]
+        assert run["error"] == INTERRUPTED
         run = await tool.until(in_tool, "interrupted", within_s=10)
         assert [call["status"] for call in run["tool_calls"]] == ["unknown"]
         await eventually(lambda: not group(int(file.read_text())))
@@ -116,6 +121,7 @@ async def test_killed_process_leaves_its_runs_interrupted_and_sessions_whole(doo
     events = [event async for event in turn.events(in_turn) if "id" in event]
     assert [int(event["id"]) for event in events] == list(range(1, len(events) + 1))
     assert events[-1]["event"] == "interrupted"
+    assert events[-1]["data"]["error"] == INTERRUPTED
     assert texts(events) == messages[1]["content"]
     for talk in (turn, tool):
         await eventually(lambda talk=talk: all_tokens_are_told(talk), within_s=8)

@@ -169,6 +169,10 @@ async def test_cancel_kills_the_processes_of_a_tool(shared_door: Door) -> None:
     pid = int(file.read_text())
     cancelled = (await talk.client.post(f"/api/runs/{run_id}/cancel")).json()
     assert (cancelled["status"], cancelled["tool_calls"][0]["status"]) == ("cancelled", "cancelled")
+    assert cancelled["error"] == {
+        "code": "run_cancelled",
+        "message": "The run was cancelled before the agent had answered.",
+    }
     await eventually(lambda: not group(pid))
     assistant = (await talk.messages())[-1]
     assert assistant["incomplete"]

@@ -77,8 +77,8 @@ class TurnResult(Struct, frozen=True, kw_only=True):
         session_key: In which session.
         status: Where it stands.
         message: What the agent said; None unless it completed.
-        error: Why it failed, for people; empty unless it did.
-        error_code: Why it failed, such as `model_unavailable` or `budget_exhausted`; empty unless it did.
+        error: Why it came to no answer, for people; empty unless it ended so.
+        error_code: The same, such as `model_unavailable`, `budget_exhausted` or `run_interrupted`.
     """
 
     run_id: str

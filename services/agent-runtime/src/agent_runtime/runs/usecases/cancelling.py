@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from agent_runtime.ports import RunStatus
 from agent_runtime.runs.clients.live import Live
 from agent_runtime.runs.repositories.runs import RunRepository
-from agent_runtime.runs.usecases.endings import End, Endings
+from agent_runtime.runs.usecases.endings import CANCELLED, Endings
 from agent_runtime.runs.usecases.worker import Worker
 from shoal.database import Database, Transaction
 
@@ -43,7 +43,7 @@ class Cancelling:
             await runs.request_cancel(run_id)
             return True
         if not run.status.is_over:
-            await self._endings.break_off(tx, run, End(status=RunStatus.CANCELLED))
+            await self._endings.break_off(tx, run, CANCELLED)
         return False
 
     async def end_running(self, run_ids: Iterable[str]) -> None:

@@ -12,6 +12,7 @@ from msgspec import Struct
 from agent_runtime.ports import Message, PipelineLog, RunStatus, Sessions, TimedTurn
 from agent_runtime.runs.domain.conversation import message_steps, message_told, whole_text
 from agent_runtime.runs.domain.runs import CallRecord, EventType, Run, StepRecord
+from agent_runtime.runs.errors import RunCancelledError, RunInterruptedError
 from agent_runtime.runs.repositories.course import CourseRepository
 from agent_runtime.runs.repositories.endings import Completion, EndingRepository
 from agent_runtime.runs.repositories.runs import RunRepository
@@ -36,7 +37,7 @@ class End(Struct, frozen=True, kw_only=True):
 
     Args:
         status: Failed, cancelled or interrupted.
-        code: Why it failed.
+        code: Why it came to no answer.
         error: The same for people.
         timed: How long the turn took, where it came to nothing by itself.
         spent_ms: How long it was done since it was taken the last time.
@@ -52,6 +53,10 @@ class End(Struct, frozen=True, kw_only=True):
     def told(self) -> dict[str, Any]:
         """What the run's last event tells of it."""
         return {"error": {"code": self.code, "message": self.error}} if self.code else {}
+
+
+CANCELLED = End(status=RunStatus.CANCELLED, code=RunCancelledError.code, error=RunCancelledError().message)
+INTERRUPTED = End(status=RunStatus.INTERRUPTED, code=RunInterruptedError.code, error=RunInterruptedError().message)
 
 
 class Endings:

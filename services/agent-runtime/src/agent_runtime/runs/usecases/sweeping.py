@@ -3,7 +3,7 @@
 from agent_runtime.ports import RunStatus
 from agent_runtime.runs.repositories.runs import RunRepository
 from agent_runtime.runs.usecases.decisions import TIMEOUT, decide
-from agent_runtime.runs.usecases.endings import End, Endings
+from agent_runtime.runs.usecases.endings import INTERRUPTED, Endings
 from agent_runtime.runs.usecases.recorder import Records
 from shoal.database import Database
 
@@ -24,7 +24,7 @@ class Sweeping:
         async with self._database.transaction() as tx:
             run = await RunRepository(tx).lock(run_id)
             if run.status is RunStatus.RUNNING and await RunRepository(tx).is_abandoned(run_id):
-                await self._endings.break_off(tx, run, End(status=RunStatus.INTERRUPTED))
+                await self._endings.break_off(tx, run, INTERRUPTED)
         return run.session_id
 
     async def deny_expired(self, run_id: str) -> str:

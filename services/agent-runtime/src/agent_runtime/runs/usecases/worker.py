@@ -15,7 +15,7 @@ from agent_runtime.runs.clients.live import Live
 from agent_runtime.runs.repositories.runs import RunRepository
 from agent_runtime.runs.repositories.sightings import SightingRepository
 from agent_runtime.runs.usecases.beginnings import Beginnings, Taken
-from agent_runtime.runs.usecases.endings import End
+from agent_runtime.runs.usecases.endings import CANCELLED, INTERRUPTED, End
 from agent_runtime.runs.usecases.engine import Engine
 from agent_runtime.runs.usecases.sweeping import Sweeping
 from shoal.database import Database, DatabaseUnavailableError
@@ -194,8 +194,7 @@ class Worker:
             await asyncio.wait({task})
             if task.cancelled():
                 is_wanted = run_id in self._wanted_ended
-                status = RunStatus.CANCELLED if is_wanted else RunStatus.INTERRUPTED
-                await self._engine.break_off(taken, End(status=status))
+                await self._engine.break_off(taken, CANCELLED if is_wanted else INTERRUPTED)
             elif (error := task.exception()) is not None:
                 await self._failed(taken, error)
         except (DatabaseUnavailableError, LeaseLostError) as error:
