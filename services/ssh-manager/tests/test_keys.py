@@ -337,6 +337,16 @@ async def test_a_rotation_waits_for_a_connection_that_is_being_made(place: Place
     assert (await asking)["success"] is True
 
 
+async def test_a_rotation_waits_for_an_instance_that_restarts(place: Place) -> None:
+    await place.stop(reason="restarting")
+    await place.until_state("disconnected")
+    asking = asyncio.create_task(rotate(place))
+    await asyncio.sleep(0.3)  # as long as an instance takes to be back
+    await place.run()
+    await apply_rotated(place)
+    assert (await asking)["success"] is True
+
+
 async def test_a_rotation_needs_a_connection(place: Place) -> None:
     await place.sshd.kill()
     await place.until_state("reconnecting")

@@ -95,7 +95,7 @@ class Dialing(Struct, frozen=True):
             raise DialError("SSH connection failed: connection timeout") from error
         # a ValueError: what we were told to connect to is nonsense
         except (OSError, ValueError, asyncssh.Error) as error:
-            raise DialError(f"SSH connection failed: {_reason(error)}") from error
+            raise DialError(f"SSH connection failed: {reason_of(error)}") from error
 
 
 async def prove(connection: asyncssh.SSHClientConnection, *, within_s: float) -> None:
@@ -114,8 +114,11 @@ async def prove(connection: asyncssh.SSHClientConnection, *, within_s: float) ->
         raise asyncssh.ProtocolError("the test command did not answer")
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Say in words for people why something did not work."""
     match error:
+        case TimeoutError():
+            return "no answer in time"
         case ConnectionRefusedError():
             return "connection refused"
         case asyncssh.Error():

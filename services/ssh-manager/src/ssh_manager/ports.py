@@ -42,6 +42,11 @@ class Instance(Struct, frozen=True, kw_only=True):
         """Whether it can be connected to."""
         return self.status is Status.RUNNING
 
+    @property
+    def is_coming(self) -> bool:
+        """Whether it can be connected to, or will be in a moment."""
+        return self.status in {Status.CREATING, Status.RUNNING, Status.RESTARTING}
+
 
 class EventType(StrEnum):
     """What happens to connections, in the contract's words."""

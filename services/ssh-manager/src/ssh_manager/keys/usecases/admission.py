@@ -4,7 +4,7 @@ import contextlib
 
 import asyncssh
 
-from ssh_manager.dialing import DialError, Dialing, prove
+from ssh_manager.dialing import DialError, Dialing, prove, reason_of
 from ssh_manager.errors import NotConnectedError
 from ssh_manager.keys.clients import authorize, withdraw
 from ssh_manager.keys.domain import StoredKey
@@ -35,7 +35,7 @@ class Admission:
         try:
             await authorize(connection, key.public_key)
         except SSH_ERRORS as error:
-            raise AdmissionError(str(error) or repr(error)) from error
+            raise AdmissionError(reason_of(error)) from error
 
     async def prove(self, instance: Instance, version: int) -> None:
         """Sign in with a key on a connection of its own, against the pinned host key.
@@ -48,7 +48,7 @@ class Admission:
             async with await self._dialing.dial(instance, [identity]) as connection:
                 await prove(connection, within_s=PROOF_S)
         except (DialError, *SSH_ERRORS) as error:
-            raise AdmissionError(str(error)) from error
+            raise AdmissionError(reason_of(error)) from error
 
     async def shut_out(self, instance: Instance, key: StoredKey) -> None:
         """Let a key in no longer, over the standing connection.
@@ -61,7 +61,7 @@ class Admission:
         try:
             await withdraw(connection, key.public_key)
         except SSH_ERRORS as error:
-            raise AdmissionError(str(error)) from error
+            raise AdmissionError(reason_of(error)) from error
 
     async def shut_out_as(self, version: int, instance: Instance, key: StoredKey) -> None:
         """Let a key in no longer, over a connection that another one opened: that one is let in for certain.
@@ -74,7 +74,7 @@ class Admission:
             async with await self._dialing.dial(instance, [identity]) as connection:
                 await withdraw(connection, key.public_key)
         except (DialError, *SSH_ERRORS) as error:
-            raise AdmissionError(str(error)) from error
+            raise AdmissionError(reason_of(error)) from error
 
     async def connect_anew(self, instance: Instance) -> None:
         """Replace the standing connection; where that cannot be done now, it is made by itself."""

@@ -52,7 +52,7 @@ class Rotations:
             AuditUnavailableError: It could not be written down that this was asked for.
         """
         await self._keys.identities(instance, by=by)
-        await self._links.until_connected(instance.id, within=patience if instance.is_running else timedelta(0))
+        await self._links.until_connected(instance.id, within=patience if instance.is_coming else timedelta(0))
         if any(one.instance_id == instance.id for one in await self.open()):
             raise RotationOpenError
         begun = "SSH key rotation begun"

@@ -13,7 +13,7 @@ from msgspec import Struct
 from shoal.clock import Clock
 from shoal.errors import AppError
 from shoal.tasks import end
-from ssh_manager.dialing import DialError, Dialing, HostKeyMismatchError, KeyRefusedError, prove
+from ssh_manager.dialing import DialError, Dialing, HostKeyMismatchError, KeyRefusedError, prove, reason_of
 from ssh_manager.errors import KeyTamperedError, NotConnectedError
 from ssh_manager.links.domain import (
     MOST_REFUSED_PAUSE_S,
@@ -174,7 +174,7 @@ class Link:
         except asyncssh.ChannelOpenError as error:
             problem = error.reason or "no session could be opened"
         except (OSError, TimeoutError, asyncssh.Error) as error:
-            problem, is_lost = str(error) or "no answer in time", True
+            problem, is_lost = reason_of(error), True
         self._count(is_healthy=not problem)
         if problem:
             self._tell(EventType.HEALTH_CHECK, AuditType.HEALTH_CHECK, f"Health check failed: {problem}")
@@ -293,4 +293,4 @@ class _Client(asyncssh.SSHClient):
     def connection_lost(self, exc: Exception | None) -> None:
         """Note why."""
         if exc is not None:
-            self.reason = str(exc) or type(exc).__name__
+            self.reason = reason_of(exc)

@@ -4,7 +4,7 @@ import asyncssh
 from msgspec import Struct
 
 from shoal.identity import Principal
-from ssh_manager.dialing import DialError, Dialing, HostKeyMismatchError, prove
+from ssh_manager.dialing import DialError, Dialing, HostKeyMismatchError, prove, reason_of
 from ssh_manager.errors import AddressRestrictedError, KeyTamperedError, NoSshKeyError, NotConnectedError
 from ssh_manager.links.usecases.attempts import Attempt, Attempts
 from ssh_manager.links.usecases.history import History
@@ -91,5 +91,5 @@ class LinkRequests:
             self._history.record(instance, EventType.FINGERPRINT_MISMATCH, str(error))
             return AuditType.FINGERPRINT_MISMATCH, Tested(latency_ms=attempt.took_ms, problem=str(error))
         except (DialError, OSError, TimeoutError, asyncssh.Error) as error:
-            problem = f"Test command failed: {str(error) or 'no answer in time'}" if is_signed_in else str(error)
+            problem = f"Test command failed: {reason_of(error)}" if is_signed_in else reason_of(error)
             return AuditType.CONNECTION_FAILED, Tested(latency_ms=attempt.took_ms, problem=problem)
