@@ -8,7 +8,7 @@ from agent_runtime.cron.controllers import CronController
 from agent_runtime.delegation.controllers import DelegationController
 from agent_runtime.factory import Factory
 from agent_runtime.memory.controllers import MemoryController
-from agent_runtime.monitoring.controllers import MonitoringController
+from agent_runtime.monitoring.controllers import MonitoringController, asked_span
 from agent_runtime.runs.controllers.messages import MessageController
 from agent_runtime.runs.controllers.runs import ApprovalController, RunController
 from agent_runtime.runs.controllers.servers import McpServerController
@@ -67,5 +67,6 @@ def create_app(factory: Factory) -> Door:
             "voices": factory.voices,
             "reports": factory.reports,
             "budgets": factory.budgets,
+            "span": asked_span,
         },
     )

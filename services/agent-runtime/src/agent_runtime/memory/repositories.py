@@ -1,6 +1,7 @@
 """SQL of memory, and nothing else."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from msgspec import Struct
 
@@ -8,6 +9,48 @@ from agent_runtime.memory.domain import Entry, Evidence, Meaning, Query, fold
 from shoal.database import Transaction
 
 _MOST_CANDIDATES = 200
+_CANDIDATES = """
+    with exact as (
+        select key
+          from memory
+         where account_id = $1 and text @@ plainto_tsquery('english', $2)
+         union
+        select key
+          from memory
+         where account_id = $1 and strpos(haystack, $2) > 0
+    ), alike as (
+        select key
+          from memory
+         where account_id = $1 and left(haystack, 1000) operator(public.%>) any ($4::text[])
+    ), meant as (
+        select key, (select sum(ours * asked) from unnest(meaning, $7::real[]) as pair (ours, asked)) as cosine
+          from memory
+         where account_id = $1 and meant_by = $6 and $6 <> '' and ($3 = '' or namespace = $3)
+         order by cosine desc nulls last
+         limit $5
+    ), candidate as (
+        select m.key, m.value, m.namespace, m.tags, m.updated_at, m.haystack, m.text, meant.cosine
+          from memory as m
+          left join meant on meant.key = m.key
+         where m.account_id = $1
+           and ($3 = '' or m.namespace = $3)
+           and (m.key in (select key from exact) or m.key in (select key from alike) or meant.key is not null)
+         order by m.key in (select key from exact) desc, meant.cosine desc nulls last, m.updated_at desc
+         limit $5
+    )
+    select c.key, c.value, c.namespace, c.tags, c.updated_at, c.cosine,
+           array(select public.word_similarity(asked.word, left(c.haystack, 1000))
+                   from unnest($4::text[]) with ordinality as asked (word, place)
+                  order by asked.place) as alike,
+           c.text @@ plainto_tsquery('english', $2) as has_all_stems
+      from candidate as c
+    """
+"""Entries that may be what was asked for, each with what speaks for it.
+
+$1 account, $2 the whole text, $3 namespace ('' for all), $4 its words, $5 how many at most, $6 and $7 which model tells
+meanings ('' for none) and what it tells of the text. `exact` are full-text and plain matches, `alike` those by
+trigrams, `meant` the nearest in meaning.
+"""
 
 
 class Candidate(Struct, frozen=True):
@@ -84,58 +127,11 @@ class MemoryRepository:
         Of too many the exact ones come first, then the nearest in meaning, then the newest.
         """
         rows = await self._tx.connection.fetch(
-            """
-            with exact as (
-                select key
-                  from memory
-                 where account_id = $1 and text @@ plainto_tsquery('english', $2)
-                 union
-                select key
-                  from memory
-                 where account_id = $1 and strpos(haystack, $2) > 0
-            ), alike as (
-                select key
-                  from memory
-                 where account_id = $1 and left(haystack, 1000) operator(public.%>) any ($4::text[])
-            ), meant as (
-                select key, (select sum(ours * asked) from unnest(meaning, $7::real[]) as pair (ours, asked)) as cosine
-                  from memory
-                 where account_id = $1 and meant_by = $6 and $6 <> '' and ($3 = '' or namespace = $3)
-                 order by cosine desc nulls last
-                 limit $5
-            ), candidate as (
-                select m.key, m.value, m.namespace, m.tags, m.updated_at, m.haystack, m.text, meant.cosine
-                  from memory as m
-                  left join meant on meant.key = m.key
-                 where m.account_id = $1
-                   and ($3 = '' or m.namespace = $3)
-                   and (m.key in (select key from exact) or m.key in (select key from alike) or meant.key is not null)
-                 order by m.key in (select key from exact) desc, meant.cosine desc nulls last, m.updated_at desc
-                 limit $5
-            )
-            select c.key, c.value, c.namespace, c.tags, c.updated_at, c.cosine,
-                   array(select public.word_similarity(asked.word, left(c.haystack, 1000))
-                           from unnest($4::text[]) with ordinality as asked (word, place)
-                          order by asked.place) as alike,
-                   c.text @@ plainto_tsquery('english', $2) as has_all_stems
-              from candidate as c
-            """,
+            _CANDIDATES,
             *(account_id, query.text, namespace, list(query.words), _MOST_CANDIDATES),
             *(("", None) if meaning is None else (meaning.model, list(meaning.vector))),
         )
-        return [
-            Candidate(
-                Entry(
-                    key=row["key"],
-                    value=row["value"],
-                    namespace=row["namespace"],
-                    tags=row["tags"],
-                    updated_at=row["updated_at"],
-                ),
-                Evidence(tuple(row["alike"]), row["has_all_stems"], row["cosine"]),
-            )
-            for row in rows
-        ]
+        return [_candidate(row) for row in rows]
 
     async def delete(self, account_id: str, key: str) -> bool:
         """Forget an entry; whether there was one."""
@@ -144,3 +140,9 @@ class MemoryRepository:
     async def forget(self, account_id: str) -> None:
         """Delete everything of an account."""
         await self._tx.execute("delete from memory where account_id = $1", account_id)
+
+
+def _candidate(row: Any) -> Candidate:
+    key, value, namespace, tags, updated_at, cosine, alike, has_all_stems = row
+    entry = Entry(key=key, value=value, namespace=namespace, tags=tags, updated_at=updated_at)
+    return Candidate(entry, Evidence(tuple(alike), has_all_stems, cosine))

@@ -26,6 +26,11 @@ from shoal.identity import Principal
 Turns = Annotated[int, Parameter(ge=1, le=1000)]
 
 
+def asked_span(since: datetime | None = None, until: datetime | None = None) -> Span:
+    """Read from when until when a question is."""
+    return Span(in_utc(since), in_utc(until))
+
+
 class MonitoringController(Controller):
     """What the account's agents took and cost, and how much they may."""
 
@@ -34,18 +39,14 @@ class MonitoringController(Controller):
     guards = (require_user,)
 
     @get("/token-usage", operation_id="getTokenUsage", summary="Tokens by model and session")
-    async def tokens(
-        self, reports: Reports, principal: Principal, since: datetime | None = None, until: datetime | None = None
-    ) -> TokensView:
+    async def tokens(self, reports: Reports, principal: Principal, span: Span) -> TokensView:
         """Add up tokens, of all time or between two moments."""
-        return TokensView.from_domain(await reports.tokens(principal.account_id, Span(in_utc(since), in_utc(until))))
+        return TokensView.from_domain(await reports.tokens(principal.account_id, span))
 
     @get("/costs", operation_id="getCosts", summary="Costs by model and tier")
-    async def costs(
-        self, reports: Reports, principal: Principal, since: datetime | None = None, until: datetime | None = None
-    ) -> CostsView:
+    async def costs(self, reports: Reports, principal: Principal, span: Span) -> CostsView:
         """Add up costs, each at the price of its day."""
-        return CostsView.from_domain(await reports.costs(principal.account_id, Span(in_utc(since), in_utc(until))))
+        return CostsView.from_domain(await reports.costs(principal.account_id, span))
 
     @get("/pipeline-runs", operation_id="listPipelineRuns", summary="Turns and their stages")
     async def turns(
