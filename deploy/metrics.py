@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import functools
 import json
 from collections.abc import Iterator
 
@@ -26,9 +27,10 @@ class Metric(Struct, frozen=True, order=True):
     services: tuple[str, ...] = ()
 
 
-def every_metric() -> list[Metric]:
+@functools.cache
+def every_metric() -> tuple[Metric, ...]:
     """List the metrics of all installed services, those that every service has first."""
-    return asyncio.run(_every_metric())
+    return tuple(asyncio.run(_every_metric()))
 
 
 async def _every_metric() -> list[Metric]:

@@ -8,8 +8,7 @@ from typing import Any
 
 import helm_python as helm
 import pytest
-import yaml
-from chart import CHART, MATRIX, NAMESPACE, RELEASE, Object, of_kind, pods, render
+from chart import CHART, MATRIX, NAMESPACE, RELEASE, Object, of_kind, parsed, pods, render
 from cluster import Cluster
 
 from shoal.crypto import Envelope
@@ -42,7 +41,7 @@ def render_on(cluster: Cluster, values: Object | None = None) -> list[Object]:
     }
     with helm.Config(namespace=NAMESPACE, kubeconfig_content=json.dumps(about)) as config:
         made = config.install(str(CHART), RELEASE, values or {}, dry_run="server")
-    return [one for one in yaml.safe_load_all(made["manifest"]) if one]
+    return parsed(made["manifest"])
 
 
 def keep(cluster: Cluster, objects: list[Object]) -> None:
