@@ -52,7 +52,7 @@ LABEL org.opencontainers.image.title="shoal-${SERVICE}" \
 RUN useradd --uid 10001 --home-dir /nonexistent --shell /usr/sbin/nologin --no-create-home shoal \
     && for each in own shared admin nats gateway pairing telemetry-ingest metrics-query agent-runtime \
            instance-orchestrator ssh-manager; do mkdir -p "/run/shoal/$each"; done \
-    && mkdir -p /var/lib/shoal /var/lib/nats && chown -R 10001:10001 /run/shoal /var/lib/shoal /var/lib/nats
+    && mkdir -p /var/lib/shoal /var/lib/nats /backup && chown -R 10001:10001 /run/shoal /var/lib/shoal /var/lib/nats /backup
 COPY --from=build-service /opt/shoal /opt/shoal
 ENV PATH=/opt/shoal/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 SHOAL_HOST=0.0.0.0
 USER 10001:10001

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from chart import MATRIX, containers, named, render
 
 from shoal.config import load
 from shoal.identity import new_key_pair
@@ -167,6 +168,21 @@ def test_each_service_sees_its_own_credentials_only() -> None:
     )
 
 
+def test_a_backup_and_a_restore_are_the_same_steps_in_compose_and_on_a_cluster() -> None:
+    objects = render(MATRIX["everything on"])
+    for name, steps in {
+        "backup": ("save-streams", "save-database"),
+        "restore": ("restore-database", "restore-streams"),
+    }.items():
+        pod = named(objects, "CronJob", f"shoal-{name}")["spec"]["jobTemplate"]["spec"]["template"]
+        told = [COMPOSE["services"][step] for step in steps]
+        assert [[*one.get("entrypoint", []), *one.get("command", [])] for one in told] == [
+            [*one.get("command", []), *one.get("args", [])] for one in containers(pod)
+        ]
+        assert all("backup:/backup" in one["volumes"] for one in told)
+    assert any("/backup" in rest for word, rest in stage("service") if word == "RUN"), "it must be its user's"
+
+
 def test_files_that_compose_mounts_are_there() -> None:
     for one in COMPOSE["services"].values():
         for volume in one.get("volumes", []):
@@ -188,4 +204,6 @@ def test_profiles_are_optional() -> None:
     profiles = {name: one["profiles"] for name, one in COMPOSE["services"].items() if "profiles" in one}
     assert profiles == {
         "collector": ["observability"], "prometheus": ["observability"], "grafana": ["observability"], "demo": ["demo"],
+        "save-streams": ["operations"], "save-database": ["operations"], "restore-database": ["operations"],
+        "restore-streams": ["operations"],
     }  # fmt: skip

@@ -11,6 +11,7 @@ from nats.js.api import ConsumerConfig
 
 from shoal.messaging import DEAD, EVENTS, StreamLimits, streams
 from shoal_embedded.nats import EmbeddedNats
+from shoal_operations.database import DumpError, load_database
 from shoal_operations.letters import letters, replay
 from shoal_operations.snapshots import SnapshotError, load_stream, save_stream
 
@@ -71,3 +72,8 @@ async def test_letters_go_back_to_where_they_came_from_under_their_own_id(client
     assert (back.subject, (back.headers or {})["ce-id"]) == ("shoal.events.a.b.v1.1", event_id)
     assert await replay(client) == 1
     assert (await jetstream.stream_info(DEAD)).state.messages == 0
+
+
+async def test_nothing_is_dropped_where_there_is_nothing_to_put_back(tmp_path: Path) -> None:
+    with pytest.raises(DumpError, match="--no-database"):
+        await load_database("postgresql://nobody@127.0.0.1:1/none", tmp_path)

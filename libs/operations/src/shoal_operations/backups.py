@@ -18,7 +18,7 @@ from msgspec import Struct
 from nats.aio.client import Client
 
 from shoal.messaging import DEAD, EVENTS, TELEMETRY
-from shoal_operations.database import DUMP, load_database, save_database
+from shoal_operations.database import load_database, save_database
 from shoal_operations.snapshots import load_stream, save_stream
 
 STREAMS: Final = (TELEMETRY, EVENTS, DEAD)
@@ -64,7 +64,9 @@ async def take_backup(
     return manifest
 
 
-async def restore_backup(folder: Path, *, nats_url: str, database_url: str, programs: Path | None = None) -> Manifest:
+async def restore_backup(
+    folder: Path, *, nats_url: str, database_url: str, programs: Path | None = None, has_database: bool = False
+) -> Manifest:
     """Put a backup into servers that hold nothing yet but roles; services must not run.
 
     Args:
@@ -72,13 +74,14 @@ async def restore_backup(folder: Path, *, nats_url: str, database_url: str, prog
         nats_url: NATS as `admin`; without streams.
         database_url: PostgreSQL as a superuser, migrated once, so that roles are there.
         programs: Where pg_restore is; by default on the path.
+        has_database: Somebody has put the database back already; facts are marked and streams follow.
 
     Raises:
         SnapshotError, DumpError: Something could not be restored.
         FileNotFoundError: The folder holds no complete backup.
     """
     manifest = msgspec.json.decode((folder / "manifest.json").read_bytes(), type=Manifest)
-    if (folder / DUMP).exists():  # else somebody has put the database back already
+    if not has_database:
         await load_database(database_url, folder, programs=programs)
     await publish_again(database_url, since=manifest.began_at - MARGIN)
     client = await _connect(nats_url)

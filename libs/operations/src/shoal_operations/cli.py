@@ -64,10 +64,19 @@ def backup(
     typer.echo(f"saved in {(done.ended_at - done.began_at).total_seconds():.1f} s; messages: {held}")
 
 
-def restore(folder: Folder, programs: Programs = None) -> None:
+def restore(
+    folder: Folder,
+    programs: Programs = None,
+    *,
+    database: Annotated[bool, typer.Option(help="Put PostgreSQL back too; else that is done already.")] = True,
+) -> None:
     """Put a backup into empty servers, migrated once, before services start."""
-    nats_url, database_url = _url("SHOAL_NATS_URL"), _url("SHOAL_DATABASE_URL")
-    done = _run(lambda: restore_backup(folder, nats_url=nats_url, database_url=database_url, programs=programs))
+    nats_url, url = _url("SHOAL_NATS_URL"), _url("SHOAL_DATABASE_URL")
+    done = _run(
+        lambda: restore_backup(
+            folder, nats_url=nats_url, database_url=url, programs=programs, has_database=not database
+        )
+    )
     typer.echo(f"restored what was acknowledged before {done.began_at.isoformat()}")
 
 

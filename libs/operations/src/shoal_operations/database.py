@@ -33,8 +33,10 @@ async def load_database(url: str, folder: Path, *, programs: Path | None = None)
     """Put everything back in the place of schemas that are there; roles must be (`shoal migrate`).
 
     Raises:
-        DumpError: It could not be written: drop what is there, and begin again.
+        DumpError: There is no dump, or it could not be written: begin again.
     """
+    if not (folder / DUMP).exists():
+        raise DumpError(f"{folder} has no {DUMP}: put the database back by other means, then say --no-database")
     await _drop_schemas(url)
     options = ["--single-transaction", "--exit-on-error"]
     await _run("pg_restore", [*options, f"--dbname={urlsplit(url).path.strip('/')}", str(folder / DUMP)], url, programs)
