@@ -125,7 +125,7 @@ async def test_spoken_conversation_needs_no_session_and_tells_its_state(talk: Ta
         heard = [await page.hear() for _ in range(2)]
         while heard[-1]["type"] != "voice:status" or heard[-1]["state"] != "speaking":
             heard.append(await page.hear())
-        told = [frame for frame in heard if frame["type"] == "event"]
+        told = [frame for frame in heard if frame["topic"] == "sessions:voice"]
         assert [frame["data"]["role"] for frame in told] == ["user", "assistant"]
         states = [frame for frame in heard if frame["type"] == "voice:status"]
         assert [frame["state"] for frame in states] == ["processing", "speaking"]
