@@ -96,10 +96,11 @@ async def test_what_an_agent_did_is_where_agents_are_watched(owner: Account) -> 
 
     async def is_counted() -> bool:
         answer = await owner.client.get("/telemetry/metrics/agent_general", params={"period": "1h"})
-        return answer.status_code == 200 and answer.json()["summary"]["total_messages"] > 0
+        told = answer.json()["summary"] if answer.status_code == 200 else {"total_messages": 0}
+        return told["total_messages"] > 0 and told["total_tokens"] == usage["total_input"] + usage["total_output"]
 
-    await eventually(is_counted, within_s=20)
     usage = await owner.get("/api/monitoring/token-usage")
+    await eventually(is_counted, within_s=20)
     assert key in {session["session_key"] for session in usage["by_session"]}
     runs = await owner.get("/api/monitoring/pipeline-runs")
     assert len(runs[0]["stages"]) == 6
