@@ -313,6 +313,20 @@ async def test_config_is_kept_byte_for_byte_and_never_expanded(idle: Door) -> No
     assert answer.json() == {"config": "{}", "restarted": False}
 
 
+async def test_an_instance_begins_with_the_config_it_was_created_with(idle: Door) -> None:
+    async def config_of(display_name: str, config: str | None) -> str:
+        made = await idle.create(display_name=display_name, clawdbot_config=config)
+        return (await idle.admin.get(f"{INSTANCES}/{made['id']}/config")).json()["config"]
+
+    default = await config_of("Bot Alpha", None)
+    assert "${ANTHROPIC_API_KEY}" in default
+    assert await config_of("Bot Beta", CONFIG) == CONFIG
+    assert await config_of("Bot Gamma", "{}") == default
+    for wrong, status, code in (("{", 400, "invalid_config"), (f'"{"x" * 512 * 1024}"', 413, "payload_too_large")):
+        body = {"display_name": "Bot Delta", "clawdbot_config": wrong}
+        refused(await idle.admin.post(INSTANCES, json=body), status, code)
+
+
 @pytest.mark.parametrize("config", ["", "{", "{'a': 1}", '{"a": NaN}', "[" * 100_000, '{"a": 1e999}x', "{} {}"])
 async def test_a_config_that_is_no_json_is_refused(idle: Door, config: str) -> None:
     await idle.create()

@@ -6,7 +6,14 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from instance_orchestrator.domain.instances import Instance, Resources, check_image, check_resolution
+from instance_orchestrator.domain.instances import (
+    DEFAULT_CONFIG,
+    Instance,
+    Resources,
+    check_config,
+    check_image,
+    check_resolution,
+)
 from instance_orchestrator.domain.names import display_name_of
 from instance_orchestrator.errors import InvalidInstanceError
 
@@ -26,6 +33,7 @@ class NewInstance(Struct, frozen=True, kw_only=True):
     disabled_models: list[str] = []
     extra_models: list[str] = []
     default_model: str = ""
+    config: str | None = None
 
     @property
     def digest(self) -> bytes:
@@ -81,6 +89,16 @@ def resources_with(resources: Resources, given: Mapping[str, str]) -> Resources:
         InvalidInstanceError: An instance cannot be given them.
     """
     return msgspec.structs.replace(resources, **given).checked()
+
+
+def config_of(given: str | None) -> bytes:
+    """Read a first config; none, and one that holds nothing, stands for the default.
+
+    Raises:
+        ConfigTooLargeError, InvalidConfigError: As for `check_config`.
+    """
+    config = check_config(given) if given else DEFAULT_CONFIG
+    return config if msgspec.json.decode(config) else DEFAULT_CONFIG
 
 
 def image_of(given: str | None) -> str | None:

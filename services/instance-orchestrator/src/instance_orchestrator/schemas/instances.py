@@ -65,6 +65,8 @@ class CreateInstance(_Resources, frozen=True, kw_only=True):
     default_model: Name = ""
     container_image: Name | None = None
     vnc_resolution: Name | None = None
+    clawdbot_config: str | None = None
+    """Its first clawdbot.json; without one, or with one that holds nothing, it is the default."""
 
     def to_domain(self) -> NewInstance:
         """Read it as a new instance."""
@@ -77,6 +79,7 @@ class CreateInstance(_Resources, frozen=True, kw_only=True):
             disabled_models=self.models.disabled or [],
             extra_models=self.models.extra or [],
             default_model=self.default_model,
+            config=self.clawdbot_config,
         )
 
 

@@ -10,13 +10,14 @@ from instance_orchestrator.domain import keys
 from instance_orchestrator.domain.changes import (
     InstanceChange,
     NewInstance,
+    config_of,
     image_of,
     models_of,
     resolution_of,
     resources_with,
 )
 from instance_orchestrator.domain.host_keys import new_host_key
-from instance_orchestrator.domain.instances import DEFAULT_CONFIG, Desired, Instance, Phase
+from instance_orchestrator.domain.instances import Desired, Instance, Phase
 from instance_orchestrator.domain.names import display_name_of, name_of, with_suffix
 from instance_orchestrator.domain.ports import PortRange
 from instance_orchestrator.domain.settings import Defaults
@@ -90,6 +91,7 @@ class Instances:
 
         Raises:
             InvalidInstanceError: It cannot be so.
+            ConfigTooLargeError, InvalidConfigError: Nor can its first config.
             IdempotencyKeyReusedError: Something else was asked for under this key.
             InstanceNotFoundError: What was made under this key is gone.
             NameTakenError: There is one of this name.
@@ -116,7 +118,7 @@ class Instances:
                 default_model=new.default_model,
                 **msgspec.structs.asdict(resources),
             )
-            made = await self._insert(tx, wanted, DEFAULT_CONFIG, keys.changes(new.keys), busy)
+            made = await self._insert(tx, wanted, config_of(new.config), keys.changes(new.keys), busy)
             if key:
                 await creations.insert(key, Creation(new.digest, made.id), account_id=by.account_id)
             return made
