@@ -9,6 +9,7 @@ from typing import cast
 import httptools
 
 from gateway.proxy.errors import Headers, InvalidUpstreamResponseError, ProxyError, UpstreamLostError
+from gateway.proxy.flow import Flow
 
 HIGH_WATER = 64 * 1024
 """Bytes of an answer that may lie here unread before the upstream is made to wait."""
@@ -17,7 +18,7 @@ _SHORT = 16 * 1024
 _STATUSES = range(200, 600)
 
 
-class UpstreamConnection(asyncio.Protocol):
+class UpstreamConnection(Flow):
     """Carries one exchange after another: `start`, then `head`, then `more` and `take` until `is_complete`.
 
     What arrives is parsed at once and kept until it is taken; past `HIGH_WATER` the socket is not read. One
@@ -27,22 +28,18 @@ class UpstreamConnection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_chunks", "_drained", "_error", "_head_size", "_interim", "_loop", "_on_lost", "_parser",
-        "_reading_paused", "_size", "_transport", "_waiter", "_writing_paused", "exchanges", "has_head", "headers",
-        "idle_since", "is_complete", "is_idle", "is_kept_alive", "is_untouched", "status",
+        "_chunks", "_error", "_head_size", "_interim", "_on_lost", "_parser", "_size", "exchanges", "has_head",
+        "headers", "idle_since", "is_complete", "is_idle", "is_kept_alive", "is_untouched", "status",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_lost: Callable[["UpstreamConnection"], None]) -> None:
-        self._loop = loop
+        super().__init__(loop)
         self._on_lost = on_lost
-        self._transport: asyncio.Transport = cast("asyncio.Transport", None)
         self._parser = httptools.HttpResponseParser(self)
         self._chunks: list[bytes] = []
-        self._waiter: asyncio.Future[None] | None = None
-        self._drained: asyncio.Future[None] | None = None
         self._error: ProxyError | None = None
         self._size = self._head_size = 0
-        self._interim = self._reading_paused = self._writing_paused = False
+        self._interim = False
         self.headers: Headers = []
         self.status = 0
         self.exchanges = 0
@@ -80,9 +77,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     async def drain(self) -> None:
         """Wait until the upstream has taken enough of what was written."""
-        if self._writing_paused and self._error is None:
-            self._drained = self._loop.create_future()
-            await self._drained
+        if self._is_writing_paused and self._error is None:
+            await self._until_taken()
 
     async def head(self) -> None:
         """Wait for `status` and `headers`, and for all of an answer that says it is short.
@@ -121,26 +117,13 @@ class UpstreamConnection(asyncio.Protocol):
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         chunks.clear()
         self._size = 0
-        if self._reading_paused:
-            self._reading_paused = False
-            if not self._transport.is_closing():
-                self._transport.resume_reading()
+        if self._is_reading_paused:
+            self._resume_reading()
         return data
 
     def abort(self) -> None:
         """Close at once, whatever is under way."""
         self._transport.abort()
-
-    async def _wait(self) -> None:
-        self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
 
     def _fail(self, error: ProxyError) -> None:
         """Note why no more can come, and tell who waits; what is complete stays complete."""
@@ -151,9 +134,6 @@ class UpstreamConnection(asyncio.Protocol):
         self._wake()
 
     # What the event loop tells
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         self.is_untouched = False
@@ -171,9 +151,8 @@ class UpstreamConnection(asyncio.Protocol):
             self.is_complete = False
             self._break()
             return
-        if self._size > HIGH_WATER and not self._reading_paused:
-            self._reading_paused = True
-            self._transport.pause_reading()
+        if self._size > HIGH_WATER and not self._is_reading_paused:
+            self._pause_reading()
         if self.is_complete or (self.has_head and not self._is_short()):
             self._wake()
 
@@ -183,15 +162,6 @@ class UpstreamConnection(asyncio.Protocol):
             self.is_complete = True
         self._fail(UpstreamLostError())
         self._on_lost(self)
-
-    def pause_writing(self) -> None:
-        self._writing_paused = True
-
-    def resume_writing(self) -> None:
-        self._writing_paused = False
-        if self._drained is not None and not self._drained.done():
-            self._drained.set_result(None)
-        self._drained = None
 
     def _break(self) -> None:
         """Give up a connection whose bytes make no sense; an answer that is complete already stays so."""

@@ -39,8 +39,6 @@ _GIVEN_ANEW = frozenset((b"host", b"x-request-id", b"traceparent", b"tracestate"
 _KEPT_BEHIND = frozenset((b"server", b"set-cookie"))
 """Nobody needs to know what a service is made of, and none sets cookies: a bot's page must not replace a login."""
 _INDISPENSABLE = frozenset((b"host", b"content-length", b"content-type", b"authorization", b"cookie"))
-
-
 _BODYLESS = frozenset((101, 204, 304))
 _USUAL = (b"keep-alive", b"close", b"Keep-Alive", b"Upgrade")
 """Values of Connection that name no header."""
@@ -131,17 +129,7 @@ class HeaderRules:
                 understand differently, or `Connection` names a header that is not the connection's.
         """
         verdicts = self._requests
-        target = scope["raw_path"]
-        if scope["query_string"]:
-            target += b"?" + scope["query_string"]
-        content = [
-            _asked(scope).encode(),
-            b" ",
-            target,
-            b" HTTP/1.1\r\nhost: ",
-            authority,
-            b"\r\n",
-        ]
+        content = _begun(scope, authority)
         framing: list[tuple[Verdict, bytes]] = []
         connection: list[bytes] = []
         for name, value in scope["headers"]:
@@ -200,6 +188,19 @@ class HeaderRules:
         return headers, events
 
 
+def _begun(scope: Scope, authority: bytes) -> list[bytes]:
+    """Write a head up to its headers: `_REQUEST_LINE` parts.
+
+    Services are asked for GET where the caller wants the head alone: what HEAD answers is what GET would.
+    """
+    method: str = scope.get("method", "GET")
+    target = scope["raw_path"]
+    if scope["query_string"]:
+        target += b"?" + scope["query_string"]
+    asked = b"GET" if method == "HEAD" else method.encode()
+    return [asked, b" ", target, b" HTTP/1.1\r\nhost: ", authority, b"\r\n"]
+
+
 def _length(framing: list[tuple[Verdict, bytes]]) -> int | None:
     """The length that a body's headers state, None for a chunked one."""
     if len(framing) > 1:
@@ -210,12 +211,6 @@ def _length(framing: list[tuple[Verdict, bytes]]) -> int | None:
     if verdict is _LENGTH and value.isdigit() and len(value) <= _MOST_DIGITS:
         return int(value)
     raise InvalidRequestError
-
-
-def _asked(scope: Scope) -> str:
-    """Ask services for GET where the caller wants the head alone: what HEAD answers is what GET would."""
-    method = str(scope.get("method", "GET"))
-    return "GET" if method == "HEAD" else method
 
 
 def _named(value: bytes) -> frozenset[bytes]:

@@ -14,6 +14,7 @@ from websockets.typing import BytesLike, Subprotocol
 from websockets.uri import parse_uri
 
 from gateway.proxy.errors import InvalidUpstreamResponseError, UpstreamLostError
+from gateway.proxy.flow import Flow
 from shoal.http.asgi import Message
 
 HIGH_WATER = 64 * 1024
@@ -26,7 +27,7 @@ _MESSAGE_COST = 256
 _NOWHERE = parse_uri("ws://upstream/")  # the handshake's request is written by the proxy
 
 
-class UpstreamSocket(asyncio.Protocol):
+class UpstreamSocket(Flow):
     """Speaks the client's side of RFC 6455: `shake_hands`, then `send` and, in another task, `more` and `take`.
 
     `ended` is the upstream's last word, code and reason, and is set when no message will come after those
@@ -35,22 +36,19 @@ class UpstreamSocket(asyncio.Protocol):
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *, subprotocols: Sequence[str], largest_message: int) -> None:
-        self._loop = loop
+        super().__init__(loop)
         self._protocol = ClientProtocol(
             _NOWHERE,
             subprotocols=[Subprotocol(name) for name in subprotocols] or None,
             max_size=largest_message,
         )
-        self._transport: asyncio.Transport = cast("asyncio.Transport", None)
         self._response: Response | None = None
         self._parts: list[BytesLike] = []
         self._is_text = False
         self._messages: list[Message] = []
         self._size = 0
-        self._waiter: asyncio.Future[None] | None = None
-        self._drained: asyncio.Future[None] | None = None
         self._patience: asyncio.TimerHandle | None = None
-        self._reading_paused = self._writing_paused = self._is_deaf = self._is_lost = False
+        self._is_deaf = self._is_lost = False
         self.ended: tuple[int, str] | None = None
 
     @property
@@ -93,10 +91,8 @@ class UpstreamSocket(asyncio.Protocol):
     def take(self) -> list[Message]:
         """Take what has arrived, as ASGI `websocket.send` messages."""
         messages, self._messages, self._size = self._messages, [], 0
-        if self._reading_paused:
-            self._reading_paused = False
-            if not self._transport.is_closing():
-                self._transport.resume_reading()
+        if self._is_reading_paused:
+            self._resume_reading()
         return messages
 
     def send_text(self, data: bytes) -> None:
@@ -114,13 +110,12 @@ class UpstreamSocket(asyncio.Protocol):
     @property
     def is_full(self) -> bool:
         """Whether the upstream should first take what was sent."""
-        return self._writing_paused and not self._is_lost
+        return self._is_writing_paused and not self._is_lost
 
     async def drain(self) -> None:
         """Wait until the upstream has taken enough of what was sent."""
         if self.is_full:
-            self._drained = self._loop.create_future()
-            await self._drained
+            await self._until_taken()
 
     def close(self, code: int | None, reason: str, *, patience: float) -> None:
         """Say good-bye, without a code if None, and close when the upstream has answered or `patience` is over.
@@ -142,17 +137,6 @@ class UpstreamSocket(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    async def _wait(self) -> None:
-        self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
     def _flush(self) -> None:
         for data in self._protocol.data_to_send():
             if data:
@@ -162,15 +146,11 @@ class UpstreamSocket(asyncio.Protocol):
 
     # What the event loop tells
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-
     def data_received(self, data: bytes) -> None:
         self._protocol.receive_data(data)
         self._digest()
-        if self._size > HIGH_WATER and not self._reading_paused:
-            self._reading_paused = True
-            self._transport.pause_reading()
+        if self._size > HIGH_WATER and not self._is_reading_paused:
+            self._pause_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         self._is_lost = True
@@ -182,15 +162,6 @@ class UpstreamSocket(asyncio.Protocol):
             self.ended = (BAD_GATEWAY, "The service behind this socket was lost.")
         self.resume_writing()
         self._wake()
-
-    def pause_writing(self) -> None:
-        self._writing_paused = True
-
-    def resume_writing(self) -> None:
-        self._writing_paused = False
-        if self._drained is not None and not self._drained.done():
-            self._drained.set_result(None)
-        self._drained = None
 
     # What the parser finds
 
