@@ -1,5 +1,6 @@
 """The application that every service serves: its controllers inside, the same habits around them."""
 
+import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -43,21 +44,13 @@ def create_app(
         raw: Finds what serves a path by itself: content that is not ours to parse, under paths with parameters, which
             Litestar's own ASGI routes cannot have.
     """
-    described: list[bytes] = []
 
+    @functools.cache
     def description() -> bytes:
-        if not described:
-            described.append(openapi_json(app))
-        return described[0]
+        return openapi_json(app)
 
-    # Litestar takes a bad body field for a fault of ours if a dependency of the handler has the same name.
-    own = Router(
-        "/",
-        route_handlers=[HealthController, DescriptionController],
-        dependencies=_provided({"health": _constant(resources.health, Health), "description": lambda: description}),
-    )
     app = Litestar(
-        route_handlers=[own, *controllers],
+        route_handlers=[_own(resources.health, description), *controllers],
         dependencies=_provided({**dependencies, "principal": _principal}),
         exception_handlers={Exception: respond},
         before_request=_check_body,
@@ -83,6 +76,19 @@ def openapi_json(app: Litestar) -> bytes:
     document = msgspec.json.encode(app.openapi_schema.to_schema(), order="sorted")
     # JSON Schema's patterns are JavaScript's, where `$` means what `\Z` means to Python and `\Z` means nothing.
     return msgspec.json.format(document.replace(rb'\\Z"', b'$"'), indent=2) + b"\n"
+
+
+def _own(health: Health, description: Callable[[], bytes]) -> Router:
+    """Make the routes that every service has.
+
+    What they ask for is given to them alone: Litestar takes a bad body field for a fault of ours if a dependency of the
+    handler has the same name.
+    """
+    return Router(
+        "/",
+        route_handlers=[HealthController, DescriptionController],
+        dependencies=_provided({"health": _constant(health, Health), "description": lambda: description}),
+    )
 
 
 async def _check_body(request: Request[Any, Any, Any]) -> None:
