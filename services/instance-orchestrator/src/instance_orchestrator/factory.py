@@ -15,13 +15,15 @@ from instance_orchestrator.repositories.keys import SEALED
 from instance_orchestrator.subscribers import Subscribers
 from instance_orchestrator.usecases.assignments import Assignments
 from instance_orchestrator.usecases.configurations import Configurations
-from instance_orchestrator.usecases.convergence import Convergence, Site
+from instance_orchestrator.usecases.convergence import Convergence
 from instance_orchestrator.usecases.exports import Exports
 from instance_orchestrator.usecases.instances import Instances
 from instance_orchestrator.usecases.key_proof import KeyProof
 from instance_orchestrator.usecases.logs import Logs
+from instance_orchestrator.usecases.planning import Planning, Site
 from instance_orchestrator.usecases.seats import Seats
 from instance_orchestrator.usecases.settings import Settings
+from instance_orchestrator.usecases.sightings import Sightings
 from instance_orchestrator.usecases.ssh_keys import SshKeys
 from shoal.config import ConfigError
 from shoal.copies import Copy, Sweep
@@ -141,20 +143,25 @@ class Factory:
 
     def _reconciler(self) -> Reconciler:
         resources, config = self.resources, self.resources.config
-        convergence = Convergence(
+        planning = Planning(
+            database=resources.database,
+            envelope=self.envelope,
+            pairings=PairingClient(resources.peers),
+            site=Site(image=config.image, gateway_url=self._gateway_url(config), has_agent=config.has_shoal_agent),
+        )
+        sightings = Sightings(
             database=resources.database,
             outbox=resources.outbox,
             leases=resources.leases,
             envelope=self.envelope,
             clock=resources.clock,
+        )
+        convergence = Convergence(
+            database=resources.database,
             backend=self.backend,
-            pairings=PairingClient(resources.peers),
-            site=Site(
-                image=config.image,
-                gateway_url=self._gateway_url(config),
-                ports=self.ports,
-                has_agent=config.has_shoal_agent,
-            ),
+            planning=planning,
+            sightings=sightings,
+            ports=self.ports,
         )
         return Reconciler(
             database=resources.database,
