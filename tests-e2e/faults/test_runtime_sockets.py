@@ -32,8 +32,8 @@ async def test_browsers_come_back_and_find_what_stood(stack: Stack, size: int) -
         await stack.start("agent-runtime", until_ready=False)
         again = await _come_again(stack)
         away.append(time.monotonic() - killed)
-        shown = await _hear(again, "canvas_command")
-        assert shown["element"]["content"] == "Drawn"
+        assert (await _hear(again, "canvas_command"))["command"] == "reset"
+        assert (await _hear(again, "canvas_command"))["element"]["content"] == "Drawn"
         await eventually(lambda: _counts_one(stack), within_s=12)
         await again.close()
     tell("runtime killed -9 under browsers", kills=size, recovery_s=max(away), used_by_others=machine.others)
