@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -94,9 +95,11 @@ async def test_killed_process_leaves_its_runs_interrupted_and_sessions_whole(doo
                 if event["event"] == "text":
                     break
         async with through(tool, dying) as beside:
-            in_tool = await beside.run('/tool exec_shell {"command": "echo $$ > pid; setsid sleep 60 & sleep 60"}')
-        file = tmp_path / "workspaces" / tool.account_id / tool.agent_id / "pid"
-        await eventually(lambda: file.exists() and file.read_text().strip())
+            command = "setsid sh -c 'echo $$ > away; exec sleep 60' & echo $$ > pid; sleep 60"
+            in_tool = await beside.run("/tool exec_shell " + json.dumps({"command": command}))
+        folder = tmp_path / "workspaces" / tool.account_id / tool.agent_id
+        files = (folder / "pid", folder / "away")
+        await eventually(lambda: all(file.exists() and file.read_text().strip() for file in files))
 
         dying.kill()
 
@@ -105,7 +108,7 @@ async def test_killed_process_leaves_its_runs_interrupted_and_sessions_whole(doo
         assert run["error"] == INTERRUPTED
         run = await tool.until(in_tool, "interrupted", within_s=10)
         assert [call["status"] for call in run["tool_calls"]] == ["unknown"]
-        await eventually(lambda: not group(int(file.read_text())))
+        await eventually(lambda: not any(group(int(file.read_text())) for file in files))
         await turn.until(waiting, "completed")
 
     messages = await turn.messages()
