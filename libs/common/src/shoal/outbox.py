@@ -13,7 +13,7 @@ import contextlib
 import math
 import random
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 from uuid import UUID, uuid4
 
@@ -81,7 +81,12 @@ class Outbox:
 
 
 class Relay:
-    """Publishes what stands in the outbox, in order, for ever; one process at a time."""
+    """Publishes what stands in the outbox, in order, for ever; one process at a time.
+
+    Args:
+        gather: How long a fact may wait for those that follow it: a service that records several for one request, one
+            after the other, does so beside the relay's own work otherwise.
+    """
 
     name = "relay"
 
@@ -95,6 +100,7 @@ class Relay:
         metrics: Metrics,
         tracing: Tracing,
         channel: str,
+        gather: timedelta = timedelta(0),
     ) -> None:
         self._service = service
         self._database = database
@@ -103,6 +109,7 @@ class Relay:
         self._metrics = metrics
         self._tracing = tracing
         self._channel = channel
+        self._gather_s = gather.total_seconds()
         self._woken = asyncio.Event()
 
     async def run(self) -> None:
@@ -140,6 +147,7 @@ class Relay:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(POLL_S):
                         await self._woken.wait()
+                        await asyncio.sleep(self._gather_s)
 
     async def _pass(self, lease: Lease) -> int:
         """Publish one batch; returns how many rows were taken."""

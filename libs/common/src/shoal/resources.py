@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Generic, Protocol, TypeVar
 
 import httpx
@@ -84,8 +85,8 @@ class Resources(Generic[C]):
 
     # the components that most services have
 
-    def relay(self) -> Component:
-        """Make the component that publishes this service's facts."""
+    def relay(self, *, gather: timedelta = timedelta(0)) -> Component:
+        """Make the component that publishes this service's facts; `gather` is how long one may wait for others."""
         return Relay(
             service=self.service,
             database=self.database,
@@ -94,6 +95,7 @@ class Resources(Generic[C]):
             metrics=self.metrics,
             tracing=self.tracing,
             channel=self.outbox_channel,
+            gather=gather,
         )
 
     def subscriber(self, subscription: Subscription) -> Component:

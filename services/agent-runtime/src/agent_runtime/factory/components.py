@@ -20,6 +20,9 @@ from shoal.subscriptions import Handlers, Subscription
 from shoal.vault import KeyCheck
 from shoal_events import AccountCreated, AccountDeleted
 
+GATHER = timedelta(milliseconds=20)
+"""How long a fact may wait to be published: that a turn begins and that it ends go out together, beside no turn."""
+
 
 def components(factory: Factory) -> list[Component]:
     """List the components in the order of starting."""
@@ -31,7 +34,7 @@ def components(factory: Factory) -> list[Component]:
     }
     return [
         KeyCheck(factory.configurations().is_key_right, variable=KEY_VARIABLE),
-        resources.relay(),
+        resources.relay(gather=GATHER),
         resources.subscriber(Subscription("accounts", accounts)),
         resources.copier(Copy("accounts", owner="gateway", handlers=accounts, is_required=False)),
         _counts(factory),

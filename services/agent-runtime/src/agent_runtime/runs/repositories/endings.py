@@ -30,16 +30,24 @@ class Completion(Struct, frozen=True, kw_only=True):
     counting: str
 
 
+class Completed(Struct, frozen=True):
+    """A run that has its answer: its row's new version, and whether another run of its session waits to be taken."""
+
+    version: int
+    is_followed: bool
+
+
 class EndingRepository:
     """Writes a run's last step and last events, that it is over, and its agent's count; at once, for a turn waits."""
 
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
 
-    async def complete(self, run: Run, ended: Completion) -> int:
-        """Write that a run has its answer; returns its new version."""
+    async def complete(self, run: Run, ended: Completion) -> Completed:
+        """Write that a run has its answer, with the session's row held: none can be queued meanwhile."""
         step, events = ended.step, ended.events
-        version: int = await self._tx.value(
+        found = await self._tx.find(
+            Completed,
             """
             with said as (
                 insert into run_step (run_id, number, text, model, input_tokens, output_tokens)
@@ -61,7 +69,9 @@ class EndingRepository:
                    complexity = $14, tier = $15, score = $16, spent_ms = $13,
                    last_seq = $17, version = version + 1, ended_at = now()
              where id = $1
-            returning version
+            returning version,
+                      exists (select from run as next
+                               where next.session_id = run.session_id and next.status = 'queued') as is_followed
             """,
             *(run.id, step.number, step.text, step.model, step.input_tokens, step.output_tokens),
             *([event.seq for event in events], [str(event.type) for event in events]),
@@ -69,4 +79,5 @@ class EndingRepository:
             *(run.account_id, run.agent_id, ended.counting, ended.latency_ms),
             *(ended.complexity, ended.tier, ended.score, events[-1].seq),
         )
-        return version
+        assert found is not None  # noqa: S101 - its row is there
+        return found

@@ -73,8 +73,11 @@ class Endings:
 
     async def complete(
         self, tx: Transaction, run: Run, course: Course, recorder: Recorder, timed: TimedTurn, *, score: float
-    ) -> None:
-        """End a run with its answer, inside the worker's transaction; its last step is written with that."""
+    ) -> bool:
+        """End a run with its answer, inside the worker's transaction; its last step is written with that.
+
+        Returns whether another run of its session waits.
+        """
         await self._pipeline_log.record(tx, timed)
         message = await self._say(tx, run, course, is_incomplete=False)
         assert message is not None  # noqa: S101 - a complete course has a last step
@@ -88,9 +91,10 @@ class Endings:
             latency_ms=timed.latency_ms,
             counting=new_id("ep"),
         )
-        version = await EndingRepository(tx).complete(run, ended)
-        await self._facts.completed(tx, run, version, timed, course.steps)
+        completed = await EndingRepository(tx).complete(run, ended)
+        await self._facts.completed(tx, run, completed.version, timed, course.steps)
         _show_later(tx, recorder, message)
+        return completed.is_followed
 
     async def break_off(self, tx: Transaction, run: Run, end: End, recorder: Recorder | None = None) -> None:
         """End a run without its answer: what there is of one is kept, and what its tools did."""

@@ -52,8 +52,8 @@ class Engine:
         self._tracing = tracing
         self._most_s = most.total_seconds()
 
-    async def perform(self, taken: Taken) -> None:
-        """Do a run up to its end, or to where people must decide.
+    async def perform(self, taken: Taken) -> bool:
+        """Do a run up to its end, or to where people must decide; returns whether another of its session may wait.
 
         Raises:
             LeaseLostError: This process was taken for dead; the run is over.
@@ -74,11 +74,12 @@ class Engine:
                     async with pipeline.stage("transport"):
                         turn = await self._conversing.converse(taken, scene, pipeline)
                 if turn is not None:  # shielded: an answer that is there is not lost to whoever cancels now
-                    await asyncio.shield(self._finish(taken, scene, pipeline, *turn))
+                    return await asyncio.shield(self._finish(taken, scene, pipeline, *turn))
             except TimeoutError:
                 await self._fail(taken, scene, pipeline, RunTooLongError())
             except AppError as error:
                 await self._fail(taken, scene, pipeline, error)
+        return True
 
     async def break_off(self, taken: Taken, end: End) -> None:
         """End a run that did not come to its end itself.
@@ -103,7 +104,7 @@ class Engine:
         async with taken.recorder.writing() as tx:
             await self._endings.break_off(tx, taken.run, end, taken.recorder)
 
-    async def _finish(self, taken: Taken, scene: Scene, pipeline: Pipeline, course: Course, answer: Answer) -> None:
+    async def _finish(self, taken: Taken, scene: Scene, pipeline: Pipeline, course: Course, answer: Answer) -> bool:
         run, recorder = taken.run, taken.recorder
         async with pipeline.stage("scorer"):
             score = score_of(course.calls)
@@ -111,7 +112,7 @@ class Engine:
             await self._conversing.settle(tx, run, answer, tier=scene.tier)
             recorder.note(EventType.USAGE, _usage(course))
             timed = self._timed(run, scene, pipeline, model=str(answer.model), is_success=True)
-            await self._endings.complete(tx, run, course, recorder, timed, score=score)
+            return await self._endings.complete(tx, run, course, recorder, timed, score=score)
 
     def _timed(self, run: Run, scene: Scene | None, pipeline: Pipeline, *, model: str, is_success: bool) -> TimedTurn:
         """Tell how long a turn and its stages took."""

@@ -63,7 +63,7 @@ class Worker:
         self._sessions: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()
         self._adopted: dict[str, list[Taken]] = {}
-        self._runs: dict[str, asyncio.Task[None]] = {}
+        self._runs: dict[str, asyncio.Task[bool]] = {}
         self._wanted_ended: set[str] = set()
         self._unattended: set[str] = set()
 
@@ -174,9 +174,8 @@ class Worker:
                 taken = adopted.pop(0) if adopted else await self._beginnings.take(session_id, lease)
                 if adopted:
                     self._adopted[session_id] = adopted
-                if taken is not None:
-                    await self._do(taken)
-                elif session_id not in self._again:
+                may_go_on = taken is not None and await self._do(taken)
+                if not (may_go_on or session_id in self._again or session_id in self._adopted):
                     break
         except DatabaseUnavailableError:
             pass  # the next look around finds the session
@@ -186,8 +185,8 @@ class Worker:
             del self._sessions[session_id]
             self._again.discard(session_id)
 
-    async def _do(self, taken: Taken) -> None:
-        """Do one run, whatever comes of it."""
+    async def _do(self, taken: Taken) -> bool:
+        """Do one run, whatever comes of it; returns whether another of its session may wait."""
         run_id = taken.run.id
         task = self._runs[run_id] = asyncio.create_task(self._engine.perform(taken))
         try:
@@ -197,13 +196,16 @@ class Worker:
                 await self._engine.break_off(taken, CANCELLED if is_wanted else INTERRUPTED)
             elif (error := task.exception()) is not None:
                 await self._failed(taken, error)
+            else:
+                return task.result()
         except (DatabaseUnavailableError, LeaseLostError) as error:
             structlog.get_logger().warning("run_left", run_id=run_id, error=repr(error))
         finally:
             del self._runs[run_id]
             self._wanted_ended.discard(run_id)
             await taken.recorder.close()
-        structlog.get_logger().info("run_done", run_id=run_id)
+            structlog.get_logger().info("run_done", run_id=run_id)
+        return True
 
     async def _failed(self, taken: Taken, error: BaseException) -> None:
         if isinstance(error, DatabaseUnavailableError | LeaseLostError):
