@@ -1,7 +1,5 @@
 """Who comes in: the address, the credential, and whether the credential may be used from there."""
 
-from typing import Final
-
 from gateway.addresses import Addresses
 from gateway.authentication import Authentication, Known
 from gateway.logins.cookies import CookieJar
@@ -11,8 +9,8 @@ from gateway.rate_limits import RateLimit
 from gateway.routes import Access
 from gateway.visit import Visit
 from shoal.errors import UnauthorizedError
+from shoal.identity import GATEWAY
 
-GATEWAY: Final = "gateway"
 _TOKEN = b"clawft_"
 
 

@@ -10,9 +10,9 @@ from gateway.errors import ServiceAbsentError
 from gateway.identities import Identities
 from gateway.logins.cookies import CookieJar
 from gateway.proxy import Address, HttpProxy, Pool, WebSocketProxy
-from gateway.refusals import Headers, Refusals
+from gateway.refusals import Refusals
 from gateway.visit import Visit
-from shoal.http.asgi import Message, Receive, Send
+from shoal.http.asgi import Headers, Message, Receive, Send
 from shoal.http.auth import PRINCIPAL
 from shoal.telemetry import Tracing
 

@@ -17,21 +17,21 @@ from msgspec import structs
 
 from gateway.addresses import is_private
 from gateway.authorization import authorise
-from gateway.callers import GATEWAY, Callers
+from gateway.callers import Callers
 from gateway.errors import UnsafePathError
 from gateway.forwarding import Forwarding
 from gateway.ledger import Ledger
 from gateway.proxy.errors import RequestTimeoutError
 from gateway.rate_limits import RateLimit
-from gateway.refusals import Header, Headers, Refusals
+from gateway.refusals import Refusals
 from gateway.routes import Route, find, safe_path
 from gateway.visit import RequestIds, Visit
 from shoal.errors import AppError, MethodNotAllowedError, NotFoundError
-from shoal.http.asgi import ASGIApp, Message, Receive, Scope, Send
+from shoal.http.asgi import ASGIApp, Header, Headers, Message, Receive, Scope, Send
 from shoal.http.auth import PRINCIPAL
 from shoal.http.door import OPEN_PATHS, Door
 from shoal.http.errors import REQUEST_ID, to_app_error
-from shoal.identity import Via
+from shoal.identity import GATEWAY, Via
 
 BODY_S = 30.0
 METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "WS"})

@@ -6,6 +6,7 @@ from typing import Any
 import structlog
 
 from gateway.visit import Visit
+from shoal.identity import GATEWAY
 from shoal.telemetry import Metrics
 
 FAULT = 500
@@ -43,7 +44,7 @@ class Ledger:
         known = getattr(visit, "known", None)
         structlog.get_logger().info(
             "socket_closed" if visit.is_socket else "http_request",
-            service="gateway",
+            service=GATEWAY,
             request_id=visit.request_id.decode(),
             method=visit.method,
             route=route,

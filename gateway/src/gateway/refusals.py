@@ -1,12 +1,9 @@
 """Refusals before any application is asked, written in the family's spelling."""
 
 from shoal.errors import AppError
-from shoal.http.asgi import Message, Receive, Scope, Send
+from shoal.http.asgi import Headers, Message, Receive, Scope, Send
 from shoal.http.errors import REQUEST_ID, refusal
 from shoal.http.families import family_of
-
-Header = tuple[bytes, bytes]
-Headers = list[Header]
 
 
 class Refusals:

@@ -7,13 +7,13 @@ import msgspec
 import pytest
 
 from shoal.clock import SystemClock, to_rfc3339
-from shoal.ids import SubjectToken, fingerprint, is_subject_token, may_stand_in_path, new_id, new_secret
+from shoal.ids import SubjectToken, fingerprint, may_stand_in_path, new_id, new_secret
 
 
 def test_ids_carry_their_prefix_and_are_subject_tokens() -> None:
     made = {new_id("pair") for _ in range(1000)}
     assert len(made) == 1000
-    assert all(one.startswith("pair_") and is_subject_token(one) for one in made)
+    assert all(one.startswith("pair_") and msgspec.convert(one, SubjectToken) for one in made)
 
 
 def test_secrets_have_at_least_128_bits() -> None:
@@ -30,13 +30,11 @@ def test_fingerprint_is_sha256_of_any_text() -> None:
 
 @pytest.mark.parametrize("text", ["a", "A-z_9", "x" * 64])
 def test_subject_tokens(text: str) -> None:
-    assert is_subject_token(text)
     assert msgspec.convert(text, SubjectToken) == text
 
 
 @pytest.mark.parametrize("text", ["", "x" * 65, "a.b", "*", ">", "a b", "ä", "a\n", "a\x00", "$JS"])
 def test_what_cannot_stand_in_a_subject_is_no_token(text: str) -> None:
-    assert not is_subject_token(text)
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(text, SubjectToken)
 

@@ -8,7 +8,7 @@ class AccountNotFoundError(NotFoundError):
 
 
 class EmailTakenError(ConflictError):
-    """Email already exists"""  # noqa: D415 - worded like the contract's own
+    """Email already exists"""  # noqa: D415 - the contract's words
 
     code = "email_taken"
 

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from gateway.routes import match
+from shoal.identity import GATEWAY
 from shoal.peers import Peers, PeerUnavailableError
 
 KEEP_S = 60.0
@@ -20,7 +21,7 @@ class Documents:
     """Reads and merges documents."""
 
     def __init__(self, *, services: Mapping[str, str], peers: Peers, own: Callable[[], bytes]) -> None:
-        self._services = [name for name in services if name != "gateway"]
+        self._services = [name for name in services if name != GATEWAY]
         self._peers = peers
         self._own = own
         self._kept: tuple[float, bytes] = (0.0, b"")
@@ -37,7 +38,7 @@ class Documents:
 
     async def _read(self) -> tuple[dict[str, Document], bool]:
         answers = await asyncio.gather(*(self._ask(name) for name in self._services))
-        documents: dict[str, Document] = {"gateway": msgspec.json.decode(self._own())}
+        documents: dict[str, Document] = {GATEWAY: msgspec.json.decode(self._own())}
         documents |= {name: answer for name, answer in zip(self._services, answers, strict=True) if answer is not None}
         return documents, None not in answers
 

@@ -8,8 +8,9 @@ from typing import cast
 
 import httptools
 
-from gateway.proxy.errors import Headers, InvalidUpstreamResponseError, ProxyError, UpstreamLostError
+from gateway.proxy.errors import InvalidUpstreamResponseError, ProxyError, UpstreamLostError
 from gateway.proxy.flow import Flow
+from shoal.http.asgi import Headers
 
 HIGH_WATER = 64 * 1024
 """Bytes of an answer that may lie here unread before the upstream is made to wait."""

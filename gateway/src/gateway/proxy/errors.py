@@ -5,9 +5,7 @@ from math import ceil
 from typing import ClassVar
 
 from shoal.errors import AppError
-from shoal.http.asgi import Scope
-
-Headers = list[tuple[bytes, bytes]]
+from shoal.http.asgi import Headers, Scope
 
 Refuse = Callable[[Scope, AppError], tuple[Headers, bytes]]
 """Writes a refusal as headers and body, in the spelling of the route's family."""

@@ -8,8 +8,8 @@ spelled with underscores is the same name. Nothing about framing is copied: it i
 from enum import Enum
 from typing import NamedTuple
 
-from gateway.proxy.errors import Headers, InvalidRequestError, InvalidUpstreamResponseError
-from shoal.http.asgi import Scope
+from gateway.proxy.errors import InvalidRequestError, InvalidUpstreamResponseError
+from shoal.http.asgi import Headers, Scope
 
 _HOP_BY_HOP = frozenset(
     (

@@ -11,7 +11,6 @@ from gateway.proxy.errors import (
     BodyTooLargeError,
     CallerGoneError,
     CallerStalledError,
-    Headers,
     ProxyError,
     Refuse,
     RequestTimeoutError,
@@ -24,7 +23,7 @@ from gateway.proxy.exchange import Exchange, Exchanges
 from gateway.proxy.headers import HeaderRules, RequestHead
 from gateway.proxy.pool import Address, Pool, Upstream
 from gateway.routes import Route
-from shoal.http.asgi import Message, Receive, Scope, Send
+from shoal.http.asgi import Headers, Message, Receive, Scope, Send
 
 _REPEATABLE = frozenset(("GET", "HEAD", "OPTIONS"))
 _RETRY_PAUSE = 0.05

@@ -11,7 +11,6 @@ from websockets.http11 import Response
 from gateway.proxy.errors import (
     BodyTooLargeError,
     CallerStalledError,
-    Headers,
     InvalidRequestError,
     ProxyError,
     Refuse,
@@ -25,7 +24,7 @@ from gateway.proxy.headers import HeaderRules
 from gateway.proxy.pool import Address, Pool, Upstream
 from gateway.proxy.upstream_socket import UpstreamSocket
 from gateway.routes import Route
-from shoal.http.asgi import Message, Receive, Scope, Send
+from shoal.http.asgi import Headers, Message, Receive, Scope, Send
 
 _SWITCHED = 101
 _NORMAL = 1000

@@ -1,4 +1,5 @@
 """What every Shoal service stands on: process, configuration, database, messages, HTTP, identity, observability.
 
-Knows no domain word. A piece belongs here when three services need it.
+It decides nothing; of the domain it knows who may ask and how refusals are spelled. A piece belongs here when three
+services need it.
 """

@@ -13,7 +13,6 @@ TOKEN_PATTERN = r"^[A-Za-z0-9_-]{1,64}\Z"  # noqa: S105 - a token of a subject
 SubjectToken = Annotated[str, Meta(pattern=TOKEN_PATTERN, min_length=1, max_length=64)]
 """An id that may become one token of a NATS subject."""
 
-_TOKEN = re.compile(TOKEN_PATTERN)
 _AMBIGUOUS = re.compile(r"//|\\|^/|/\Z|(?:^|/)\.{1,2}(?:[/;]|\Z)")
 
 
@@ -30,11 +29,6 @@ def new_secret(prefix: str, *, length: int = 32) -> str:
 def fingerprint(secret: str) -> bytes:
     """Hash a high-entropy credential with SHA-256: what is stored and looked up in its place."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
-
-
-def is_subject_token(text: str) -> bool:
-    """Tell whether an id may become one token of a NATS subject."""
-    return _TOKEN.match(text) is not None
 
 
 def may_stand_in_path(name: str) -> bool:

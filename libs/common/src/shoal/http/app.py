@@ -84,10 +84,14 @@ def _own(health: Health, description: Callable[[], bytes]) -> Router:
     What they ask for is given to them alone: Litestar takes a bad body field for a fault of ours if a dependency of the
     handler has the same name.
     """
+
+    def give_health() -> Health:
+        return health
+
     return Router(
         "/",
         route_handlers=[HealthController, DescriptionController],
-        dependencies=_provided({"health": _constant(health, Health), "description": lambda: description}),
+        dependencies=_provided({"health": give_health, "description": lambda: description}),
     )
 
 
@@ -117,14 +121,6 @@ def _principal(request: Request[Any, Any, Any]) -> Principal:
 
 def _provided(dependencies: Mapping[str, Callable[..., Any]]) -> dict[str, Provide]:
     return {name: Provide(give, sync_to_thread=False) for name, give in dependencies.items()}
-
-
-def _constant(value: Any, kind: type[Any]) -> Callable[[], Any]:
-    def give() -> Any:
-        return value
-
-    give.__annotations__["return"] = kind
-    return give
 
 
 def _openapi(service: str) -> OpenAPIConfig:

@@ -40,8 +40,6 @@ _BY_STATUS: Mapping[int, type[AppError]] = {
     429: errors.RateLimitedError,
     503: errors.UnavailableError,
 }
-
-
 _STANDARD = frozenset(HTTPStatus)
 
 

@@ -44,7 +44,6 @@ class Outgoing:
         self._urgent: deque[Message] = deque(maxlen=MOST_URGENT)
         self._ending: Ending | None = None
         self._wake = asyncio.Event()
-        self.delivered = 0
 
     @property
     def is_stalled(self) -> bool:
@@ -88,7 +87,6 @@ class Outgoing:
                     break
                 elif self._live:
                     await send(self._live.popleft())
-                    self.delivered += 1
                 else:
                     self._catch_up()
             if self._ending is not None:
