@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Annotated, NoReturn, TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 import typer
@@ -22,6 +22,7 @@ from gateway.accounts.errors import UserNotFoundError
 from gateway.accounts.schemas import CreateAdmin, CreateUser
 from gateway.config import Config
 from gateway.subjects import Subjects
+from shoal.cli import ENVIRONMENT, STATE, beneath, fail
 from shoal.clock import to_rfc3339
 from shoal.config import ConfigError, load
 from shoal.database import Database
@@ -36,7 +37,6 @@ account = typer.Typer(name="account", help="Accounts of this installation.", no_
 user = typer.Typer(name="user", help="Users of this installation.", no_args_is_help=True)
 
 State = Annotated[Path, typer.Option(help="Where `shoal up` keeps the suite's state.")]
-STATE = Path(".shoal")
 
 
 @account.command("add")
@@ -134,10 +134,10 @@ async def _add_user(on: Subjects, new: NewUser, named: str | None) -> User:
     meant = [one for one in accounts if named is None or named in {one.id, one.name}]
     if not meant:
         what = "there is no account yet" if named is None else f"no account has the id or the name {named}"
-        _fail(what, "`shoal account list` names them, `shoal account add` makes one")
+        fail(what, "`shoal account list` names them, `shoal account add` makes one")
     if len(meant) > 1:
         what = "there are several accounts" if named is None else f"several accounts are called {named}"
-        _fail(what, "name one with --account, by its id: `shoal account list`")
+        fail(what, "name one with --account, by its id: `shoal account list`")
     return await on.users.create(new, account_id=meant[0].id)
 
 
@@ -161,14 +161,14 @@ def _run(state: Path, act: Callable[[Subjects], Awaitable[T]]) -> T:
     try:
         return asyncio.run(_on_database(_environment(state), act))
     except ConfigError as error:
-        if not (state / "environment.json").exists():
-            _fail(
+        if not (state / ENVIRONMENT).exists():
+            fail(
                 f"there is no suite in {state.resolve()}, and GATEWAY_DATABASE_URL is not set",
                 "name the folder of `shoal up` with --state",
             )
-        _fail("the configuration does not hold", "; ".join(error.problems))
+        fail("the configuration does not hold", "`shoal check gateway` explains it", problems=error.problems)
     except AppError as error:
-        _fail(error.message, "nothing was changed")
+        fail(error.message, "nothing was changed")
 
 
 async def _on_database(environment: Mapping[str, str], act: Callable[[Subjects], Awaitable[T]]) -> T:
@@ -190,12 +190,10 @@ async def _on_database(environment: Mapping[str, str], act: Callable[[Subjects],
 
 def _environment(state: Path) -> dict[str, str]:
     """Read this process's variables, and beneath them those of the suite whose state is here."""
-    file = state / "environment.json"
-    of_suite = msgspec.json.decode(file.read_bytes(), type=dict[str, str]) if file.exists() else {}
-    given = dict(os.environ)
-    if "SHOAL_DATABASE_URL" in given:
-        of_suite.pop("GATEWAY_DATABASE_URL", None)
-    return of_suite | given
+    environment = beneath(os.environ, state)
+    if "SHOAL_DATABASE_URL" in os.environ and "GATEWAY_DATABASE_URL" not in os.environ:
+        environment.pop("GATEWAY_DATABASE_URL", None)
+    return environment
 
 
 def _password() -> str:
@@ -204,7 +202,7 @@ def _password() -> str:
     if not sys.stdin.isatty():
         if piped := sys.stdin.readline().rstrip("\n"):
             return piped
-        _fail("no password was given", "set SHOAL_ADMIN_PASSWORD, pipe one line, or run this on a terminal")
+        fail("no password was given", "set SHOAL_ADMIN_PASSWORD, pipe one line, or run this on a terminal")
     return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
 
 
@@ -212,11 +210,4 @@ def _valid(shape: type[T], **fields: object) -> T:
     try:
         return msgspec.convert(fields, shape)
     except msgspec.ValidationError as error:
-        _fail(str(error), "nothing was changed")
-
-
-def _fail(what: str, cure: str) -> NoReturn:
-    console = Console(stderr=True)
-    console.print(f"[bold red]shoal:[/] {what}", highlight=False)
-    console.print(f"  → {cure}", highlight=False)
-    raise typer.Exit(1)
+        fail(str(error), "nothing was changed")

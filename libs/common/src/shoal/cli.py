@@ -69,9 +69,9 @@ def run(names: Names) -> None:
     try:
         uvloop.run(run_services(_chosen(names), os.environ))
     except ConfigError as error:
-        _fail("the configuration does not hold", error.problems, "`shoal check` explains every variable")
+        fail("the configuration does not hold", "`shoal check` explains every variable", problems=error.problems)
     except (ServiceFailedError, RuntimeError) as error:
-        _fail(str(error), [], "the log above tells what led to it")
+        fail(str(error), "the log above tells what led to it")
 
 
 @app.command()
@@ -87,18 +87,14 @@ def migrate(
     services = _chosen(names)
     admin = _database_url("SHOAL_DATABASE_URL")
     if not admin:
-        _fail("SHOAL_DATABASE_URL is not set", [], "give a role that may create roles and schemas")
+        fail("SHOAL_DATABASE_URL is not set", "give a role that may create roles and schemas")
     for service in services:
         working = _database_url(f"{service.prefix}_DATABASE_URL") or admin
         try:
             asyncio.run(_until_reachable(admin, within_s=_seconds(wait)))
             asyncio.run(service.schema.migrate(admin, working_url=working))
         except (MigrationError, *_UNREACHABLE) as error:
-            _fail(
-                f"{service.name}: {error}",
-                [],
-                "nothing of the failed step remains; mend it and run this again",
-            )
+            fail(f"{service.name}: {error}", "nothing of the failed step remains; mend it and run this again")
         typer.echo(f"{service.name}: schema {service.schema.name} is at {service.schema.latest}")
 
 
@@ -121,8 +117,10 @@ def check(
     if problems:
         cure = "set what is missing, start what is not there"
         has_suite = (state / ENVIRONMENT).exists()
-        _fail(
-            "this will not run yet", problems, cure if has_suite else f"{cure}, or name a suite's folder with --state"
+        fail(
+            "this will not run yet",
+            cure if has_suite else f"{cure}, or name a suite's folder with --state",
+            problems=problems,
         )
     console.print("All of it holds.")
 
@@ -149,6 +147,16 @@ def beneath(given: Mapping[str, str], state: Path) -> dict[str, str]:
     return of_suite | dict(given)
 
 
+def fail(what: str, cure: str, *, problems: Sequence[str] = ()) -> NoReturn:
+    """Say what is wrong and what would cure it, and end with 1."""
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console.print(f"[bold red]shoal:[/] {escape(what)}")
+    for problem in problems:
+        console.print(f"  • {escape(problem)}")
+    console.print(f"  → {escape(cure)}")
+    raise typer.Exit(1)
+
+
 def main() -> None:
     """Run the command."""
     app()
@@ -170,7 +178,7 @@ def _chosen(names: Sequence[str]) -> list[Service]:
     found = installed(names)
     unknown = [name for name in names if name not in found]
     if unknown:
-        _fail(f"no service is called {', '.join(unknown)}", [], f"choose from: {', '.join(installed())}, all")
+        fail(f"no service is called {', '.join(unknown)}", f"choose from: {', '.join(installed())}, all")
     return [found[name] for name in names]
 
 
@@ -229,7 +237,7 @@ def _seconds(text: str) -> float:
     try:
         return parse_duration(text).total_seconds()
     except ValueError as error:
-        _fail(str(error), [], "write a number and a unit: 30s, 5m")
+        fail(str(error), "write a number and a unit: 30s, 5m")
 
 
 def _database_url(name: str) -> str | None:
@@ -238,14 +246,5 @@ def _database_url(name: str) -> str | None:
         if found is not None:
             check_postgres_url(found)
     except (OSError, ValueError) as error:
-        _fail(f"{name}: {error}", [], "give an address, or the path of a file that holds it as <name>_FILE")
+        fail(f"{name}: {error}", "give an address, or the path of a file that holds it as <name>_FILE")
     return found
-
-
-def _fail(what: str, problems: Sequence[str], cure: str) -> NoReturn:
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
-    console.print(f"[bold red]shoal:[/] {escape(what)}")
-    for problem in problems:
-        console.print(f"  • {escape(problem)}")
-    console.print(f"  → {escape(cure)}")
-    raise typer.Exit(1)
