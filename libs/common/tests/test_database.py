@@ -318,6 +318,22 @@ async def test_frozen_server_is_known_within_three_seconds_whatever_statements_m
     await patient.close()
 
 
+@pytest.mark.fault
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_connection_whose_transaction_was_cancelled_while_it_began_is_not_lent_again(
+    shaky: Database, freezer: Freezer, caplog: pytest.LogCaptureFixture
+) -> None:
+    freezer.freeze()
+    beginning = asyncio.ensure_future(in_transaction(shaky))
+    await asyncio.sleep(0.1)  # until it waits for an answer to `begin`
+    beginning.cancel()
+    freezer.thaw()
+    with pytest.raises(asyncio.CancelledError):
+        await beginning
+    assert "active transaction" not in caplog.text
+    await in_transaction(shaky)
+
+
 async def test_slow_statement_is_not_taken_for_a_frozen_server(working_url: str) -> None:
     database = Database(working_url, schema="toy", pool_size=1)
     async with database.reading() as reading:

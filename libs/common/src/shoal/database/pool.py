@@ -183,6 +183,9 @@ async def _begin(
     except TimeoutError as error:
         _cut(connection)
         raise unavailable(error) from error
+    except asyncio.CancelledError:
+        _cut(connection)  # the server may have begun
+        raise
 
 
 async def _roll_back(
