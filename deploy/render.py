@@ -46,6 +46,11 @@ WORDS_BY_NAME = {"type": "object", "additionalProperties": {"type": "string"}}
 OBJECTS = {"type": "array", "items": {"type": "object"}}
 FREE: Mapping[str, Any] = {
     "nodeSelector": WORDS_BY_NAME,
+    "affinity": {"type": "object"},
+    "digests": {"type": "object", "additionalProperties": {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"}},
+    "extraVolumes": OBJECTS,
+    "extraVolumeMounts": OBJECTS,
+    "serviceAnnotations": WORDS_BY_NAME,
     "podLabels": WORDS_BY_NAME,
     "podAnnotations": WORDS_BY_NAME,
     "labels": WORDS_BY_NAME,
@@ -64,7 +69,11 @@ FREE: Mapping[str, Any] = {
         "additionalProperties": False,
         "properties": {"requests": {"type": "object"}, "limits": {"type": "object"}},
     },
-    "extraEnv": {"type": "object", "propertyNames": {"pattern": "^[A-Z][A-Z0-9_]*$"}, "additionalProperties": TEXTS},
+    "extraEnv": {
+        "type": "object",
+        "propertyNames": {"pattern": "^[A-Z][A-Z0-9_]*$"},
+        "additionalProperties": {"type": [*TEXTS["type"], "object"]},
+    },
 }
 """What is the operator's own affair inside: its form is Kubernetes'."""
 NARROW: Mapping[str, Any] = {

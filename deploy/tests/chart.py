@@ -18,14 +18,29 @@ MATRIX: Mapping[str, Object] = {
     "everything on": {
         "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
         "ingress": {"enabled": True, "host": "shoal.example", "tlsSecret": "tls", "className": "nginx"},
-        "gateway": {"autoscaling": {"enabled": True}},
+        "gateway": {"autoscaling": {"enabled": True}, "serviceType": "LoadBalancer", "serviceAnnotations": {"a": "b"}},
         "telemetry-ingest": {"autoscaling": {"enabled": True}},
         "metrics-query": {"autoscaling": {"enabled": True}},
         "tracing": {"endpoint": "http://collector.monitoring:4318"},
         "backup": {"enabled": True},
         "instances": {"screensFrom": ["192.0.2.0/24"]},
-        "networkPolicies": {"metricsFrom": [{"podSelector": {"matchLabels": {"app": "prometheus"}}}]},
-        "image": {"registry": "registry.example/team", "pullSecrets": [{"name": "pull"}]},
+        "networkPolicies": {
+            "metricsFrom": [{"podSelector": {"matchLabels": {"app": "prometheus"}}}],
+            "dnsCidrs": ["169.254.20.10/32"],
+        },
+        "image": {
+            "registry": "registry.example/team",
+            "pullSecrets": [{"name": "pull"}],
+            "digests": {"pairing": f"sha256:{'a' * 64}"},
+        },
+        "shared": {"publicUrl": "https://shoal.example"},
+        "agent-runtime": {
+            "workspacesClaim": "workspaces",
+            "affinity": {"nodeAffinity": {}},
+            "extraEnv": {"AGENT_RUNTIME_X": {"secretKeyRef": {"name": "x", "key": "y"}}, "AGENT_RUNTIME_Y": 5},
+        },
+        "extraVolumes": [{"name": "ca", "configMap": {"name": "ca"}}],
+        "extraVolumeMounts": [{"name": "ca", "mountPath": "/etc/ca", "readOnly": True}],
     },
     "servers of one's own": {
         "postgres": {"bundled": False, "existing": {"host": "db.example", "secret": "superuser", "secretKey": "uri"}},

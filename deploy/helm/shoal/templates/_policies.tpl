@@ -20,6 +20,9 @@ podSelector:
     - namespaceSelector: {}
       podSelector:
         matchLabels: {{- toYaml .Values.networkPolicies.dnsPodLabels | nindent 10 }}
+    {{- range .Values.networkPolicies.dnsCidrs }}
+    - ipBlock: {cidr: {{ . | quote }}}
+    {{- end }}
   ports:
     - {port: 53, protocol: UDP}
     - {port: 53, protocol: TCP}

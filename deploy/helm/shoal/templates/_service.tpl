@@ -25,8 +25,11 @@ kind: Service
 metadata:
   name: {{ $full }}
   labels: {{- include "shoal.labels" $part | nindent 4 }}
+  {{- with $values.serviceAnnotations }}
+  annotations: {{- toYaml . | nindent 4 }}
+  {{- end }}
 spec:
-  type: {{ if eq $name "gateway" }}{{ $values.serviceType }}{{ else }}ClusterIP{{ end }}
+  type: {{ default "ClusterIP" $values.serviceType }}
   selector: {{- include "shoal.selector" $part | nindent 4 }}
   ports:
     - name: http
@@ -63,6 +66,10 @@ spec:
         {{- with $root.Values.podLabels }}{{ toYaml . | nindent 8 }}{{ end }}
       annotations:
         shoal/credentials-revision: {{ $root.Values.credentials.revision | quote }}
+        {{- if not $root.Values.credentials.existing }}
+        # Pods read addresses at their start: where a server moved, they start anew.
+        shoal/servers: {{ printf "%s %s" (include "shoal.databaseAt" $root) (include "shoal.natsAt" $root) | quote }}
+        {{- end }}
         {{- with $root.Values.podAnnotations }}{{ toYaml . | nindent 8 }}{{ end }}
     spec:
       serviceAccountName: {{ $full }}
@@ -83,11 +90,16 @@ spec:
       {{- with $values.tolerations }}
       tolerations: {{- toYaml . | nindent 8 }}
       {{- end }}
+      {{- with $values.affinity }}
+      affinity: {{- toYaml . | nindent 8 }}
+      {{- end }}
       topologySpreadConstraints:
         {{- range $key := list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
         - maxSkew: 1
           topologyKey: {{ $key }}
           whenUnsatisfiable: ScheduleAnyway
+          # While pods are replaced, only the new ones count.
+          matchLabelKeys: [pod-template-hash]
           labelSelector:
             matchLabels: {{- include "shoal.selector" $part | nindent 14 }}
         {{- end }}
@@ -108,6 +120,7 @@ spec:
             - {name: secrets, mountPath: /etc/shoal/secrets, readOnly: true}
             - {name: admin, mountPath: /etc/shoal/admin, readOnly: true}
             - {name: tmp, mountPath: /tmp}
+            {{- with $root.Values.extraVolumeMounts }}{{ toYaml . | nindent 12 }}{{ end }}
       containers:
         - name: {{ $name }}
           image: {{ include "shoal.image" $part }}
@@ -140,6 +153,10 @@ spec:
           volumeMounts:
             - {name: secrets, mountPath: /etc/shoal/secrets, readOnly: true}
             - {name: tmp, mountPath: /tmp}
+            {{- if $values.workspacesClaim }}
+            - {name: workspaces, mountPath: /tmp/shoal/workspaces}
+            {{- end }}
+            {{- with $root.Values.extraVolumeMounts }}{{ toYaml . | nindent 12 }}{{ end }}
       volumes:
         - name: secrets
           projected:
@@ -161,6 +178,12 @@ spec:
             {{- include "shoal.adminSecret" $root | nindent 12 }}
         - name: tmp
           emptyDir: {sizeLimit: 256Mi}
+        {{- with $values.workspacesClaim }}
+        - name: workspaces
+          persistentVolumeClaim:
+            claimName: {{ . }}
+        {{- end }}
+        {{- with $root.Values.extraVolumes }}{{ toYaml . | nindent 8 }}{{ end }}
 {{- if or $scales (gt $replicas 1) }}
 ---
 apiVersion: policy/v1
@@ -284,7 +307,11 @@ spec:
 {{- end }}
 {{- range $variable, $value := $values.extraEnv }}
 - name: {{ $variable }}
+  {{- if kindIs "map" $value }}
+  valueFrom: {{- toYaml $value | nindent 4 }}
+  {{- else }}
   value: {{ include "shoal.text" $value | quote }}
+  {{- end }}
 {{- end }}
 {{- end -}}
 
