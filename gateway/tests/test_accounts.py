@@ -140,3 +140,20 @@ async def test_export_tells_every_account_and_user(admin: httpx.AsyncClient, out
     assert sorted(told) == [
         "account.created.v1", "account.deleted.v1", "user.created.v1", "user.created.v1", "user.deleted.v1",
     ]  # fmt: skip
+
+
+async def test_fields_that_no_user_or_account_has_are_refused_by_name(admin: httpx.AsyncClient, outside) -> None:
+    bob_id = await outside.add_user(admin, "bob")
+    first = {"username": "first", "password": outside.password}
+    for method, path, body in (
+        ("POST", "/api/v1/auth/setup", first),
+        ("POST", "/api/v1/auth/change-password", {"current_password": outside.password, "new_password": "new " * 3}),
+        ("POST", "/api/v1/accounts", {"name": "other", "admin": first}),
+        ("POST", "/api/v1/users", first),
+        ("PATCH", f"/api/v1/users/{bob_id}", {"email": "bob@example.com"}),
+        ("PUT", f"/api/v1/users/{bob_id}/role", {"role": "admin"}),
+        ("POST", f"/api/v1/users/{bob_id}/reset-password", {"password": "something new"}),
+    ):
+        answer = await admin.request(method, path, json=body | {"emial": "x"})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "validation_error"), path
+        assert "emial" in answer.json()["detail"], path

@@ -51,7 +51,7 @@ class CreateAccount(Struct, frozen=True, forbid_unknown_fields=True):
         return NewAccount(name=self.name, admin=self.admin.to_domain())
 
 
-class SetRole(Struct, frozen=True):
+class SetRole(Struct, frozen=True, forbid_unknown_fields=True):
     """Body of `PUT /api/v1/users/{id}/role`."""
 
     role: Role
@@ -63,7 +63,7 @@ class ChangeUser(Struct, frozen=True, forbid_unknown_fields=True):
     email: Email
 
 
-class ResetPassword(Struct, frozen=True):
+class ResetPassword(Struct, frozen=True, forbid_unknown_fields=True):
     """Body of `POST /api/v1/users/{id}/reset-password`."""
 
     password: Password

@@ -20,7 +20,7 @@ class SignIn(Struct, frozen=True):
     password: Text = ""
 
 
-class SetUp(Struct, frozen=True):
+class SetUp(Struct, frozen=True, forbid_unknown_fields=True):
     """Body of `POST /api/v1/auth/setup`."""
 
     username: Username
@@ -35,7 +35,7 @@ class SetUp(Struct, frozen=True):
         return NewAccount(name=self.account, admin=admin)
 
 
-class ChangePassword(Struct, frozen=True):
+class ChangePassword(Struct, frozen=True, forbid_unknown_fields=True):
     """Body of `POST /api/v1/auth/change-password`."""
 
     current_password: Text
