@@ -1,5 +1,6 @@
 """Talking over sockets: what is said reaches the agent, and what happens there is heard live."""
 
+import itertools
 import json
 from typing import Any
 
@@ -75,6 +76,24 @@ async def test_answer_is_committed_before_the_stream_is_done(talk: Talk) -> None
             frame["stage"] for frame in heard if frame["type"] == "pipeline:stage" and frame["status"] == "completed"
         ]
         assert stages[:4] == ["classifier", "router", "assembler", "transport"]
+
+
+async def test_socket_that_comes_in_the_middle_of_an_answer_hears_all_of_it(talk: Talk) -> None:
+    await talk.run("/slowly " + " ".join(f"word{number}" for number in range(20)))
+    async with opened(talk) as first:
+        await first.subscribe(f"session:{talk.key}")
+        early = [await first.hear("stream_chunk") for _ in range(5)]
+        async with opened(talk) as page, opened(talk, f"/ws/chat/{talk.key}") as chat:
+            await page.subscribe(f"session:{talk.key}")
+            whole = [early, *[await until(late, "stream_done") for late in (page, chat)]]
+            early += await until(first, "stream_done")
+    said = (await talk.client.get(f"/api/sessions/{talk.key}")).json()["messages"][-1]["content"]
+    assert said.endswith("word19")
+    for heard in whole:
+        chunks = only(heard, "stream_chunk")
+        assert "".join(chunk["content"] for chunk in chunks) == said
+        for before, after in itertools.pairwise(chunks):
+            assert after["offset"] == before["offset"] + len(before["content"])
 
 
 async def test_message_of_a_socket_that_leaves_at_once_is_answered(talk: Talk) -> None:

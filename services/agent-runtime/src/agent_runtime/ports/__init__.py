@@ -15,7 +15,7 @@ from agent_runtime.ports.memory import Memories, Recollection
 from agent_runtime.ports.monitoring import Estimate, PipelineLog, Spent, StageTiming, Tallies, TimedTurn, Usage
 from agent_runtime.ports.sessions import VOICE_SESSION, Message, SessionPlace, Sessions, Step, ToolCall
 from agent_runtime.ports.skills import ActiveSkill, Skills
-from agent_runtime.ports.turns import Queueing, RunStatus, TurnRequest, TurnResult, Turns
+from agent_runtime.ports.turns import Queueing, RunStatus, SaidSoFar, TurnRequest, TurnResult, Turns
 
 __all__ = [
     "VOICE_SESSION",
@@ -44,6 +44,7 @@ __all__ = [
     "Queueing",
     "Recollection",
     "RunStatus",
+    "SaidSoFar",
     "SessionPlace",
     "Sessions",
     "Skills",

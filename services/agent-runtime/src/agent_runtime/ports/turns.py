@@ -89,6 +89,13 @@ class TurnResult(Struct, frozen=True, kw_only=True):
     error_code: str = ""
 
 
+class SaidSoFar(Struct, frozen=True):
+    """What an agent said so far of an answer that it is at, as it was stored; the last tenth of a second may lack."""
+
+    run_id: str
+    content: str
+
+
 class Turns(Protocol):
     """The way to an agent's answer."""
 
@@ -117,6 +124,10 @@ class Turns(Protocol):
         Raises:
             RunNotFoundError: There is no such run.
         """
+        ...
+
+    async def so_far(self, account_id: str, session_key: str) -> SaidSoFar | None:
+        """Read what was said so far of the answer under way in a session; None when none is."""
         ...
 
     async def cancel(self, account_id: str, run_id: str) -> None:

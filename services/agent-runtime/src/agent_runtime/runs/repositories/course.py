@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
+from agent_runtime.ports import SaidSoFar
 from agent_runtime.runs.domain.runs import CallRecord, CallStatus, RunEvent, StepRecord
 from shoal.database import Transaction
 
@@ -59,6 +60,21 @@ class CourseRepository:
             *(run_id, number),
         )
         return found or ""
+
+    async def said_so_far(self, account_id: str, session_key: str) -> SaidSoFar | None:
+        """Join the text that was stored of the run that a session is at."""
+        return await self._tx.find(
+            SaidSoFar,
+            """
+            select run.id as run_id, coalesce(string_agg(said.data ->> 'content', '' order by said.seq), '') as content
+              from session
+              join run on run.session_id = session.id and run.status in ('running', 'pending_approval')
+              left join run_event as said on said.run_id = run.id and said.type = 'text'
+             where session.account_id = $1 and session.key = $2
+             group by run.id
+            """,
+            *(account_id, session_key),
+        )
 
     # steps
 

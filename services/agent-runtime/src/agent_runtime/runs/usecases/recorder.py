@@ -71,7 +71,7 @@ class Recorder:
         self._offset += len(text)
         self._text.append(text)
         await self._live.tell(self._run.id, token)
-        await self.show("stream_chunk", {"content": text})
+        await self.show("stream_chunk", {"content": text, "offset": token.offset})
         if self._flusher is None or self._flusher.done():
             self._flusher = asyncio.create_task(self._store_soon())
 

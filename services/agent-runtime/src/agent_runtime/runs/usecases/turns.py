@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from agent_runtime.ports import Sessions, TurnRequest, TurnResult
+from agent_runtime.ports import SaidSoFar, Sessions, TurnRequest, TurnResult
 from agent_runtime.runs.domain.runs import CallRecord, Run
 from agent_runtime.runs.repositories.course import CourseRepository, PendingCall
 from agent_runtime.runs.repositories.runs import RunRepository
@@ -93,6 +93,11 @@ class Turns:
             await self.cancel(account_id, run_id)
 
     # looking
+
+    async def so_far(self, account_id: str, session_key: str) -> SaidSoFar | None:
+        """Read what was said so far of the answer under way in a session; None when none is."""
+        async with self._database.reading() as database:
+            return await CourseRepository(database).said_so_far(account_id, session_key)
 
     async def show(self, account_id: str, run_id: str) -> tuple[Run, Sequence[CallRecord]]:
         """Show a run and the calls of its tools.

@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -14,6 +14,7 @@ from agent_runtime.sockets.domain.topics import EVERYTHING, Form
 
 MOST_FRAME_BYTES = 64 * 1024
 MOST_CONTENT = 32_000
+STREAM_CHUNK = "stream_chunk"
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
@@ -163,6 +164,21 @@ Message = dict[str, Any]
 def text_message(frame: Mapping[str, Any]) -> Message:
     """Write a frame as an ASGI message; it may be given to any number of sockets."""
     return {"type": "websocket.send", "text": _encode(frame).decode()}
+
+
+class _Chunk(Struct, frozen=True):
+    type: str
+    run_id: str = ""
+    offset: int = 0
+
+
+_chunk = msgspec.json.Decoder(_Chunk).decode
+
+
+def begins_at(messages: Iterable[Message], run_id: str) -> int | None:
+    """Tell at which character of a run's text the first of some frames goes on; None when none does."""
+    told = (_chunk(message["text"]) for message in messages if f'"{STREAM_CHUNK}"' in message["text"])
+    return next((chunk.offset for chunk in told if (chunk.type, chunk.run_id) == (STREAM_CHUNK, run_id)), None)
 
 
 class Numbers:

@@ -21,6 +21,7 @@ from agent_runtime.sockets.domain.frames import (
     PingFrame,
     PongFrame,
     RefusedFrameError,
+    begins_at,
     read_client_frame,
     text_message,
 )
@@ -127,6 +128,10 @@ class Conversation:
         """Hold back frames until `release`: what stands is going to be read and told."""
         if self._held_back is None:
             self._held_back = []
+
+    def held_from(self, run_id: str) -> int | None:
+        """Tell at which character of a run's text begins what is held back of it."""
+        return begins_at(self._held_back or (), run_id)
 
     def listen(self, names: Iterable[str]) -> None:
         """Hear other names from now on."""

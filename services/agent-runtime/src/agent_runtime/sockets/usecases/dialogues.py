@@ -93,6 +93,9 @@ class PageDialogue(Speaking):
         if name in {CANVAS_COMMANDS, Topic.CANVAS_UPDATE}:
             self._peer.hold_back()
             await self._show_canvas(name)
+        elif name.startswith(session_topic("")):
+            self._peer.hold_back()
+            await self._catch_up(name.removeprefix(session_topic("")))
 
     def _unsubscribe(self, topic: str) -> None:
         self._names.pop(topic, None)
@@ -123,7 +126,7 @@ class ChatDialogue(Speaking):
         self._key = session_key
 
     async def begin(self) -> None:
-        """Welcome; tell what was said, then what is being said."""
+        """Welcome; tell what was said, then what is being said, from its beginning."""
         await self._peer.join({session_topic(self._key)})
         account_id = self._peer.principal.account_id
         try:
@@ -137,7 +140,7 @@ class ChatDialogue(Speaking):
         self._connected(session_key=self._key)
         told = {"type": "history", "session_key": self._key, "messages": newest(messages)}
         self._peer.answer(told)
-        self._peer.release()
+        await self._catch_up(self._key)
 
     async def hear(self, frame: Any, text: str) -> None:
         """Do what a frame asks.

@@ -1,5 +1,6 @@
 """Speaking: what can be done over a socket of any path."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
@@ -9,10 +10,18 @@ from msgspec import Struct
 from agent_runtime import ports
 from agent_runtime.ports import VOICE_SESSION, TurnRequest
 from agent_runtime.sockets.domain.endings import Ending
-from agent_runtime.sockets.domain.frames import CancelFrame, CanvasInteractionFrame, MessageFrame, further_fields
+from agent_runtime.sockets.domain.frames import (
+    STREAM_CHUNK,
+    CancelFrame,
+    CanvasInteractionFrame,
+    MessageFrame,
+    further_fields,
+)
 from agent_runtime.sockets.errors import NoSessionNamedError, NothingToCancelError
 from shoal.identity import Principal
 
+STORED_WITHIN_S = 0.25
+"""After how long what an agent said is certainly stored."""
 _OWN_FIELDS = ("type", "canvas_id", "session_id")
 
 
@@ -40,6 +49,10 @@ class Peer(Protocol):
 
     def hold_back(self) -> None:
         """Hold back frames until `release`."""
+        ...
+
+    def held_from(self, run_id: str) -> int | None:
+        """Tell at which character of a run's text begins what is held back of it."""
         ...
 
     def release(self) -> None:
@@ -70,6 +83,22 @@ class Speaking:
     def _connected(self, **more: Any) -> None:
         told = {"type": "connected", "message": "Shoal WebSocket connected", "socket_id": self._peer.id}
         self._peer.answer(told | more)
+
+    async def _catch_up(self, session_key: str) -> None:
+        """Tell what was said so far of the answer that a session is at, then what was held back, without a gap."""
+        turns, account_id = self._subjects.turns, self._peer.principal.account_id
+        try:
+            if await turns.so_far(account_id, session_key) is None:
+                return
+            await asyncio.sleep(STORED_WITHIN_S)
+            said = await turns.so_far(account_id, session_key)
+            content = "" if said is None else said.content[: self._peer.held_from(said.run_id)]
+            if said is not None and content:
+                told = {"session_key": session_key, "run_id": said.run_id, "content": content, "offset": 0}
+                topic = ports.session_topic(session_key)
+                self._peer.answer({**told, "type": STREAM_CHUNK, "topic": topic, "data": told})
+        finally:
+            self._peer.release()
 
     async def _say(self, frame: MessageFrame, session_key: str) -> None:
         request = self._request(
