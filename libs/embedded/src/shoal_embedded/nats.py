@@ -18,22 +18,19 @@ from urllib.parse import quote
 
 from shoal_embedded.nats_users import STREAM, NatsAccount, NatsUser
 from shoal_embedded.ports import LOOPBACK, free_port
-from shoal_embedded.processes import ServerError, ServerProcess, await_vacancy, own_files, serves
+from shoal_embedded.processes import ServerError, ServerProcess, await_vacancy, serves
+from shoal_embedded.servers import EmbeddedServer
 from shoal_operations.readers import COPY_API, COPY_DELIVER
 
 PART: Final = "NATS"
 
-_START_SECONDS: Final = 60.0  # recovery reads the streams back
-_STOP_SECONDS: Final = 15.0
 _RELOAD_SECONDS: Final = 10.0
 _MONITOR_SECONDS: Final = 5.0
 _POLL_SECONDS: Final = 0.01
 
 
-class EmbeddedNats:
+class EmbeddedNats(EmbeddedServer):
     """One NATS server with JetStream on loopback.
-
-    Data outlives `stop()`, and so do both ports within one object: clients reconnect after a restart.
 
     Args:
         directory: Made at the first start, mode 0700.
@@ -43,6 +40,9 @@ class EmbeddedNats:
         max_file_bytes: Upper bound of all streams on disk together.
         max_payload_bytes: Largest message.
     """
+
+    part = PART
+    stop_seconds = 15.0
 
     def __init__(
         self,
@@ -54,30 +54,18 @@ class EmbeddedNats:
         max_file_bytes: int = 10 * 1024**3,
         max_payload_bytes: int = 1024**2,
     ) -> None:
-        self._directory = directory.resolve()
+        super().__init__(directory, port=port)
         self._configuration = self._directory / "nats.json"
-        self._port = port
         self._monitor_port = 0
         self._users = tuple(users)
         self._sync_always = sync_always
         self._max_file_bytes = max_file_bytes
         self._max_payload_bytes = max_payload_bytes
-        self._server: ServerProcess | None = None
 
     @property
     def log(self) -> Path:
         """The server's log file."""
         return self._directory / "nats.log"
-
-    @property
-    def port(self) -> int:
-        """The TCP port for clients; 0 before the first start unless given."""
-        return self._port
-
-    @property
-    def pid(self) -> int | None:
-        """Process id while running, else None."""
-        return self._server.pid if self._server is not None else None
 
     @property
     def url(self) -> str:
@@ -97,28 +85,6 @@ class EmbeddedNats:
         """
         user = {user.name: user for user in self._users}[name]
         return f"nats://{quote(user.name)}:{quote(user.password, safe='')}@{LOOPBACK}:{self._port}"
-
-    async def start(self) -> None:
-        """Start the server; return when it takes clients and its streams are recovered.
-
-        Raises:
-            AlreadyRunningError: Another server serves the directory.
-            ServerError: It cannot start; names the log and its last lines.
-        """
-        with own_files(PART):
-            self._server = await self._prepare()
-        await self._server.start(self._is_ready, within=_START_SECONDS)
-
-    async def stop(self) -> None:
-        """Stop the server; without effect on one that is stopped."""
-        if self._server is not None:
-            await self._server.stop(within=_STOP_SECONDS)
-
-    async def wait(self) -> int:
-        """Wait until the server has ended, asked or not; its exit status."""
-        if self._server is None:
-            raise ServerError(PART, "was never started")
-        return await self._server.wait()
 
     async def set_users(self, users: Sequence[NatsUser]) -> None:
         """Replace the users of the running server; it disconnects clients whose rights changed.

@@ -22,7 +22,8 @@ import asyncpg
 import psutil
 
 from shoal_embedded.ports import LOOPBACK, free_port
-from shoal_embedded.processes import ServerError, ServerProcess, await_vacancy, own_files, serves
+from shoal_embedded.processes import ServerError, ServerProcess, await_vacancy, serves
+from shoal_embedded.servers import EmbeddedServer
 from shoal_embedded.system_users import SystemUser, programs_for, system_user_for
 
 PART: Final = "PostgreSQL"
@@ -42,15 +43,12 @@ SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
 """What we set beside address, port and connections; `settings` of a server is merged over it."""
 
 _INITDB_SECONDS: Final = 60.0
-_START_SECONDS: Final = 60.0  # recovery after a crash replays the write-ahead log
-_STOP_SECONDS: Final = 20.0
+_CONNECT_SECONDS: Final = 60.0
 _PID_LINE, _STATUS_LINE = 0, 7
 
 
-class EmbeddedPostgres:
+class EmbeddedPostgres(EmbeddedServer):
     """One PostgreSQL server on loopback with a superuser `shoal` and a database `shoal`.
-
-    The data outlives `stop()`, and so does the port within one object: clients reconnect after a restart.
 
     Args:
         directory: Made at the first start, mode 0700.
@@ -59,6 +57,9 @@ class EmbeddedPostgres:
         max_connections: How many clients may be connected at once.
         fsync: False gives up durability against power loss for speed; for tests.
     """
+
+    part = PART
+    stop_seconds = 20.0
 
     def __init__(
         self,
@@ -69,10 +70,9 @@ class EmbeddedPostgres:
         max_connections: int = 100,
         fsync: bool = True,
     ) -> None:
-        self._directory = directory.resolve()
+        super().__init__(directory, port=port)
         self._data = self._directory / "data"
         self._password_file = self._directory / "password"
-        self._port = port
         self._fsync = fsync
         self._settings = {
             **SETTINGS,
@@ -81,22 +81,11 @@ class EmbeddedPostgres:
             "full_page_writes": "on" if fsync else "off",
             **settings,
         }
-        self._server: ServerProcess | None = None
 
     @property
     def log(self) -> Path:
         """The server's log file."""
         return self._directory / "postgres.log"
-
-    @property
-    def port(self) -> int:
-        """The TCP port; 0 before the first start unless given."""
-        return self._port
-
-    @property
-    def pid(self) -> int | None:
-        """Process id of the postmaster while it runs, else None."""
-        return self._server.pid if self._server is not None else None
 
     @property
     def url(self) -> str:
@@ -115,28 +104,15 @@ class EmbeddedPostgres:
             AlreadyRunningError: Another server serves the directory.
             ServerError: The cluster cannot be made or the server cannot start; names the log and its last lines.
         """
-        with own_files(PART):
-            self._server = await self._prepare()
-        await self._server.start(self._is_ready, within=_START_SECONDS)
+        await super().start()
         try:
             await self._create_database()
         except (asyncpg.PostgresError, OSError) as error:
             await self.stop()
-            raise self._server.failure(f"started, but does not let us in: {error}") from error
+            raise ServerError.from_log(PART, f"started, but does not let us in: {error}", self.log) from error
         except BaseException:
             await self.stop()
             raise
-
-    async def stop(self) -> None:
-        """End all sessions and stop the server; without effect on one that is stopped."""
-        if self._server is not None:
-            await self._server.stop(within=_STOP_SECONDS)
-
-    async def wait(self) -> int:
-        """Wait until the server has ended, asked or not; its exit status."""
-        if self._server is None:
-            raise ServerError(PART, "was never started")
-        return await self._server.wait()
 
     async def _prepare(self) -> ServerProcess:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -188,7 +164,7 @@ class EmbeddedPostgres:
         new.rename(self._data)
 
     async def _create_database(self) -> None:
-        connection = await asyncpg.connect(self.url, database="postgres", ssl="disable", timeout=_START_SECONDS)
+        connection = await asyncpg.connect(self.url, database="postgres", ssl="disable", timeout=_CONNECT_SECONDS)
         try:
             if not await connection.fetchval("select 1 from pg_database where datname = $1", DATABASE):
                 await connection.execute(f"create database {DATABASE}")

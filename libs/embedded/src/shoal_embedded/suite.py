@@ -21,6 +21,7 @@ from shoal_embedded.nats_users import ADMIN, CONSUMER, COPIER, USERS, service_us
 from shoal_embedded.ports import LOOPBACK, ensure_free, free_port
 from shoal_embedded.postgres import EmbeddedPostgres
 from shoal_embedded.processes import ServerError
+from shoal_embedded.servers import EmbeddedServer
 from shoal_embedded.services import ServiceProcess
 from shoal_embedded.supervision import Say, ending, keep_running
 from shoal_embedded.system_users import close_to_others
@@ -251,10 +252,8 @@ def _is_set(name: str, given: Mapping[str, str]) -> bool:
     return name in given and name != "SHOAL_DATABASE_URL"
 
 
-async def _until_lost(server: EmbeddedPostgres | EmbeddedNats) -> None:
-    how = ending(await server.wait())
-    part = "PostgreSQL" if isinstance(server, EmbeddedPostgres) else "NATS"
-    raise ServerError.from_log(part, how, server.log)
+async def _until_lost(server: EmbeddedServer) -> None:
+    raise ServerError.from_log(server.part, ending(await server.wait()), server.log)
 
 
 @contextlib.contextmanager
