@@ -58,6 +58,11 @@ async def test_a_stream_that_is_there_is_not_overwritten(client: Client, tmp_pat
         await load_stream(client, EVENTS, tmp_path)
 
 
+async def test_where_nothing_ever_died_there_are_no_letters(client: Client) -> None:
+    assert [one async for one in letters(client)] == []
+    assert await replay(client) == 0
+
+
 async def test_letters_go_back_to_where_they_came_from_under_their_own_id(client: Client) -> None:
     jetstream, event_id = client.jetstream(), str(uuid4())
     for reason in ("first", "second"):

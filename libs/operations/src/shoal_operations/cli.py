@@ -14,9 +14,11 @@ from nats.errors import Error as NatsError
 from rich.console import Console
 from rich.table import Table
 
+from shoal.cli import STATE, beneath
 from shoal.config import look_up, parse_duration
+from shoal.installation import Installation
 from shoal_operations.backups import restore_backup, take_backup
-from shoal_operations.credentials import write_credentials
+from shoal_operations.credentials import as_user, write_credentials
 from shoal_operations.database import DumpError
 from shoal_operations.letters import letters, replay as send_again
 from shoal_operations.readers import ensure_copy
@@ -45,7 +47,7 @@ def readers(
     wait: Annotated[str, typer.Option(help="For how long to try, such as 5m.")] = "0s",
 ) -> None:
     """Keep the copy of EVENTS that outsiders read; signs in to NATS as SHOAL_NATS_URL, the user `copier`."""
-    url = _url("SHOAL_NATS_URL")
+    url = _url("SHOAL_NATS_URL", user="copier")
     _run(lambda: ensure_copy(url), within_s=parse_duration(wait).total_seconds())
     typer.echo("the readers' copy is there")
 
@@ -128,14 +130,23 @@ def _run(work: Callable[[], Awaitable[T]], *, within_s: float = 0) -> T:
         time.sleep(AGAIN_S)
 
 
-def _url(name: str) -> str:
+def _url(name: str, user: str = "admin") -> str:
+    """Find an address: what is set, else that of the suite which `shoal up` runs here."""
     try:
-        found = look_up([name], os.environ)
+        given = beneath(os.environ, STATE)
+        found = look_up([name], given) or _of_suite(given.get("GATEWAY_NATS_URL", ""), user)
     except OSError as error:
         _fail(f"{name}: {error}")
     if not found:
         _fail(f"{name} is not set")
     return found
+
+
+def _of_suite(of_gateway: str, user: str) -> str:
+    file = STATE / "installation.json"
+    if not of_gateway or not file.exists():
+        return ""
+    return as_user(of_gateway, user, Installation.open(file, []).passwords[user])
 
 
 def _fail(what: str) -> NoReturn:

@@ -56,7 +56,7 @@ def write_credentials(folder: Path, *, database_url: str, nats_url: str) -> None
     users = {name: one.nats_password for name, one in made.services.items()}
     users |= {name: made.passwords[name] for name in USERS}
     told = made.environment(
-        admin_url=admin_url, nats_url=lambda name: _as_user(nats_url, name, users[name]), addresses={}
+        admin_url=admin_url, nats_url=lambda name: as_user(nats_url, name, users[name]), addresses={}
     )
     for name in made.services:
         prefix = name.replace("-", "_").upper()
@@ -69,7 +69,7 @@ def write_credentials(folder: Path, *, database_url: str, nats_url: str) -> None
     _write(folder / "admin" / "database-password", password)
     _write(folder / "nats" / "accounts.conf", f"accounts: {_with_passwords(users)}")
     for name in USERS:
-        _write(folder / "nats" / f"{name}-url", _as_user(nats_url, name, users[name]))
+        _write(folder / "nats" / f"{name}-url", as_user(nats_url, name, users[name]))
 
 
 def _with_passwords(users: dict[str, str]) -> str:
@@ -80,7 +80,8 @@ def _with_passwords(users: dict[str, str]) -> str:
     return msgspec.json.format(msgspec.json.encode(accounts), indent=2).decode()
 
 
-def _as_user(url: str, name: str, password: str) -> str:
+def as_user(url: str, name: str, password: str) -> str:
+    """Put a user and a password into an address, in the place of whoever stands there."""
     parts = urlsplit(url)
     place = parts.netloc.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=f"{quote(name, safe='')}:{quote(password, safe='')}@{place}"))

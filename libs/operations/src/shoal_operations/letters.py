@@ -32,7 +32,7 @@ async def letters(client: Client) -> AsyncIterator[Letter]:
     """Yield every dead letter, oldest first."""
     jetstream = client.jetstream()
     state = (await jetstream.stream_info(DEAD)).state
-    for sequence in range(state.first_seq, state.last_seq + 1):
+    for sequence in range(max(1, state.first_seq), state.last_seq + 1):  # 0 where there never was one
         try:
             message = await jetstream.get_msg(DEAD, sequence)
         except NotFoundError:

@@ -1,0 +1,51 @@
+"""Where commands sign in: what is set, else the suite that runs here."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import nats
+import pytest
+from typer.testing import CliRunner
+
+from shoal.cli import app
+from shoal.installation import Installation
+from shoal.messaging import StreamLimits, streams
+from shoal_embedded.nats import EmbeddedNats
+from shoal_embedded.nats_users import USERS, service_users
+from shoal_operations.credentials import service_names
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SHOAL_NATS_URL", raising=False)
+
+
+def test_without_any_address_a_command_says_so() -> None:
+    told = CliRunner().invoke(app, ["dead"])
+    assert told.exit_code == 1
+    assert "SHOAL_NATS_URL is not set" in told.output
+
+
+async def test_letters_of_the_suite_that_runs_here_are_listed_without_an_address(tmp_path: Path) -> None:
+    state = tmp_path / ".shoal"
+    state.mkdir()
+    outsiders = [user for user in USERS if user not in service_names()]
+    made = Installation.open(state / "installation.json", service_names(), passwords=outsiders)
+    passwords = {name: one.nats_password for name, one in made.services.items()} | made.passwords
+    server = EmbeddedNats(tmp_path / "nats", users=service_users(passwords), sync_always=False)
+    await server.start()
+    try:
+        (state / "environment.json").write_text(json.dumps({"GATEWAY_NATS_URL": server.url_for("gateway")}))
+        client = await nats.connect(server.url_for("admin"))
+        for stream in streams(StreamLimits()):
+            await client.jetstream().add_stream(stream)
+        headers = {"shoal-subject": "shoal.events.a.b.v1.1", "shoal-reason": "it was too heavy"}
+        await client.jetstream().publish("shoal.dead.pairing.pairing-users", b"{}", headers=headers)
+        await client.close()
+        told = await asyncio.to_thread(CliRunner().invoke, app, ["dead"], env={"COLUMNS": "200"})
+    finally:
+        await server.stop()
+    assert told.exit_code == 0, told.output
+    assert "it was too heavy" in told.output
