@@ -25,8 +25,7 @@ class AccountRepository:
             SetupDoneError: It would be a second first one.
         """
         with violation_as(account_is_first_key=SetupDoneError):
-            inserted = await self._tx.find(
-                Account,
+            return await self._one(
                 """
                 insert into account (id, name, plan, is_first)
                 values ($1, $2, $3, $4)
@@ -37,9 +36,6 @@ class AccountRepository:
                 plan,
                 is_first,
             )
-        if inserted is None:
-            raise AccountNotFoundError
-        return inserted
 
     async def has_any(self) -> bool:
         """Tell whether Shoal was ever set up."""
@@ -51,8 +47,7 @@ class AccountRepository:
         Raises:
             AccountNotFoundError: There is none.
         """
-        found = await self._tx.find(
-            Account,
+        return await self._one(
             """
             select id, name, plan, is_first, version, created_at, deleted_at
               from account
@@ -61,9 +56,6 @@ class AccountRepository:
             """,
             account_id,
         )
-        if found is None:
-            raise AccountNotFoundError
-        return found
 
     async def lock(self, account_id: str) -> Account:
         """Read an account and hold its row: nobody else changes its users meanwhile.
@@ -71,8 +63,7 @@ class AccountRepository:
         Raises:
             AccountNotFoundError: There is none.
         """
-        found = await self._tx.find(
-            Account,
+        return await self._one(
             """
             select id, name, plan, is_first, version, created_at, deleted_at
               from account
@@ -82,9 +73,6 @@ class AccountRepository:
             """,
             account_id,
         )
-        if found is None:
-            raise AccountNotFoundError
-        return found
 
     async def list_all(self) -> list[Account]:
         """List accounts, oldest first."""
@@ -100,8 +88,7 @@ class AccountRepository:
 
     async def delete(self, account_id: str) -> Account:
         """Make an account's row its tombstone."""
-        deleted = await self._tx.find(
-            Account,
+        return await self._one(
             """
             update account
                set deleted_at = now(), version = version + 1
@@ -110,9 +97,6 @@ class AccountRepository:
             """,
             account_id,
         )
-        if deleted is None:
-            raise AccountNotFoundError
-        return deleted
 
     async def export(self, after: str, limit: int) -> list[Account]:
         """Read accounts in the order of ids, tombstones included."""
@@ -128,6 +112,12 @@ class AccountRepository:
             after,
             limit,
         )
+
+    async def _one(self, sql: str, *arguments: object) -> Account:
+        found = await self._tx.find(Account, sql, *arguments)
+        if found is None:
+            raise AccountNotFoundError
+        return found
 
 
 class UserRepository:
