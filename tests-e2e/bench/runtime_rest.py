@@ -155,7 +155,7 @@ async def measured(scene: Scene, callers: list[Caller], method: str, path: str, 
     """Ask one route for a while."""
 
     async def work(number: int, until: float) -> list[float]:
-        times = []
+        times: list[float] = []
         while time.perf_counter() < until or not times:
             asked = scene.filled(path, number), scene.filled(body, number)
             times.append(await callers[number].ask(method, *asked))

@@ -85,6 +85,14 @@ class Sessions(Protocol):
         """Count an agent's sessions."""
         ...
 
+    async def find(self, tx: Transaction, account_id: str, session_key: str) -> SessionPlace:
+        """Find a session, and hold nothing.
+
+        Raises:
+            SessionNotFoundError: There is no such session.
+        """
+        ...
+
     # inside the transactions of turns
 
     async def enter(self, tx: Transaction, account_id: str, session_key: str) -> SessionPlace:

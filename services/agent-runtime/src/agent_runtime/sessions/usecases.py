@@ -67,6 +67,15 @@ class Sessions:
         async with self._database.reading() as database:
             return await SessionRepository(database).count_all()
 
+    async def find(self, tx: Transaction, account_id: str, session_key: str) -> SessionPlace:
+        """Find a session, and hold nothing.
+
+        Raises:
+            SessionNotFoundError: The account has none of this key.
+        """
+        session = await SessionRepository(tx).get(account_id, session_key)
+        return SessionPlace(session.id, account_id, session.key, session.agent_id)
+
     # inside the transactions of turns
 
     async def enter(self, tx: Transaction, account_id: str, session_key: str) -> SessionPlace:

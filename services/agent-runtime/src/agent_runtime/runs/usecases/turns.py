@@ -115,9 +115,9 @@ class Turns:
         Raises:
             SessionNotFoundError: There is no such session.
         """
-        async with self._database.transaction() as tx:
-            place = await self._sessions.enter(tx, account_id, session_key)
-            return await RunRepository(tx).list(place.id, limit)
+        async with self._database.reading() as database:
+            place = await self._sessions.find(database, account_id, session_key)
+            return await RunRepository(database).list(place.id, limit)
 
     async def pending(self, account_id: str, *, limit: int) -> Sequence[PendingCall]:
         """List tool calls that wait for people, the most urgent first."""

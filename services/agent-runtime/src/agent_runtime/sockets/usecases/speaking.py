@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from agent_runtime import ports
-from agent_runtime.ports import VOICE_SESSION, TurnRequest
+from agent_runtime.ports import TurnRequest
 from agent_runtime.sockets.domain.endings import Ending
 from agent_runtime.sockets.domain.frames import (
     STREAM_CHUNK,
@@ -104,8 +104,7 @@ class Speaking:
         request = self._request(
             frame.content,
             session_key,
-            origin="voice" if session_key == VOICE_SESSION else "web",
-            is_session_made=session_key == VOICE_SESSION,
+            origin="web",
             queueing=frame.policy,
             idempotency_key=frame.id or "",
         )
