@@ -92,6 +92,8 @@ def test_rows_say_how_they_are_reached():
     assert match(b"/telemetry").websocket
     assert not match(b"/telemetry/ingest").websocket
     assert match(b"/telemetry/ingest").body_limit == 4 * 1024 * 1024
+    assert match(b"/api/sessions/s/messages").timeout == 180
+    assert (match(b"/api/memory/key").timeout, match(b"/api/memory/key").body_limit) == (30, 1024 * 1024)
     assert match(b"/api/v1/instances/7/logs").streaming
     assert not match(b"/pairing").streaming
     assert match(b"/api/v1/instances/7/terminal").body_limit == 64 * 1024
