@@ -137,7 +137,7 @@ class RunRepository:
         """Write a run with its first event at the end of its session's queue, whose row is held.
 
         Where nothing stands before it, the worker that is given takes it with that, and it has started. Without a
-        credential it spends on that of its parent. All of this is one statement, since a turn waits for each.
+        credential it spends on that of its parent.
         """
         found = await self._tx.find(
             Run,
@@ -147,33 +147,24 @@ class RunRepository:
                        and not exists (select from run
                                         where session_id = $3
                                           and status in ('queued', 'running', 'pending_approval')) as is_taken
-            ), made as (
-                insert into run (id, account_id, session_id, session_key, agent_id, parent_id, content, model,
-                                 origin, requested_by, credential_id, instructions, tools, idempotency_key,
-                                 request_sha256, traceparent, status, worker, epoch, started_at, last_seq)
-                select $1, $2, $3, $4, $5, $6::text, $7, $8, $9, $10,
-                       coalesce(nullif($11, ''), (select credential_id from run where id = $6), ''),
-                       $12, $13::text[], $14::text, $15::bytea, $16::text,
-                       case when is_taken then 'running' else 'queued' end,
-                       case when is_taken then $17 end,
-                       case when is_taken then $18::bigint end,
-                       case when is_taken then now() end,
-                       case when is_taken then 2 else 1 end
-                  from place
-                returning id, account_id, session_id, session_key, agent_id, parent_id, status, content, model,
-                          origin, requested_by, credential_id, instructions, tools, traceparent, worker, epoch,
-                          error_code, error, last_seq, version, complexity, tier, spent_ms, created_at, started_at,
-                          ended_at
             ), told as (
                 insert into run_event (run_id, seq, type, data)
-                select made.id, first.seq, first.type, '{}'
-                  from made, (values (1, 'queued'), (2, 'started')) as first (seq, type)
-                 where first.seq <= made.last_seq
+                select $1, seq, type, '{}'
+                  from place, (values (1, 'queued'), (2, 'started')) as first (seq, type)
+                 where seq = 1 or is_taken
             )
-            select id, account_id, session_id, session_key, agent_id, parent_id, status, content, model, origin,
-                   requested_by, credential_id, instructions, tools, traceparent, worker, epoch, error_code, error,
-                   last_seq, version, complexity, tier, spent_ms, created_at, started_at, ended_at
-              from made
+            insert into run (id, account_id, session_id, session_key, agent_id, parent_id, content, model, origin,
+                             requested_by, credential_id, instructions, tools, idempotency_key, request_sha256,
+                             traceparent, status, worker, epoch, started_at, last_seq)
+            select $1, $2, $3, $4, $5, $6::text, $7, $8, $9, $10,
+                   coalesce(nullif($11, ''), (select credential_id from run where id = $6), ''),
+                   $12, $13::text[], $14::text, $15::bytea, $16::text,
+                   case when is_taken then 'running' else 'queued' end, case when is_taken then $17 end,
+                   case when is_taken then $18::bigint end, case when is_taken then now() end, 1 + is_taken::integer
+              from place
+            returning id, account_id, session_id, session_key, agent_id, parent_id, status, content, model, origin,
+                      requested_by, credential_id, instructions, tools, traceparent, worker, epoch, error_code, error,
+                      last_seq, version, complexity, tier, spent_ms, created_at, started_at, ended_at
             """,
             *(run.id, run.account_id, run.session_id, run.session_key, run.agent_id, run.parent_id, run.content),
             *(run.model, run.origin, run.requested_by, run.credential_id, run.instructions, run.tools),
