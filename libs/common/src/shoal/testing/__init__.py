@@ -1,5 +1,5 @@
 """Real servers for tests: PostgreSQL and NATS, services at work, principals, events seen.
 
-Servers are taken in this order: given by URL (`TEST_DATABASE_URL`, `TEST_NATS_URL`) → containers if Docker answers →
-the wheels of shoal-embedded → failure. Never skipped.
+PostgreSQL is the one given by `TEST_DATABASE_URL`, else a container if Docker answers, else one from the wheels of
+shoal-embedded; NATS, of which each test has its own, always comes from those. Nothing is skipped for want of a server.
 """

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import asyncpg
 
-from shoal.installation import Installation
+from shoal.installation import Installation, as_role
 from shoal.service import Service
 
 _MEMORY = Path("/dev/shm")  # noqa: S108 - the folders made there have names that nobody can guess
@@ -48,11 +48,8 @@ class TestDatabases:
         await self._execute(f'create database "{name}"')
         url = in_database(self.admin_url, name)
         for service in services:
-            role = service.name.replace("-", "_")
             password = self._installation.services[service.name].database_password
-            parts = urlsplit(url)
-            working = urlunsplit(parts._replace(netloc=f"{role}:{password}@{parts.netloc.rpartition('@')[2]}"))
-            await service.schema.migrate(url, working_url=working)
+            await service.schema.migrate(url, working_url=as_role(url, service.schema.name, password))
         return name
 
     async def _execute(self, sql: str) -> None:
