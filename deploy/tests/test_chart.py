@@ -263,6 +263,13 @@ def test_ssh_manager_is_never_there_twice() -> None:
     assert "shoal-ssh-manager" not in {one["metadata"]["name"] for one in of_kind(objects, "PodDisruptionBudget")}
 
 
+def test_services_that_rest_have_no_pods_and_the_servers_go_on() -> None:
+    objects = render({**MATRIX["everything on"], "stopped": True})
+    assert {one["spec"]["replicas"] for one in of_kind(objects, "Deployment")} == {0}
+    assert {one["spec"]["replicas"] for one in of_kind(objects, "StatefulSet")} == {1}
+    assert not of_kind(objects, "HorizontalPodAutoscaler", "PodDisruptionBudget", "Job")
+
+
 def test_autoscaled_services_leave_their_number_to_the_autoscaler() -> None:
     objects = render(MATRIX["everything on"])
     scaled = {one["spec"]["scaleTargetRef"]["name"] for one in of_kind(objects, "HorizontalPodAutoscaler")}

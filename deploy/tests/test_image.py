@@ -131,7 +131,7 @@ def test_every_service_is_there_from_one_anchor() -> None:
         one = COMPOSE["services"][name]
         assert one["command"] == ["run", name]
         assert (one["image"], one["user"], one["read_only"], one["cap_drop"]) == (
-            "shoal-all:0.1.0", "10001:10001", True, ["ALL"],
+            "${SHOAL_IMAGE:-shoal-all:0.1.0}", "10001:10001", True, ["ALL"],
         )  # fmt: skip
         conditions = {
             "migrate": {"condition": "service_completed_successfully"}, "nats": {"condition": "service_healthy"},

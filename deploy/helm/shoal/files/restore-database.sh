@@ -1,8 +1,8 @@
 # The first half of a restore, in PostgreSQL's own image; `shoal restore DIR --no-database` is the second. Takes the folder
-# of the backup, by default the latest. The database was migrated once, so that roles are there.
+# of the backup. The database was migrated once, so that roles are there.
 set -eu
 export PGOPTIONS='-c client_min_messages=warning'
-from=${1:-/backup/latest}
+from=$1
 url=$(cat "$SHOAL_DATABASE_URL_FILE")
 test -s "$from/database.dump" || { echo "$from has no database.dump" >&2; exit 1; }
 psql --quiet --tuples-only --set=ON_ERROR_STOP=1 --dbname="$url" <<'SQL'

@@ -10,8 +10,8 @@ Takes (dict "root" . "name" "pairing"). What a service is told stands in values.
 {{- $part := dict "root" $root "part" $name -}}
 {{- $full := printf "%s-%s" (include "shoal.fullname" $root) $name -}}
 {{- $shared := $root.Values.shared -}}
-{{- $scales := and $facts.scales (dig "autoscaling" "enabled" false $values) -}}
-{{- $replicas := ternary (int $values.replicas) 1 $facts.scales -}}
+{{- $scales := and $facts.scales (dig "autoscaling" "enabled" false $values) (not $root.Values.stopped) -}}
+{{- $replicas := ternary 0 (ternary (int $values.replicas) 1 $facts.scales) $root.Values.stopped -}}
 {{- $grace := add $root.Values.preStop (include "shoal.seconds" $shared.drainDelay | int) (include "shoal.seconds" $shared.drainTimeout | int) 15 -}}
 apiVersion: v1
 kind: ServiceAccount
