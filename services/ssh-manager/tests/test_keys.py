@@ -337,6 +337,18 @@ async def test_a_rotation_waits_for_a_connection_that_is_being_made(place: Place
     assert (await asking)["success"] is True
 
 
+async def test_a_rotation_during_which_the_instance_goes_away_goes_on_once_it_is_back(place: Place) -> None:
+    place.sshd.freeze()
+    asking = asyncio.create_task(rotate(place))
+    await place.door.until_entry("key_rotation")
+    await asyncio.sleep(0.3)  # until it waits for the instance's file
+    await place.sshd.kill()
+    await place.sshd.start()
+    await apply_rotated(place)
+    assert (await asking)["success"] is True
+    assert authorized(place).count(b"ssh-ed25519") == 1
+
+
 async def test_a_rotation_waits_for_an_instance_that_restarts(place: Place) -> None:
     await place.stop(reason="restarting")
     await place.until_state("disconnected")

@@ -11,6 +11,10 @@ class AdmissionError(Exception):
     """An instance does not let a key in, or does so still; says why."""
 
 
+class AdmissionInterruptedError(AdmissionError):
+    """The instance went away meanwhile, which says nothing of the key."""
+
+
 class RotationOpenError(ConflictError):
     """A rotation of this instance's key is already under way"""  # noqa: D415 - as its siblings
 

@@ -4,11 +4,11 @@ import contextlib
 
 import asyncssh
 
-from ssh_manager.dialing import DialError, Dialing, prove, reason_of
+from ssh_manager.dialing import DialError, Dialing, HostKeyMismatchError, KeyRefusedError, prove, reason_of
 from ssh_manager.errors import NotConnectedError
 from ssh_manager.keys.clients import authorize, withdraw
 from ssh_manager.keys.domain import StoredKey
-from ssh_manager.keys.errors import AdmissionError
+from ssh_manager.keys.errors import AdmissionError, AdmissionInterruptedError
 from ssh_manager.keys.usecases.keys import Keys
 from ssh_manager.ports import Identity, Instance, Links
 
@@ -29,25 +29,34 @@ class Admission:
 
         Raises:
             NotConnectedError: There is none.
+            AdmissionInterruptedError: It was lost.
             AdmissionError: That failed.
         """
         connection = self._links.connection(instance.id)
         try:
             await authorize(connection, key.public_key)
         except SSH_ERRORS as error:
-            raise AdmissionError(reason_of(error)) from error
+            failed = AdmissionInterruptedError if connection.is_closed() else AdmissionError
+            raise failed(reason_of(error)) from error
 
     async def prove(self, instance: Instance, version: int) -> None:
         """Sign in with a key on a connection of its own, against the pinned host key.
 
         Raises:
+            NotConnectedError: The instance is away.
+            AdmissionInterruptedError: It went away meanwhile.
             AdmissionError: The key does not sign in.
         """
+        self._links.connection(instance.id)
         identity = await self._identity(instance, version)
         try:
             async with await self._dialing.dial(instance, [identity]) as connection:
                 await prove(connection, within_s=PROOF_S)
-        except (DialError, *SSH_ERRORS) as error:
+        except (HostKeyMismatchError, KeyRefusedError) as error:
+            raise AdmissionError(reason_of(error)) from error
+        except (DialError, ConnectionError, asyncssh.DisconnectError) as error:
+            raise AdmissionInterruptedError(reason_of(error)) from error
+        except SSH_ERRORS as error:
             raise AdmissionError(reason_of(error)) from error
 
     async def shut_out(self, instance: Instance, key: StoredKey) -> None:

@@ -1,8 +1,9 @@
 """The steps of a rotation.
 
 Each leaves its mark in the row `rotation` before the next one begins, and can be taken again. Up to `verified` a step
-that fails rolls the rotation back; from `switched` on it only goes forward, and waits where it cannot. A key that signs
-in is stored at every moment: the new one is stored before anything happens, the old one is destroyed last.
+that fails rolls the rotation back, unless the instance just went away; from `switched` on it only goes forward, and
+waits where it cannot. A key that signs in is stored at every moment: the new one is stored before anything happens, the
+old one is destroyed last.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ import structlog
 from shoal.database import DatabaseUnavailableError
 from ssh_manager.errors import NotConnectedError
 from ssh_manager.keys.domain import Rotation, Step
-from ssh_manager.keys.errors import AdmissionError, RotationFailedError
+from ssh_manager.keys.errors import AdmissionError, AdmissionInterruptedError, RotationFailedError
 from ssh_manager.keys.usecases.admission import Admission
 from ssh_manager.keys.usecases.rows import RotationRows
 from ssh_manager.ports import Actor, Audit, AuditType, Events, EventType, Fleet, Instance
@@ -53,6 +54,7 @@ class RotationSteps:
         self._audit = audit
         self._events = events
         self._progress = progress
+        self._interrupted: set[int] = set()
 
     async def advance(self, rotation: Rotation) -> bool:
         """Take the next step of a rotation; whether it could be taken."""
@@ -98,6 +100,7 @@ class RotationSteps:
         try:
             await self._admission.let_in(instance, await self._rows.key(rotation, rotation.new_version))
         except AdmissionError as error:
+            self._wait_out(rotation, error)
             structlog.get_logger().warning("authorize_failed", instance=instance.name, error=str(error))
             raise RotationFailedError("failed to append new key to authorized_keys") from error
         await self._rows.mark(rotation, Step.APPENDED)
@@ -106,8 +109,15 @@ class RotationSteps:
         try:
             await self._admission.prove(instance, rotation.new_version)
         except AdmissionError as error:
+            self._wait_out(rotation, error)
             raise RotationFailedError(f"the new key does not sign in: {error}") from error
         await self._rows.mark(rotation, Step.VERIFIED)
+
+    def _wait_out(self, rotation: Rotation, error: AdmissionError) -> None:
+        """Have a step taken again during which the instance went away; once, for one that does so again is at fault."""
+        if isinstance(error, AdmissionInterruptedError) and rotation.id not in self._interrupted:
+            self._interrupted.add(rotation.id)
+            raise _NotYetError(str(error)) from error
 
     async def _switch(self, rotation: Rotation, instance: Instance) -> None:
         await self._rows.switch(rotation, instance)
