@@ -24,8 +24,9 @@ from api_objects import (
     status_of,
     with_defaults,
 )
+from api_rights import check_rights
 
-TOKEN = "a-token-of-an-administrator"
+TOKEN, ACCOUNT_TOKEN = "a-token-of-an-administrator", "a-token-of-the-account-that-was-made"
 Key = tuple[str, str]
 
 
@@ -38,6 +39,7 @@ class ApiDouble:
         self.logs: dict[str, list[tuple[str, str]]] = {}
         self.url = ""
         self._namespace = ""
+        self._granted: list[Object] = []
         self._applied: dict[Key, dict[str, Object]] = {}
         self._events: list[tuple[int, str, str, Object]] = []
         self._version = 100
@@ -81,9 +83,13 @@ class ApiDouble:
         return RefusalError(status, "BadRequest", why)
 
     async def _route(self, request: web.Request) -> web.StreamResponse:
-        if request.headers.get("authorization") != f"Bearer {TOKEN}":
+        token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if token not in {TOKEN, ACCOUNT_TOKEN}:
             raise self._violation(request, 401, "Unauthorized")
-        if (found := place_of(request.path, self._namespace)) is not None:
+        found = place_of(request.path, self._namespace)
+        if token == ACCOUNT_TOKEN:
+            check_rights(self._granted, request, found, is_there=found is not None and tuple(found) in self.objects)
+        if found is not None:
             return await self._answer(request, *found)
         return web.json_response(await self._answer_of_cluster(request))
 
@@ -94,8 +100,14 @@ class ApiDouble:
                 self._namespace = body["metadata"]["name"]
             case "DELETE", ("/api/v1/namespaces", _, name) if name == self._namespace:
                 self.objects.clear()
-            case "GET", ("/api/v1", _, "nodes"):
+            case "GET", (_, _, "nodes" | "serviceaccounts"):
                 return {"items": []}
+            case "POST", (_, _, "roles"):
+                self._granted = body["rules"]
+            case "POST", (_, _, "serviceaccounts" | "rolebindings"):
+                pass
+            case "POST", (_, _, "token"):
+                return {"status": {"token": ACCOUNT_TOKEN}}
             case "POST", ("/apis/storage.k8s.io/v1", _, "storageclasses"):
                 pass
             case _:

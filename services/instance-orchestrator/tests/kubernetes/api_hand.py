@@ -3,7 +3,7 @@
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 from api_objects import Object, RefusalError
@@ -20,8 +20,8 @@ KINDS = {
     "deployments": ("/apis/apps/v1", "Deployment"),
 }
 HOLD = "shoal.test/hold"
-NOT_OURS = {"kube-root-ca.crt"}
-"""What a cluster puts into every namespace."""
+NOT_OURS = {"kube-root-ca.crt", "kubernetes.io/service-account-token"}
+"""What a cluster puts into a namespace, by name or type: its certificate, and before 1.24 tokens of accounts."""
 
 
 def place_of(path: str, namespace: str) -> list[str] | None:
@@ -50,6 +50,19 @@ class Hand:
         await self._client.close()
 
     @contextlib.asynccontextmanager
+    async def opened(self) -> AsyncIterator[Self]:
+        await self.open()
+        try:
+            yield self
+        finally:
+            await self.close()
+
+    @property
+    def url(self) -> str:
+        """Where the server is."""
+        return str(self._client.configuration.host)
+
+    @contextlib.asynccontextmanager
     async def asking(
         self, method: str, path: str, content: bytes | None = None, media_type: str = "application/json"
     ) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -57,8 +70,9 @@ class Hand:
         headers = {"Accept": "application/json", "Content-Type": media_type}
         await self._client.update_params_for_auth(headers, [], ["BearerToken"])
         session, within = self._client.rest_client.pool_manager, aiohttp.ClientTimeout(total=None)
-        url = f"{self._client.configuration.host}{path}"
-        async with session.request(method, url, data=content, headers=headers, timeout=within) as answer:
+        async with session.request(
+            method, f"{self.url}{path}", data=content, headers=headers, timeout=within
+        ) as answer:
             yield answer
 
     async def ask(self, method: str, path: str, body: Object | None = None) -> Object:
@@ -76,7 +90,9 @@ class Hand:
     async def all(self, plural: str) -> dict[str, Object]:
         """Read all objects of a kind, by their names."""
         found = (await self.ask("GET", self._path(plural)))["items"]
-        return {one["metadata"]["name"]: one for one in found if one["metadata"]["name"] not in NOT_OURS}
+        return {
+            one["metadata"]["name"]: one for one in found if not {one["metadata"]["name"], one.get("type")} & NOT_OURS
+        }
 
     async def get(self, plural: str, name: str) -> Object:
         return await self.ask("GET", self._path(plural, name))
@@ -110,6 +126,11 @@ class Hand:
         named = {"apiVersion": root.removeprefix("/apis/").removeprefix("/api/"), "kind": kind}
         await self.ask("POST", self._path(plural), named | body)
 
+    async def bind(self, pod: str, node: str) -> None:
+        """Give a pod to a node, as a scheduler does."""
+        target = {"metadata": {"name": pod}, "target": {"kind": "Node", "name": node}}
+        await self.ask("POST", self._path("pods", pod) + "/binding", target)
+
     async def drop(self, plural: str, name: str, **options: int) -> None:
         """Delete an object by hand."""
         await self.ask("DELETE", self._path(plural, name), options)
@@ -138,11 +159,12 @@ class Hand:
 
     async def clear(self) -> None:
         """Delete everything in the namespace, and the namespace."""
-        for plural in KINDS:
+        for plural in reversed(KINDS):  # Deployments before their pods
             await self.let_go(plural)
+            at_once = {"gracePeriodSeconds": 0} if plural == "pods" else {}
             for name in await self.all(plural):
                 with contextlib.suppress(RefusalError):
-                    await self.drop(plural, name)
+                    await self.drop(plural, name, **at_once)
         await self.ask("DELETE", f"/api/v1/namespaces/{self.namespace}")
 
     def _path(self, plural: str, name: str = "") -> str:

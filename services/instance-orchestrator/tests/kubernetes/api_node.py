@@ -1,4 +1,4 @@
-"""The controllers and the node that a bare API server has not: they play through its API, and run nothing."""
+"""The node that a bare API server has not, and its controllers: they play through its API, and run nothing."""
 
 import asyncio
 import contextlib
@@ -14,11 +14,12 @@ PROTECTION = "kubernetes.io/pvc-protection"
 
 
 class Node:
-    """Makes the pods of Deployments and says that they run; binds volumes, and keeps them while pods use them."""
+    """Says that pods run, and binds volumes; without controllers it makes the pods, and keeps the volumes they use."""
 
-    def __init__(self, hand: Hand) -> None:
+    def __init__(self, hand: Hand, *, has_controllers: bool) -> None:
         self.start_s, self.stop_s = 0.02, 0.02
         self._hand = hand
+        self._has_controllers = has_controllers
         self._since: dict[str, float] = {}
 
     async def run(self) -> None:
@@ -31,12 +32,15 @@ class Node:
         pods, deployments = await self._hand.pods(), await self._hand.all("deployments")
         for pod in pods:
             await self._advance(pod)
+        await self._keep_volumes(pods)
+        if self._has_controllers:
+            return
+        for pod in pods:
             await self._leave(pod, deployments.get(pod["metadata"]["labels"]["app"]))
         for name, one in deployments.items():
             is_there = any(pod["metadata"]["labels"]["app"] == name for pod in pods)
             if one["spec"]["replicas"] and not is_there:  # Recreate: the old one goes first
                 await self._make_pod(name, one["spec"]["template"])
-        await self._keep_volumes(pods)
 
     async def _advance(self, pod: Object) -> None:
         name, is_going = pod["metadata"]["name"], "deletionTimestamp" in pod["metadata"]
@@ -44,6 +48,8 @@ class Node:
         age = now - self._since.setdefault(f"{name}/{is_going}", now)
         if is_going and age >= self.stop_s:
             await self._hand.drop("pods", name, gracePeriodSeconds=0)
+        elif not is_going and "nodeName" not in pod["spec"]:
+            await self._hand.bind(name, "played")
         elif not is_going and pod["status"]["phase"] == "Pending" and age >= self.start_s:
             await self._hand.edit("pods", name, lambda one: one["status"].update(READY), part="/status")
 
@@ -72,7 +78,7 @@ class Node:
         for name, one in (await self._hand.all("persistentvolumeclaims")).items():
             if "deletionTimestamp" not in one["metadata"]:
                 await self._bind(name, one)
-            elif name not in used and PROTECTION in one["metadata"].get("finalizers", []):
+            elif not self._has_controllers and name not in used and PROTECTION in one["metadata"].get("finalizers", []):
                 await self._hand.edit(
                     "persistentvolumeclaims", name, lambda it: it["metadata"]["finalizers"].remove(PROTECTION)
                 )

@@ -1,8 +1,8 @@
 """A cluster as the orchestrator meets it: an API server behind a strict relay.
 
-The relay passes on the calls that the reconciler makes and nothing else: what it does not know it refuses, and
-remembers as a violation. It counts writes, and injects faults on the wire where a cluster has them. Who answers behind
-it, the double or a real API server, no test can tell.
+The relay passes on, as the orchestrator's account, the calls that the reconciler makes and nothing else: what it does
+not know it refuses, and remembers as a violation. It counts writes, and injects faults on the wire where a cluster has
+them. Who answers behind it, the double or a real API server, no test can tell.
 """
 
 import asyncio
@@ -53,7 +53,9 @@ class Cluster(Hand):
         """Dies when so many more writes were made."""
         self.streams: list[Stream] = []
         self.say = server.say
-        self.node = Node(self)
+        self.node = Node(self, has_controllers=server.has_controllers)
+        self.account = Hand(server.orchestrator, server.namespace)
+        """May what the orchestrator may."""
         self._server = server
         self._faults: list[tuple[str, str, int, str]] = []
         self._runner: web.AppRunner | None = None
@@ -62,6 +64,7 @@ class Cluster(Hand):
 
     async def start(self) -> None:
         await self.open()
+        await self.account.open()
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self._serve)
         self._runner = web.AppRunner(app, shutdown_timeout=0.2, handler_cancellation=True)
@@ -78,6 +81,7 @@ class Cluster(Hand):
         if self._playing is not None:
             self._playing.cancel()
             await asyncio.gather(self._playing, return_exceptions=True)
+        await self.account.close()
         await self.close()
 
     def kubeconfig(self, folder: Path) -> str:
@@ -155,7 +159,7 @@ class Cluster(Hand):
 
     async def _pass_on(self, request: web.Request, plural: str, name: str = "") -> web.StreamResponse:
         content = await request.read()
-        async with self.asking(request.method, request.path_qs, content, request.content_type) as answer:
+        async with self.account.asking(request.method, request.path_qs, content, request.content_type) as answer:
             told, status = await answer.read(), answer.status
         if status in MISTAKES:
             raise self._violation(request, status, told.decode())
@@ -169,7 +173,7 @@ class Cluster(Hand):
         return web.Response(body=told, status=status, content_type="application/json")
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
-        async with self.asking("GET", request.path_qs) as answer:
+        async with self.account.asking("GET", request.path_qs) as answer:
             if answer.status != 200:
                 return web.Response(body=await answer.read(), status=answer.status, content_type="application/json")
             stream = Stream(request, web.StreamResponse(), request.query.get("watch") == "true")

@@ -18,7 +18,7 @@ from orchestrator_door import Door, Open
 ONLY_DOUBLE = {
     "test_logs.py": ({GIVEN, ASSETS}, "what a pod says can be chosen only where the double says it"),
     "test_values_relax_what_an_image_cannot_do_without": ({GIVEN}, "no node has its image and storage class"),
-    "test_a_volume_keeps_its_class_when_the_setting_goes_and_grows_all_the_same": ({GIVEN}, "the class is a played one"),
+    "test_a_volume_keeps_its_class_when_the_setting_goes_and_grows_all_the_same": ({GIVEN}, "its class is played"),
 }
 """Tests that a real server cannot serve, by file or name: which server, and why."""
 UNSERVED = pytest.StashKey[dict[str, str]]()
@@ -56,7 +56,7 @@ def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest_asyncio.fixture
 async def cluster(kubeconfig: str, tmp_path: Path) -> AsyncIterator[Cluster]:
     """A cluster that is strict: what it was asked and does not know fails the test."""
-    async with namespace_of(kubeconfig) if kubeconfig else double(tmp_path) as server:
+    async with namespace_of(kubeconfig, tmp_path) if kubeconfig else double(tmp_path) as server:
         made = Cluster(server)
         await made.start()
         yield made

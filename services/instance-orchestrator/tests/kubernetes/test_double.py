@@ -84,3 +84,15 @@ async def test_the_relay_passes_on_nothing_but_what_instances_need(cluster: Clus
     assert [one.partition(":")[0] for one in cluster.violations] == [f"{method} {path}" for method, path in calls]
     cluster.violations.clear()
     await orchestrator.close()
+
+
+async def test_the_orchestrators_account_may_what_instances_need_and_nothing_more(cluster: Cluster) -> None:
+    root, deployments = f"/api/v1/namespaces/{cluster.namespace}", f"/apis/apps/v1/namespaces/{cluster.namespace}"
+    for path in (f"{root}/pods", f"{root}/services", f"{root}/persistentvolumeclaims", f"{deployments}/deployments"):
+        assert (await cluster.account.ask("GET", path))["items"] == []
+    calls = [("GET", f"{root}/secrets"), ("POST", f"{root}/pods"), ("DELETE", f"{root}/pods/a"),
+             ("PUT", f"{root}/configmaps/a"), ("GET", f"{root}/pods/a"), ("GET", "/api/v1/nodes"),
+             ("GET", "/api/v1/namespaces/kube-system/pods")]  # fmt: skip
+    for method, path in calls:
+        with pytest.raises(RefusalError, match="forbidden"):
+            await cluster.account.ask(method, path, {})
