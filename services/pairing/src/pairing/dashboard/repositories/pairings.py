@@ -118,8 +118,7 @@ class PairingRepository:
         Raises:
             PairingNotFoundError: The account has none of this id.
         """
-        found = await self._tx.find(
-            Pairing,
+        return await self._one(
             """
             select id, account_id, user_id, name, status, expires_at, agent_id, handle, instance_info,
                    telemetry_token_hash, version, created_at, confirmed_at, last_seen
@@ -132,9 +131,6 @@ class PairingRepository:
             pairing_id,
             account_id,
         )
-        if found is None:
-            raise PairingNotFoundError
-        return found
 
     async def lock_any(self, pairing_id: str) -> Pairing | None:
         """Read a pairing of whatever account and status, and hold its row."""
