@@ -83,6 +83,10 @@ def render(name: str, panels: Sequence[Panel]) -> str:
         "schemaVersion": 39,
         "refresh": "30s",
         "time": {"from": "now-3h", "to": "now"},
+        # whichever Prometheus a Grafana has: the default, until another is chosen
+        "templating": {
+            "list": [{"name": "source", "label": "Prometheus", "type": "datasource", "query": "prometheus"}]
+        },
         "panels": [_panel(position, panel) for position, panel in enumerate(panels)],
     }
     return json.dumps(board, indent=1) + "\n"
@@ -94,7 +98,7 @@ def _panel(position: int, panel: Panel) -> dict[str, Any]:
         "id": position + 1,
         "type": "timeseries",
         "title": panel.title,
-        "datasource": {"type": "prometheus", "uid": "prometheus"},
+        "datasource": {"type": "prometheus", "uid": "${source}"},
         "gridPos": {"x": position % columns * PANEL, "y": position // columns * HEIGHT, "w": PANEL, "h": HEIGHT},
         "fieldConfig": {"defaults": {"unit": panel.unit, "min": 0}, "overrides": []},
         "targets": [{"refId": "A", "expr": panel.question, "legendFormat": panel.legend}],
