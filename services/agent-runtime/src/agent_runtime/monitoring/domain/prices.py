@@ -20,6 +20,7 @@ MOST_TOKENS = 10**9
 """Of one call; what says more has counted wrong."""
 FREE: Final = frozenset({"offline", "agent-booster"})
 """Providers that are part of this service."""
+_PUBLISHED: Final = f"genai-prices {version('genai-prices')}"
 _CLAUDE = re.compile(r"claude-(opus|sonnet|haiku)-(\d+)(?:[.-](\d))?\Z")
 
 
@@ -100,7 +101,7 @@ def cost_of(tokens: Tokens, *, provider: str, model: str, at: datetime, override
             price = genai_prices.calc_price(usage, name, provider_id=provider, genai_request_timestamp=at)
         except (LookupError, ValueError):
             continue
-        return Cost(price.input_price, price.output_price, f"genai-prices {version('genai-prices')}")
+        return Cost(price.input_price, price.output_price, _PUBLISHED)
     return Cost(Decimal(0), Decimal(0), None)
 
 
