@@ -77,6 +77,7 @@ FREE: Mapping[str, Any] = {
 }
 """What is the operator's own affair inside: its form is Kubernetes'."""
 NARROW: Mapping[str, Any] = {
+    "fullnameOverride": {"type": "string", "maxLength": 40},
     "image.pullPolicy": {"enum": ["Always", "IfNotPresent", "Never"]},
     "gateway.serviceType": {"enum": ["ClusterIP", "NodePort", "LoadBalancer"]},
     "ingress.controller": {"enum": ["", "nginx"]},

@@ -200,6 +200,12 @@ def test_pods_have_longer_to_end_than_their_drain_takes(shared: Object) -> None:
             assert pod["spec"]["terminationGracePeriodSeconds"] >= pause + drain + 12, "NATS and traces take a while"
 
 
+def test_no_pause_is_no_hook() -> None:
+    """A sleep of nothing is an error before Kubernetes 1.34."""
+    for _, pod in pods(render({"preStop": 0})):
+        assert "lifecycle" not in pod["spec"]["containers"][0]
+
+
 def test_services_are_probed_and_bounded() -> None:
     for _, pod in pods(render()):
         for container in pod["spec"]["containers"]:

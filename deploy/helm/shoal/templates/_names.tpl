@@ -20,9 +20,9 @@ app.kubernetes.io/component: {{ .part }}
 {{- define "shoal.labels" -}}
 {{ include "shoal.selector" . }}
 app.kubernetes.io/part-of: shoal
-app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | replace "+" "_" | quote }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
 {{- end -}}
 
 {{/* The image of one of our parts. Takes (dict "root" "part"). */}}

@@ -145,10 +145,12 @@ spec:
             periodSeconds: 5
             timeoutSeconds: 3
             failureThreshold: 2
+          {{- if $root.Values.preStop }}
           lifecycle:
             # Load balancers hear of the end before the server does.
             preStop:
               sleep: {seconds: {{ $root.Values.preStop }}}
+          {{- end }}
           resources: {{- toYaml $values.resources | nindent 12 }}
           volumeMounts:
             - {name: secrets, mountPath: /etc/shoal/secrets, readOnly: true}
