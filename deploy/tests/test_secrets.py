@@ -126,6 +126,34 @@ def test_credentials_stay_when_written_again(tmp_path: Path) -> None:
     assert written() == written()
 
 
+def test_a_service_gets_new_credentials_where_that_is_asked_for(tmp_path: Path) -> None:
+    def written(*renew: str) -> dict[str, str]:
+        write_credentials(tmp_path, database_url="postgresql://shoal@db/x", nats_url="nats://nats:4222", renew=renew)
+        return {str(file.relative_to(tmp_path)): file.read_text() for file in tmp_path.rglob("*") if file.is_file()}
+
+    before = written()
+    after = written("pairing")
+    assert {name for name in before if before[name] != after[name]} == {
+        "installation.json", "pairing/database-url", "pairing/nats-url", "pairing/identity-key", "shared/identity-keys",
+        "nats/accounts.conf",
+    }  # fmt: skip
+    with pytest.raises(KeyError):
+        written("nobody")
+
+
+def test_a_key_that_was_taken_out_of_its_secret_is_made_anew(cluster: Cluster) -> None:
+    keep(cluster, render())
+    before = secrets(list(cluster.secrets.values()))
+    for key in ("identity-key", "nats-password"):
+        del cluster.secrets["shoal-pairing"]["data"][key]
+    after = secrets(render_on(cluster))
+    changed = {(name, key) for name, made in before.items() for key in made if after[name][key] != made[key]}
+    assert changed == {
+        ("shoal-pairing", "identity-key"), ("shoal-pairing", "nats-password"), ("shoal-pairing", "nats-url"),
+        ("shoal-shared", "identity-keys"), ("shoal-nats", "accounts.conf"),
+    }  # fmt: skip
+
+
 async def test_nats_takes_the_accounts_that_are_written(tmp_path: Path) -> None:
     write_credentials(tmp_path / "made", database_url="postgresql://shoal@db/shoal", nats_url="nats://nats:4222")
     text = (tmp_path / "made" / "nats" / "accounts.conf").read_text().removeprefix("accounts: ")

@@ -34,12 +34,16 @@ def credentials(
     folder: Annotated[Path, typer.Argument(help="Where to write them.", metavar="DIR")],
     database: Annotated[str, typer.Option(help="PostgreSQL as the role that migrates: postgresql://role@host/name.")],
     nats_address: Annotated[str, typer.Option("--nats", help="NATS: nats://host:port.")],
+    renew: Annotated[str, typer.Option(help="Services, parted by commas, that get new passwords and keys.")] = "",
 ) -> None:
     """Make everything that services sign in and sign with, as a folder of files for each Secret.
 
     What is there stays. `kubectl create secret generic shoal-gateway --from-file=DIR/gateway` makes a Secret of one.
     """
-    write_credentials(folder, database_url=database, nats_url=nats_address)
+    try:
+        write_credentials(folder, database_url=database, nats_url=nats_address, renew=renew.split(",") if renew else ())
+    except KeyError as error:
+        _fail(f"there is no service {error}")
     typer.echo(f"credentials are in {folder}")
 
 

@@ -6,12 +6,13 @@
     DIR/nats/        accounts.conf, and <user>-url of admin, consumer and copier
 
 A folder is what a Secret of the chart holds, and what a container mounts; a variable `…_FILE` names a file. What is
-there stays: running it again changes nothing but addresses.
+there stays: running it again changes nothing but addresses, and what it is told to renew.
 """
 
 import base64
 import os
 import secrets
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +20,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import msgspec
 
-from shoal.installation import Installation, as_role
+from shoal.installation import Credentials, Installation, as_role
 
 USERS: Final = ("admin", "consumer", "copier")
 """Users of NATS that are no service."""
@@ -40,16 +41,26 @@ def service_names() -> list[str]:
     return [user["user"] for user in users if user["user"] not in USERS]
 
 
-def write_credentials(folder: Path, *, database_url: str, nats_url: str) -> None:
+def write_credentials(folder: Path, *, database_url: str, nats_url: str, renew: Sequence[str] = ()) -> None:
     """Make what is missing and write every file.
 
     Args:
         folder: Made with mode 0700; also keeps `installation.json`, of which everything else is made.
         database_url: PostgreSQL as the role that migrates; without a password, one is made.
         nats_url: NATS, without credentials.
+        renew: Services whose passwords and identity key are drawn anew. What seals stays: nothing would open any more.
+
+    Raises:
+        KeyError: There is no such service.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    made = Installation.open(folder / "installation.json", service_names(), passwords=(*USERS, SUPERUSER))
+    file = folder / "installation.json"
+    made = Installation.open(file, service_names(), passwords=(*USERS, SUPERUSER))
+    for name in renew:
+        if name not in made.services:
+            raise KeyError(name)
+        made.services[name] = Credentials.make()
+    made.save(file)
     parts = urlsplit(database_url)
     password = parts.password or made.passwords[SUPERUSER]
     admin_url = as_role(database_url, parts.username or "shoal", password)
