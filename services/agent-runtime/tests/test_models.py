@@ -12,6 +12,7 @@ from provider_double import ProviderDouble, Step, call, fail, say
 from runtime_door import Door
 from runtime_talk import Talk, texts
 
+from agent_runtime.runs.clients.models.bridge import MOST_BYTES
 from shoal.installation import Installation
 from shoal.service import installed
 from shoal.testing.servers import TestDatabases, nats_server
@@ -227,6 +228,22 @@ async def test_answer_without_end_is_broken_off(model_door: Door, double: Provid
     answer = await talk.post("Hi")
     assert (answer.status_code, answer.json()["error"]["code"]) == (502, "model_broke_off")
     await eventually(lambda: double.open_streams == 0)
+
+
+async def test_call_without_end_is_broken_off(model_door: Door, double: ProviderDouble) -> None:
+    talk = await begin(model_door, double, "openai")
+    double.script(*[call("write_file", path="a", content="x" * MOST_BYTES)] * 3)
+    answer = await talk.post("Hi")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "model_unavailable")
+    await eventually(lambda: double.open_streams == 0)
+
+
+async def test_packed_answer_is_not_unpacked(model_door: Door, double: ProviderDouble) -> None:
+    talk = await begin(model_door, double, "openai")
+    double.script(*[fail(500, content_encoding="gzip")] * 3)
+    answer = await talk.post("Hi")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "model_unavailable")
+    assert "packed" in answer.json()["detail"]
 
 
 async def test_model_that_never_stops_calling_tools_is_stopped(model_door: Door, double: ProviderDouble) -> None:

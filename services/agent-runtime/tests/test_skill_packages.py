@@ -20,12 +20,12 @@ def package(head: str, body: str = "Do it.") -> bytes:
     return f"---\n{head}\n---\n{body}\n".encode()
 
 
-def archive(files: dict[str, bytes], *, link: str = "") -> bytes:
+def archive(files: dict[str, bytes], *, link: str = "", method: int = zipfile.ZIP_DEFLATED) -> bytes:
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as opened:
         for name, content in files.items():
             entry = zipfile.ZipInfo(name)
-            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.compress_type = method
             if name == link:
                 entry.external_attr = (stat.S_IFLNK | 0o777) << 16
             opened.writestr(entry, content)
@@ -131,6 +131,8 @@ def test_an_archive_holds_one_skill_at_its_top_or_in_its_folder() -> None:
         archive({"SKILL.md": b"0" * 50_000_000}),
         archive({f"f{n}": b"" for n in range(101)} | {"SKILL.md": GOOD}),
         archive({"SKILL.md": GOOD})[:-30],
+        archive({"SKILL.md": GOOD}, method=zipfile.ZIP_BZIP2),
+        archive({"SKILL.md": GOOD}, method=zipfile.ZIP_LZMA),
     ],
 )
 def test_archives_that_lead_out_link_or_swell_are_refused(made: bytes) -> None:

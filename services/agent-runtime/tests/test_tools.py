@@ -59,6 +59,17 @@ async def test_wrong_calls_are_told_to_the_model_and_end_nothing(shared_door: Do
     assert len(await talk.messages()) == 12
 
 
+async def test_edit_that_would_make_a_file_too_large_changes_nothing(shared_door: Door) -> None:
+    talk = await Talk.begin(shared_door, tools=ALL_AUTO)
+    await talk.say(f'/tool write_file {{"path": "a.txt", "content": "{"a" * 30_000}"}}')
+    edit = {"path": "a.txt", "old_text": "a", "new_text": "b" * 30_000, "replace_all": True}
+    (call,) = (await talk.say(f"/tool edit_file {json.dumps(edit)}"))["tool_calls"]
+    assert call["is_error"] is True
+    assert "may hold" in call["result"]
+    (call,) = (await talk.say('/tool read_file {"path": "a.txt"}'))["tool_calls"]
+    assert call["result"] == "a" * 30_000
+
+
 async def test_denied_tool_is_neither_offered_nor_called(shared_door: Door) -> None:
     talk = await Talk.begin(shared_door, tools={"write_file": "deny"})
     (call,) = (await talk.say('/tool write_file {"path": "a", "content": "x"}'))["tool_calls"]

@@ -86,3 +86,8 @@ def test_written_files_are_read_back_in_pieces(tmp_path: Path) -> None:
         workspace.write("deep", b"x")
     with pytest.raises(ToolError):
         workspace.write("big", b"x" * (1024 * 1024 + 1))
+
+
+def test_names_that_are_no_text_are_listed_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"a\xff")).write_text("x")
+    assert [entry.name for entry in Workspace(tmp_path).list(".")] == ["a\ufffd"]

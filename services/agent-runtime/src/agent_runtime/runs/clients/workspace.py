@@ -149,8 +149,9 @@ def _is_folder(name: str, folder: int) -> bool:
 
 
 def _entry(entry: "os.DirEntry[str]") -> Entry:
+    name = os.fsencode(entry.name).decode("utf-8", "replace")  # whatever a shell may have called it
     if entry.is_symlink():
-        return Entry(entry.name, "link")
+        return Entry(name, "link")
     if entry.is_dir(follow_symlinks=False):
-        return Entry(entry.name, "folder")
-    return Entry(entry.name, "file", entry.stat(follow_symlinks=False).st_size)
+        return Entry(name, "folder")
+    return Entry(name, "file", entry.stat(follow_symlinks=False).st_size)

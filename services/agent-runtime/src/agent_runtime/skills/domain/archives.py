@@ -11,6 +11,8 @@ from agent_runtime.skills.errors import InvalidPackageError
 MAGIC = b"PK\x03\x04"
 MOST_ARCHIVE_BYTES = 1024 * 1024
 _MOST_FILES = 100
+_METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+"""Others are unpacked block by block, and a block may be of any size."""
 _SYMLINK_SYSTEM = 16
 """How far the file mode is shifted in an entry's external attributes."""
 
@@ -49,6 +51,8 @@ def _check(entry: zipfile.ZipInfo) -> None:
     check_path(entry.filename)
     if stat.S_ISLNK(entry.external_attr >> _SYMLINK_SYSTEM):
         raise InvalidPackageError("The archive holds a link.")
+    if entry.compress_type not in _METHODS:
+        raise InvalidPackageError("The archive is packed otherwise than by deflate.")
 
 
 def _find(entries: list[zipfile.ZipInfo]) -> zipfile.ZipInfo:

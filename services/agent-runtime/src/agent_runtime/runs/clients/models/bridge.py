@@ -12,6 +12,9 @@ import httpx2
 
 from shoal.outgoing import OutgoingRefusedError
 
+MOST_BYTES = 32 * 1024 * 1024
+"""What an answer may have on its way; the libraries keep what they cannot make a piece of yet."""
+
 _ERRORS: tuple[tuple[type[httpx.HTTPError], type[httpx2.TransportError]], ...] = (
     (httpx.ConnectTimeout, httpx2.ConnectTimeout),
     (httpx.TimeoutException, httpx2.ReadTimeout),
@@ -37,6 +40,9 @@ class Bridge(httpx2.AsyncBaseTransport):
             sent.extensions = {**sent.extensions, "timeout": timeouts}
         with _translated(request):
             answer = await self._client.send(sent, stream=True, follow_redirects=False)
+        if answer.headers.get("content-encoding", "identity") != "identity":  # little that would become much
+            await answer.aclose()
+            raise httpx2.RemoteProtocolError("the answer is packed, though plain text was asked for", request=request)
         return httpx2.Response(
             answer.status_code, headers=answer.headers.raw, stream=_Body(answer, request), request=request
         )
@@ -52,13 +58,18 @@ class _Body(httpx2.AsyncByteStream):
         self._answer = answer
         self._request = request
         self._pieces = answer.aiter_raw()
+        self._left = MOST_BYTES
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
     async def __anext__(self) -> bytes:
         with _translated(self._request):
-            return await anext(self._pieces)
+            piece = await anext(self._pieces)
+        self._left -= len(piece)
+        if self._left < 0:
+            raise httpx2.ReadError(f"an answer of more than {MOST_BYTES} bytes", request=self._request)
+        return piece
 
     async def aclose(self) -> None:
         await self._answer.aclose()

@@ -219,7 +219,7 @@ def _refused(error: Exception, *, has_begun: bool) -> AppError:
 
 def _retry_after(error: ModelHTTPError) -> float | None:
     told = (error.headers or {}).get("retry-after", "")
-    return float(told) if told.replace(".", "", 1).isdigit() else None
+    return float(told) if told.replace(".", "", 1).isdecimal() else None
 
 
 def _is_timeout(error: BaseException | None) -> bool:

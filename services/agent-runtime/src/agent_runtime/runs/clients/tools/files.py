@@ -94,5 +94,7 @@ def _edit(asked: EditFile, workspace: Workspace) -> str:
         raise ToolError(f"{asked.path} is too large to be edited.")
     if count == 0 or (count > 1 and not asked.replace_all):
         raise ToolError(f"The text stands in {asked.path} {count} times.")
+    if len(text) + count * (len(asked.new_text) - len(asked.old_text)) > MOST_FILE_BYTES:
+        raise ToolError(f"A file may hold {MOST_FILE_BYTES} bytes.")  # said before there is such a text
     workspace.write(asked.path, text.replace(asked.old_text, asked.new_text).encode("utf-8", "replace"))
     return f"Replaced {count} in {asked.path}."
