@@ -150,7 +150,7 @@ async def test_link_signs_in_once(admin: httpx.AsyncClient, outside, gateway: Se
     answers = await asyncio.gather(*(outside.visitor().get(link) for _ in range(5)), browser.get(link))
     assert sorted(answer.status_code for answer in answers) == [303, 400, 400, 400, 400, 400]
     followed = next(answer for answer in answers if answer.status_code == 303)
-    assert followed.headers["location"] == "/docs"
+    assert followed.headers["location"] == "/"
     assert followed.headers["referrer-policy"] == "no-referrer"
     secret = followed.cookies["shoal_session"]
     assert (await outside.visitor(secret).get("/api/v1/auth/me")).json()["username"] == "admin"
@@ -272,6 +272,18 @@ async def test_signing_out_ends_the_tokens_that_the_session_opened(admin: httpx.
     for ended in (first, second):
         assert (await outside.visitor(ended).get("/api/auth/verify")).status_code == 401
     assert (await outside.visitor(other).get("/api/auth/verify")).status_code == 200
+
+
+async def test_token_revokes_itself_and_leaves_the_session(admin: httpx.AsyncClient, outside) -> None:
+    token = (await admin.post("/api/auth/token")).json()["token"]
+    chat = outside.visitor(token)
+    answer = await chat.post("/api/auth/revoke")
+    assert (answer.status_code, answer.json()["ended"]) == (200, True)
+    assert "shoal_token=" in answer.headers["set-cookie"]
+    assert (await outside.visitor(token).get("/api/auth/verify")).status_code == 401
+    assert (await admin.get("/api/v1/auth/me")).status_code == 200
+    _, key = await outside.add_key(admin)
+    assert (await outside.visitor(key).post("/api/auth/revoke")).status_code == 404
 
 
 async def test_token_survives_a_restart_and_gets_its_cookie_back(

@@ -60,9 +60,9 @@ class AuthController(Controller):
 
     @get("/link/{code:str}", operation_id="followLink", summary="Sign in by a one-time link", status_code=303)
     async def follow_link(self, code: str, sign_ins: SignIns, jar: CookieJar, principal: Principal) -> Response[None]:
-        """Use a one-time link up: sets the session cookie and leads to the documentation."""
+        """Use a one-time link up: sets the session cookie and leads to the front page."""
         opened = await sign_ins.by_link(code, source=principal.source)
-        headers = {"location": "/docs", "referrer-policy": "no-referrer"}
+        headers = {"location": "/", "referrer-policy": "no-referrer"}
         return Response(None, headers=headers, cookies=[jar.keep(opened)])
 
     @post("/logout", operation_id="signOut", summary="Sign out", status_code=200, guards=[require_session])
@@ -156,3 +156,10 @@ class TokenController(Controller):
     async def verify(self, principal: Principal, logins: Logins) -> TokenVerifiedView:
         """Tell that the token is good, and for how long if it is not used."""
         return TokenVerifiedView(valid=True, expires_at=await logins.expiry_of(principal.credential_id))
+
+    @post("/revoke", operation_id="revokeToken", summary="End the bearer token", status_code=200, guards=[require_user])
+    async def revoke(self, logins: Logins, jar: CookieJar, principal: Principal) -> Response[LoginEndedView]:
+        """End the token that the caller came with, and those it opened; its cookie is taken back."""
+        await logins.end(principal.credential_id, by=principal)
+        view = LoginEndedView(ended=True, id=principal.credential_id)
+        return Response(view, cookies=[jar.forget_token()])

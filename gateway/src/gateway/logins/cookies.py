@@ -29,6 +29,10 @@ class CookieJar:
         """Write both cookies away."""
         return [self._write(kind, "", timedelta(0)) for kind in Kind]
 
+    def forget_token(self) -> Cookie:
+        """Write the token's cookie away."""
+        return self._write(Kind.TOKEN, "", timedelta(0))
+
     def refresh(self, secret: str, lasts: timedelta) -> bytes:
         """Write the cookie of a token that came without one, as a header's value."""
         return self._write(Kind.TOKEN, secret, lasts).to_header(header="").strip().encode("latin-1")
