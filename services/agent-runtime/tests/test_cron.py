@@ -112,6 +112,21 @@ async def test_a_firing_that_cannot_be_answered_makes_the_job_failed(shared_door
     assert "last_error" not in await shown(talk, job)
 
 
+async def test_turns_of_one_account_that_wait_for_people_hold_up_no_other(shared_door: Door) -> None:
+    waiting, other = await Talk.begin(shared_door), await Talk.begin(shared_door)
+    asks = '/tool write_file {"path": "a", "content": "x"}'
+    jobs = [await create(waiting, enabled=False, payload=asks) for _ in range(11)]
+    for job in jobs:
+        asked = [waiting.client.post(f"/api/cron/{job['id']}/run") for _ in range(20)]
+        assert {answer.status_code for answer in await asyncio.gather(*asked)} == {200}
+    job = await create(other, enabled=False)
+    await other.client.post(f"/api/cron/{job['id']}/run")
+    [firing] = await until_ended(other, job)
+    assert firing["status"] == "completed"
+    for job in jobs:
+        await waiting.client.delete(f"/api/cron/{job['id']}")
+
+
 async def test_every_tick_fires_once(shared_door: Door) -> None:
     talk = await Talk.begin(shared_door)
     job = await create(talk, schedule=EVERY_SECOND, payload="tick")

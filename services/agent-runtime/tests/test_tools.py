@@ -53,10 +53,13 @@ async def test_wrong_calls_are_told_to_the_model_and_end_nothing(shared_door: Do
         '/tool none {"a": 1}',
         '/tool web_fetch {"url": "http://127.0.0.1:1/"}',
         '/tool web_fetch {"url": "file:///etc/passwd"}',
+        '/tool web_fetch {"url": "http://a..b/"}',
+        '/tool web_fetch {"url": "http://xn--a/"}',
     ):
         (call,) = (await talk.say(message))["tool_calls"]
         assert call["is_error"] is True, message
-    assert len(await talk.messages()) == 12
+        assert "broke" not in call["result"], message
+    assert len(await talk.messages()) == 16
 
 
 async def test_edit_that_would_make_a_file_too_large_changes_nothing(shared_door: Door) -> None:
@@ -128,6 +131,26 @@ async def test_calls_can_be_decided_one_by_one(shared_door: Door) -> None:
     assert (await talk.client.post(f"/api/runs/{run_id}/deny")).status_code == 200
     run = await talk.until(run_id, "completed")
     assert [call["status"] for call in run["tool_calls"]] == ["completed", "denied"]
+
+
+async def test_call_that_is_named_twice_is_decided_once_and_the_other_still_waits(shared_door: Door) -> None:
+    talk = await Talk.begin(shared_door)
+    run_id = await talk.run(
+        '/tool write_file {"path": "a", "content": "x"}\n/tool write_file {"path": "b", "content": "x"}'
+    )
+    first, second = (await talk.until(run_id, "pending_approval"))["tool_calls"]
+    twice = {"tool_call_ids": [first["id"], first["id"]]}
+    decided = (await talk.client.post(f"/api/runs/{run_id}/approve", json=twice)).json()
+    assert decided["status"] == "pending_approval"
+    assert [call["id"] for call in (await talk.client.get("/api/approvals")).json()] == [second["id"]]
+    await talk.client.post(f"/api/runs/{run_id}/cancel")
+
+
+async def test_tool_that_says_nothing_is_not_taken_for_one_that_did_not_end(shared_door: Door) -> None:
+    talk = await Talk.begin(shared_door, tools=ALL_AUTO)
+    told = await talk.say('/tool exec_shell {"command": "true"}')
+    assert told["tool_calls"][0]["result"] == ""
+    assert "said nothing" in told["content"]
 
 
 async def test_messages_wait_behind_one_that_waits_for_approval(shared_door: Door) -> None:

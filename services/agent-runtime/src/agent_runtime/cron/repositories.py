@@ -176,19 +176,34 @@ class FiringRepository:
             )
         )
 
-    async def unfinished(self, limit: int) -> list[Firing]:
-        """List firings that are not over: those to be started first, then the oldest."""
+    async def claimed(self, limit: int) -> list[Firing]:
+        """List firings that are to be started, the oldest first."""
         return await self._tx.all(
             Firing,
             """
             select id, job_id, account_id, kind, due_at, prompt, agent_id, session, status, run_id, error, claimed_at,
                    ended_at
               from cron_firing
-             where status in ('claimed', 'running')
-             order by status = 'running', claimed_at, id
+             where status = 'claimed'
+             order by claimed_at, id
              limit $1
             """,
             limit,
+        )
+
+    async def running(self, limit: int, *, after: str) -> list[Firing]:
+        """List firings whose turns have been started and are not known to be over, by id, as of one."""
+        return await self._tx.all(
+            Firing,
+            """
+            select id, job_id, account_id, kind, due_at, prompt, agent_id, session, status, run_id, error, claimed_at,
+                   ended_at
+              from cron_firing
+             where status = 'running' and id > $2
+             order by id
+             limit $1
+            """,
+            *(limit, after),
         )
 
     async def count_unfinished(self, job_id: str) -> int:

@@ -44,6 +44,8 @@ class Firings:
         self._outbox = outbox
         self._turns = turns
         self._grace = grace
+        self._looked_at = ""
+        """The last running firing that was looked at; empty when all were."""
 
     async def claim_due(self, lease: Lease) -> int:
         """Claim the ticks of jobs whose time has come; returns of how many jobs.
@@ -65,9 +67,11 @@ class Firings:
     async def advance(self) -> int:
         """Start what was claimed and settle what is over; returns how many firings are still under way."""
         async with self._database.reading() as database:
-            unfinished = await FiringRepository(database).unfinished(_LOOKED_AT)
+            claimed = await FiringRepository(database).claimed(_LOOKED_AT)
+            running = await FiringRepository(database).running(_LOOKED_AT, after=self._looked_at)
+        self._looked_at = running[-1].id if len(running) == _LOOKED_AT else ""  # many that wait must not hide others
         left = 0
-        for firing in unfinished:
+        for firing in (*claimed, *running):
             try:
                 is_over = await (self._start(firing) if firing.status is FiringStatus.CLAIMED else self._settle(firing))
             except Exception as error:  # noqa: BLE001 - one firing that fails must not hold up the others

@@ -8,7 +8,7 @@ import msgspec
 
 from agent_runtime.ports import ActiveSkill, Message, Step, ToolCall
 from agent_runtime.runs.domain.models import AgentSaid, Call, Said, ToolSaid, UserSaid, tokens_of
-from agent_runtime.runs.domain.runs import NO_RESULT, CallRecord, StepRecord
+from agent_runtime.runs.domain.runs import NO_RESULT, NOTHING_SAID, CallRecord, StepRecord
 
 
 def conversation(messages: Sequence[Message], *, most_tokens: int) -> tuple[Said, ...]:
@@ -104,10 +104,15 @@ def _said(message: Message) -> Iterator[Said]:
             yield AgentSaid(step.text, tuple(Call(call.id, call.name, call.arguments) for call in own))
             for call in own:
                 is_lost = call.result is None
-                yield ToolSaid(call.id, call.name, call.result or NO_RESULT, is_error=call.is_error or is_lost)
+                yield ToolSaid(call.id, call.name, _answered(call.result), is_error=call.is_error or is_lost)
 
 
 def _step(text: str, calls: Sequence[CallRecord]) -> list[Said]:
     told: list[Said] = [AgentSaid(text, tuple(Call(call.id, call.name, call.arguments) for call in calls))]
-    told += [ToolSaid(call.id, call.name, call.result or NO_RESULT, is_error=call.is_error) for call in calls]
+    told += [ToolSaid(call.id, call.name, _answered(call.result), is_error=call.is_error) for call in calls]
     return told
+
+
+def _answered(result: str | None) -> str:
+    """Tell what a tool answered; a tool that did its work without a word did it, and is not to be called again."""
+    return NO_RESULT if result is None else result or NOTHING_SAID

@@ -130,5 +130,6 @@ class StepRecord(Struct, frozen=True, kw_only=True):
     output_tokens: int
 
 
+NOTHING_SAID = "(It was done, and said nothing.)"
 NO_RESULT = "(The turn ended before this call did; whether it took effect is unknown.)"
 DENIED = "A person denied this call."

@@ -25,7 +25,7 @@ async def decide(
     """
     course = CourseRepository(tx)
     waiting = {call.id: call for call in await course.calls(run.id) if _waits(call)}
-    chosen = [name for name in (waiting if ids is None else ids) if name in waiting]
+    chosen = [name for name in waiting if ids is None or name in ids]
     if not chosen:
         raise NothingToDecideError
     status = CallStatus.APPROVED if is_approved else CallStatus.DENIED

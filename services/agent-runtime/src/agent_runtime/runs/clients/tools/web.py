@@ -52,7 +52,7 @@ class Web:
             raise ToolError(error.message) from error
         except AnswerTooLargeError as error:
             raise ToolError(f"The page is too large: {error}.") from error
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, TimeoutError) as error:  # names are text too
             raise ToolError(f"The page cannot be read: {type(error).__name__} {error}".strip()) from error
         text = decoded(answer.content, answer.charset_encoding)
         told = page_text(text) if "html" in answer.headers.get("content-type", "") else text
