@@ -85,6 +85,13 @@ async def test_a_name_that_is_unknown_now_may_be_written_down() -> None:
             await client.get("https://models.example/v1")
 
 
+@pytest.mark.parametrize("host", ["a..b", "a" * 64 + ".example"])
+async def test_what_could_be_no_name_is_one_that_is_not_found(host: str) -> None:
+    with pytest.raises(OSError, match="no name"):
+        await Outgoing().addresses(host, 80)
+    await Outgoing().check(f"http://{host}/")
+
+
 async def test_a_name_with_one_inward_address_among_public_ones_is_refused() -> None:
     outgoing = Outgoing(resolve=answers(["8.8.8.8", "10.0.0.1"]))
     with pytest.raises(OutgoingRefusedError):

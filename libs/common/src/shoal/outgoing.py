@@ -237,7 +237,10 @@ class _Network(httpcore.AsyncNetworkBackend):
 
 async def _resolve(host: str, port: int) -> list[Address]:
     loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+    try:
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+    except UnicodeError as error:  # a label that is empty or too long
+        raise OSError(f"{host} is no name that could be looked up") from error
     texts = dict.fromkeys(str(place[0]).partition("%")[0] for *_, place in found)
     return [ipaddress.ip_address(text) for text in texts]
 
