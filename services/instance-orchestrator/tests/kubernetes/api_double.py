@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from aiohttp import web
-from api_fields import entry_of, kept, without_empty
+from api_checks import check_change, check_object
+from api_fields import entries_of, kept, without_empty
 from api_hand import place_of
 from api_objects import (
     Object,
     RefusalError,
     applied,
-    check_change,
     check_schema,
     conflicts,
     status_of,
@@ -126,11 +126,12 @@ class ApiDouble:
             case "GET", True, "log":
                 return await self._log(request, name)
             case "PATCH", True, "":
-                return web.json_response(self._apply(request, plural, name, body))
+                status = 200 if (plural, name) in self.objects else 201
+                return web.json_response(self._apply(request, plural, name, body), status=status)
             case "DELETE", True, "":
                 return web.json_response(self._remove(plural, name, body))
             case "POST", False, "":
-                return web.json_response(self._create(plural, body))
+                return web.json_response(self._create(plural, body), status=201)
             case "PUT", True, "" | "status":
                 return web.json_response(self._replace(plural, name, body, part))
         raise self._violation(request, 405, "not a call that is known here")
@@ -141,7 +142,11 @@ class ApiDouble:
         return self.objects[plural, name]
 
     def _list(self, request: web.Request, plural: str) -> web.Response:
-        found = [one for (kind, _), one in self.objects.items() if kind == plural and _selects(request, one)]
+        found = [
+            {key: value for key, value in one.items() if key not in {"apiVersion", "kind"}}  # the list's says it
+            for (kind, _), one in self.objects.items()
+            if kind == plural and _selects(request, one)
+        ]
         return web.json_response({"items": found, "metadata": {"resourceVersion": str(self._version)}})
 
     async def _watch(self, request: web.Request, plural: str) -> web.StreamResponse:
@@ -197,10 +202,10 @@ class ApiDouble:
         if live is not None and request.query.get("force") != "true" and (clash := conflicts(live, body, others)):
             raise RefusalError(409, "Conflict", f"Apply failed with conflicts: {clash}")
         merged = applied(live or {}, self._applied.get(key, {}).get(manager, {}), body)
-        merged = with_defaults(plural, merged, self._node_ports())
+        merged = without_empty(with_defaults(plural, merged))
+        check_object(plural, merged, self.objects)
         if live is not None:
             check_change(plural, live, merged)
-        merged = without_empty(merged)
         self._applied.setdefault(key, {})[manager] = deepcopy(body)
         return self._store(plural, merged, live)
 
@@ -213,9 +218,8 @@ class ApiDouble:
         if is_graceful or live["metadata"].get("finalizers"):
             body = deepcopy(live)
             body["metadata"].setdefault("deletionTimestamp", _now())
-            self._store(plural, body, live)
-        else:
-            self._forget(plural, name)
+            return self._store(plural, body, live)
+        self._forget(plural, name)
         return {"kind": "Status", "status": "Success"}
 
     def _create(self, plural: str, body: Object) -> Object:
@@ -223,7 +227,9 @@ class ApiDouble:
         if (plural, name) in self.objects:
             raise RefusalError(409, "AlreadyExists", f'{plural} "{name}" already exists')
         check_schema(body)
-        return self._store(plural, with_defaults(plural, body, self._node_ports()), None)
+        body = without_empty(with_defaults(plural, body))
+        check_object(plural, body, self.objects)
+        return self._store(plural, body, None)
 
     def _replace(self, plural: str, name: str, body: Object, part: str) -> Object:
         live = self._find(plural, name)
@@ -231,7 +237,8 @@ class ApiDouble:
             raise RefusalError(409, "Conflict", "the object has been modified")
         if part:
             return self._store(plural, deepcopy(live) | {"status": body["status"]}, live)
-        body = without_empty(body)
+        body = without_empty(with_defaults(plural, body))
+        check_object(plural, body, self.objects)
         check_change(plural, live, body)
         said = self._applied.get((plural, name), {})
         said |= {who: kept(what, live, body) for who, what in said.items()}
@@ -240,13 +247,6 @@ class ApiDouble:
             return body
         return self._store(plural, body | ({"status": live["status"]} if "status" in live else {}), live)
 
-    def _entries(self, plural: str, body: Object, live: Object | None) -> list[Object]:
-        """Write who applied what; what is still said as before is dated as before."""
-        before = [] if live is None else live["metadata"]["managedFields"]
-        made = [entry_of(who, said) for who, said in self._applied.get((plural, body["metadata"]["name"]), {}).items()]
-        dates = {(one["manager"], json.dumps(one["fieldsV1"])): one["time"] for one in before}
-        return [one | {"time": dates.get((one["manager"], json.dumps(one["fieldsV1"])), one["time"])} for one in made]
-
     def _forget(self, plural: str, name: str) -> None:
         gone = self.objects.pop((plural, name))
         self._applied.pop((plural, name), None)
@@ -254,7 +254,7 @@ class ApiDouble:
 
     def _store(self, plural: str, body: Object, live: Object | None) -> Object:
         metadata = body["metadata"]
-        metadata["managedFields"] = self._entries(plural, body, live)
+        metadata["managedFields"] = entries_of(self._applied.get((plural, metadata["name"]), {}), live)
         if live is not None and body == live:
             return live
         if live is None:
@@ -279,15 +279,6 @@ class ApiDouble:
     def _wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
-
-    def _node_ports(self) -> dict[int, str]:
-        return {
-            port["nodePort"]: name
-            for (plural, name), one in self.objects.items()
-            if plural == "services"
-            for port in one["spec"]["ports"]
-            if "nodePort" in port
-        }
 
 
 def _selects(request: web.Request, one: Object) -> bool:

@@ -56,6 +56,14 @@ def entry_of(manager: str, said: Object) -> Object:
     }
 
 
+def entries_of(said: dict[str, Object], live: Object | None) -> list[Object]:
+    """Write who applied what; what is still said as before is dated as before."""
+    before = [] if live is None else live["metadata"]["managedFields"]
+    dates = {(one["manager"], json.dumps(one["fieldsV1"])): one["time"] for one in before}
+    made = [entry_of(who, what) for who, what in said.items()]
+    return [one | {"time": dates.get((one["manager"], json.dumps(one["fieldsV1"])), one["time"])} for one in made]
+
+
 def _fields(value: Any, field: str = "") -> Object:
     if isinstance(value, dict):
         return {f"f:{key}": _fields(one, key) for key, one in value.items()}

@@ -18,6 +18,7 @@ class Node:
 
     def __init__(self, hand: Hand, *, has_controllers: bool) -> None:
         self.start_s, self.stop_s = 0.02, 0.02
+        self.is_binding = True
         self._hand = hand
         self._has_controllers = has_controllers
         self._since: dict[str, float] = {}
@@ -84,6 +85,6 @@ class Node:
                 )
 
     async def _bind(self, name: str, claim: Object) -> None:
-        if claim["status"]["phase"] == "Pending":  # only what is bound can grow
+        if self.is_binding and claim["status"]["phase"] == "Pending":  # only what is bound can grow
             bound = {"phase": "Bound", "capacity": claim["spec"]["resources"]["requests"]}
             await self._hand.edit("persistentvolumeclaims", name, lambda it: it["status"].update(bound), part="/status")

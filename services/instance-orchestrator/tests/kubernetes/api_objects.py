@@ -103,7 +103,10 @@ def _without(live: Any, before: Any, body: Any, field: str = "") -> Any:
         isinstance(before, list) and isinstance(live, list) and isinstance(body, list) and (key := key_of(body, field))
     ):
         gone = {identity(one, key) for one in before} - {identity(one, key) for one in body}
-        return [one for one in live if identity(one, key) not in gone]
+        told, says = ({identity(one, key): one for one in items} for items in (before, body))
+        return [
+            _without(one, told.get(name), says.get(name)) for one in live if (name := identity(one, key)) not in gone
+        ]
     return live
 
 
@@ -128,14 +131,14 @@ def _quantity(text: str) -> str:
     return f"{milli / 1000:f}".partition(".")[0] if milli % 1000 == 0 else f"{milli:f}".partition(".")[0] + "m"
 
 
-def with_defaults(plural: str, body: Object, taken_node_ports: dict[int, str]) -> Object:
+def with_defaults(plural: str, body: Object) -> Object:
     """Add what the API server adds."""
     if plural == "services":
         spec = body["spec"]
         spec.setdefault("clusterIP", "10.96.0." + str(int(hashlib.sha256(_key(body)).hexdigest(), 16) % 250 + 1))
         spec.setdefault("sessionAffinity", "None")
-        for number, port in enumerate(spec["ports"]):
-            _check_node_port(body, number, port, taken_node_ports)
+        for port in spec["ports"] if spec.get("type", "ClusterIP") == "ClusterIP" else []:
+            port.pop("nodePort", None)
     elif plural == "deployments":
         body["spec"].setdefault("progressDeadlineSeconds", 600)
         body["spec"].setdefault("revisionHistoryLimit", 10)
@@ -148,40 +151,13 @@ def with_defaults(plural: str, body: Object, taken_node_ports: dict[int, str]) -
                 container["livenessProbe"].setdefault("timeoutSeconds", 1)
     elif plural == "persistentvolumeclaims":
         body["spec"].setdefault("volumeMode", "Filesystem")
-        body["metadata"].setdefault("finalizers", ["kubernetes.io/pvc-protection"])
+        body["spec"].setdefault("storageClassName", "played")
+        if "uid" not in body["metadata"]:
+            body["metadata"].setdefault("finalizers", ["kubernetes.io/pvc-protection"])
         body.setdefault("status", {"phase": "Pending"})
     elif plural == "pods":
         body.setdefault("status", {"phase": "Pending"})
     return body
-
-
-def _check_node_port(body: Object, number: int, port: Object, taken: dict[int, str]) -> None:
-    node_port = port.get("nodePort")
-    if node_port is not None and taken.get(node_port, body["metadata"]["name"]) != body["metadata"]["name"]:
-        raise RefusalError(
-            422,
-            "Invalid",
-            f'Service "{body["metadata"]["name"]}" is invalid: spec.ports[{number}].nodePort: Invalid value: '
-            f"{node_port}: provided port is already allocated",
-        )
-
-
-def check_change(plural: str, before: Object, after: Object) -> None:
-    """Refuse changes of what cannot change."""
-    name = after["metadata"]["name"]
-    if plural == "deployments" and before["spec"]["selector"] != after["spec"]["selector"]:
-        raise RefusalError(422, "Invalid", f'Deployment "{name}" is invalid: spec.selector: field is immutable')
-    if plural == "persistentvolumeclaims":
-        old, new = deepcopy(before["spec"]), deepcopy(after["spec"])
-        sizes = [spec.pop("resources")["requests"]["storage"] for spec in (old, new)]
-        if old != new or _bytes(sizes[1]) < _bytes(sizes[0]):
-            raise RefusalError(
-                422, "Invalid", f'PersistentVolumeClaim "{name}" is invalid: spec: Forbidden: spec is immutable'
-            )
-
-
-def _bytes(text: str) -> Decimal:
-    return Decimal(text[:-2]) * Decimal(1024) ** ("KMGT".index(text[-2]) + 1)
 
 
 def _key(body: Object) -> bytes:

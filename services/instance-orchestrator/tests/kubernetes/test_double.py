@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
+from api_checks import check_change, check_object
 from api_fields import entry_of, kept, without_empty
 from api_hand import Hand
-from api_objects import RefusalError, applied, canonical, check_change, check_schema, with_defaults
+from api_objects import RefusalError, applied, canonical, check_schema
 from api_relay import Cluster
 
 
@@ -27,18 +28,25 @@ def test_objects_are_read_strictly() -> None:
 
 
 def test_a_node_port_is_one_services() -> None:
-    with_defaults("services", service(), {30100: "a"})
-    with pytest.raises(RefusalError, match="provided port is already allocated"):
-        with_defaults("services", service(), {30100: "b"})
+    there = {("services", "a"): service()}
+    check_object("services", service(), there)
+    for wrong, why in ((service(name="b"), "already allocated"), (service(80), "not in the valid range")):
+        with pytest.raises(RefusalError, match=why):
+            check_object("services", wrong, there)
 
 
-def test_volumes_only_grow_and_selectors_stay() -> None:
-    check_change("persistentvolumeclaims", claim("1Gi"), claim("2Gi"))
-    for after in (claim("1Mi"), claim("1Gi", "ReadWriteMany")):
-        with pytest.raises(RefusalError, match="immutable"):
-            check_change("persistentvolumeclaims", claim("1Gi"), after)
+def test_volumes_only_grow_once_they_are_bound_and_selectors_stay() -> None:
+    bound = claim("1Gi") | {"status": {"phase": "Bound"}}
+    check_change("persistentvolumeclaims", bound, claim("2Gi"))
+    for before, after in ((bound, claim("1Mi")), (bound, claim("1Gi", "ReadWriteMany")), (claim("1Gi"), claim("2Gi"))):
+        with pytest.raises(RefusalError, match="Forbidden"):
+            check_change("persistentvolumeclaims", before, after)
     with pytest.raises(RefusalError, match="immutable"):
-        check_change("deployments", {"spec": {"selector": 1}}, {"metadata": {"name": "a"}, "spec": {"selector": 2}})
+        check_change(
+            "deployments",
+            {"metadata": {}, "spec": {"selector": 1}},
+            {"metadata": {"name": "a"}, "spec": {"selector": 2}},
+        )
 
 
 def test_apply_takes_back_what_is_no_longer_said_and_leaves_what_others_said() -> None:

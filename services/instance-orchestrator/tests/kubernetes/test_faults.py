@@ -96,7 +96,7 @@ async def test_a_change_is_seen_after_410_and_after_a_cut(
     await door.until_status(1, "running")
     for disturb in (cluster.forget_history, cluster.cut_watches):
         (before,) = await cluster.pods()
-        cluster.node.stop_s = 0.3
+        cluster.node.stop_s = 1
         await disturb()
         await cluster.drop("pods", before["metadata"]["name"])
         await door.until_status(1, "creating", within_s=10)

@@ -35,6 +35,10 @@ async def volumes(cluster: Cluster) -> list[str]:
     return [(await cluster.get("persistentvolumeclaims", name))["metadata"]["uid"] for name in VOLUMES]
 
 
+def has_grown(found: dict) -> bool:
+    return found["bot-alpha-clawd"]["spec"]["resources"]["requests"]["storage"] == "8Gi"
+
+
 async def test_an_instance_is_the_contracts_set_of_objects(door: Door, cluster: Cluster) -> None:
     await door.create(anthropic_api_key="sk-ant-own", storage_chrome="6Gi")
     await door.until_status(1, "running")
@@ -188,11 +192,20 @@ async def test_a_volume_grows_and_nothing_else_of_it_changes(door: Door, cluster
     await door.admin.put(f"{INSTANCES}/1", json={"storage_clawd": "8Gi"})
     before = await volumes(cluster)
 
-    def has_grown(found: dict) -> bool:
-        return found["bot-alpha-clawd"]["spec"]["resources"]["requests"]["storage"] == "8Gi"
-
     await cluster.until("persistentvolumeclaims", has_grown)
     assert await volumes(cluster) == before
+
+
+async def test_a_volume_that_is_not_bound_yet_holds_nothing_up_and_grows_when_it_is(
+    door: Door, cluster: Cluster
+) -> None:
+    cluster.node.is_binding = False
+    await door.create()
+    await cluster.until("persistentvolumeclaims", lambda found: len(found) == len(VOLUMES))
+    await door.admin.put(f"{INSTANCES}/1", json={"storage_clawd": "8Gi"})
+    await door.until_status(1, "running")
+    cluster.node.is_binding = True
+    await cluster.until("persistentvolumeclaims", has_grown)
 
 
 async def test_a_volume_keeps_its_class_when_the_setting_goes_and_grows_all_the_same(
@@ -205,9 +218,6 @@ async def test_a_volume_keeps_its_class_when_the_setting_goes_and_grows_all_the_
     again = Door(door.suite, await door.suite.start("instance-orchestrator", **settings), settings)
     await again.until_status(1, "running")
     await again.admin.put(f"{INSTANCES}/1", json={"storage_clawd": "8Gi"})
-
-    def has_grown(found: dict) -> bool:
-        return found["bot-alpha-clawd"]["spec"]["resources"]["requests"]["storage"] == "8Gi"
 
     await cluster.until("persistentvolumeclaims", has_grown)
     assert (await cluster.get("persistentvolumeclaims", "bot-alpha-clawd"))["spec"]["storageClassName"] == "played"

@@ -165,9 +165,10 @@ def _owner(live: Object) -> int:
 
 
 def _grown(live: Object, wanted: Object) -> Object:
-    """Want of a volume that is there only what can become of it: other labels, and more room."""
+    """Want of a volume that is there only what can become of it: other labels, and more room once it is bound."""
     spec, size = live["spec"], wanted["spec"]["resources"]["requests"]["storage"]
     there = spec["resources"]["requests"]["storage"]
+    can_grow = live.get("status", {}).get("phase") == "Bound" and parse(size) > parse(there)
     stands = {key: spec[key] for key in ("accessModes", "storageClassName") if key in spec}
-    grown = {"resources": {"requests": {"storage": size if parse(size) > parse(there) else there}}}
+    grown = {"resources": {"requests": {"storage": size if can_grow else there}}}
     return wanted | {"spec": stands | grown}
