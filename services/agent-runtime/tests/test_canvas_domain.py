@@ -25,6 +25,8 @@ SINGLE = [
         {"command": "paint"},
         {"command": "render", "id": "a"},
         {"command": "render", "id": "a", "element": {"type": "hologram"}},
+        {"command": "render", "id": "a", "element": {"type": ["text"], "content": "x"}},
+        {"command": "render", "id": "a", "element": {"type": {"text": 1}, "content": "x"}},
         {"command": "render", "id": "a b", "element": TEXT},
         {"command": "render", "element": {"type": "image", "src": "javascript:alert(1)"}},
         {"command": "render", "element": {"type": "table", "headers": ["a"]}},

@@ -1,11 +1,12 @@
 """Similarity: one number with one meaning."""
 
+import time
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, strategies as st
 
-from agent_runtime.memory.domain import Entry, Evidence, Query, similarity, words_of
+from agent_runtime.memory.domain import Entry, Evidence, Query, fold, similarity, words_of
 
 WORDS = st.text(alphabet="abcdefghijklm", min_size=3, max_size=10)
 OTHER_WORDS = st.text(alphabet="nopqrstuvwxyz", min_size=3, max_size=10)
@@ -99,3 +100,15 @@ def test_fillers_tell_nothing_unless_there_is_nothing_else() -> None:
 
 def test_words_are_parted_at_signs_and_underscores() -> None:
     assert words_of("pattern-auth_v2, größe") == ["pattern", "auth", "v2", "größe"]
+
+
+def test_spellings_that_people_take_for_the_same_are_one() -> None:
+    assert fold("  Cafe\u0301\u3000ﬁne\tSTRASSE ") == fold("café fine straße")
+    assert fold("e\u0301" * 100) == "é" * 100
+
+
+def test_accents_without_number_take_no_longer_than_other_text() -> None:
+    began = time.monotonic()
+    for _ in range(20):
+        fold("\u0345\u0301\u0316\u05b0" * 8000)
+    assert time.monotonic() - began < 5

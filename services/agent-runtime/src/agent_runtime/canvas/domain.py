@@ -161,7 +161,7 @@ def _position(command: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _element(element: Any) -> dict[str, Any]:
-    if not isinstance(element, Mapping) or element.get("type") not in _REQUIRED:
+    if not isinstance(element, Mapping) or element.get("type") not in ELEMENT_TYPES:
         raise CommandInvalidError(f"`element` is an object whose `type` is one of {', '.join(ELEMENT_TYPES)}.")
     for name, kind in _REQUIRED[element["type"]].items():
         if not isinstance(element.get(name), kind):

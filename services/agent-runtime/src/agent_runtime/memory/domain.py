@@ -33,6 +33,7 @@ _RELATED = 0.4
 """From which cosine on texts have to do with each other."""
 _HEAVIEST = 8
 _LEAST_PART = 3
+_PIECE = 256
 _WORD = re.compile(r"\w+")
 _FILLER_WORDS = """
     a about an and are as at be been but by can could did do does for from had has have he her his how i if in into is
@@ -114,12 +115,20 @@ def checked(key: str, value: str, namespace: str, tags: Sequence[str]) -> None:
 
 def fold(text: str) -> str:
     """Write a text so that spellings which people take for the same are the same."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    if not text.isascii():
+        text = " ".join(_plain(word) for word in text.split())
+    return " ".join(text.casefold().split())
 
 
 def words_of(folded: str) -> list[str]:
     """Part a folded text into words; an underscore parts them too."""
     return _WORD.findall(folded.replace("_", " "))
+
+
+def _plain(word: str) -> str:
+    """Bring a word into its plain form; a long one piece by piece, for time grows with the square of its accents."""
+    pieces = (word[start : start + _PIECE] for start in range(0, len(word), _PIECE))
+    return "".join(unicodedata.normalize("NFKC", piece) for piece in pieces)
 
 
 def similarity(query: Query, entry: Entry, evidence: Evidence) -> float:

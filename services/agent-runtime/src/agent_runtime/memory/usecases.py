@@ -1,5 +1,6 @@
 """Decisions about memory, each with its transaction."""
 
+import asyncio
 from collections.abc import Sequence
 
 from agent_runtime import ports
@@ -7,7 +8,7 @@ from agent_runtime.memory import domain
 from agent_runtime.memory.clients import Meanings
 from agent_runtime.memory.domain import DEFAULT_NAMESPACE, MOST_ENTRIES, MOST_MEANT, Entry, Found, Query
 from agent_runtime.memory.errors import EntryNotFoundError, MemoryFullError
-from agent_runtime.memory.repositories import MemoryRepository
+from agent_runtime.memory.repositories import Candidate, MemoryRepository
 from shoal.database import Database, Transaction
 
 _MOST_FOUND = 50
@@ -69,7 +70,7 @@ class Memories:
             candidates = await MemoryRepository(database).candidates(
                 account_id, query, namespace=namespace, meaning=meaning
             )
-        scored = [Found(one.entry, domain.similarity(query, one.entry, one.evidence)) for one in candidates]
+        scored = await asyncio.to_thread(_scored, query, candidates)  # megabytes of text may have to be read
         near = [found for found in scored if found.similarity >= threshold and found.similarity > 0]
         return sorted(near, key=lambda found: (-found.similarity, found.entry.key))[:limit]
 
@@ -105,6 +106,10 @@ class Memories:
             InvalidEntryError, MemoryFullError: As `keep`.
         """
         return _recollection(await self.keep(account_id, key, value, namespace=namespace, tags=tags))
+
+
+def _scored(query: Query, candidates: Sequence[Candidate]) -> list[Found]:
+    return [Found(one.entry, domain.similarity(query, one.entry, one.evidence)) for one in candidates]
 
 
 def _recollection(entry: Entry, similarity: float | None = None) -> ports.Recollection:

@@ -51,7 +51,10 @@ def camel(text: str) -> str:
 
 def slug(text: str) -> str:
     """Write words as they stand in an address: a-z, 0-9 and dashes."""
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    letters = "".join(
+        unicodedata.normalize("NFKD", sign) for sign in text
+    )  # at once, thousands of accents take seconds
+    plain = letters.encode("ascii", "ignore").decode().lower()
     made = "-".join(_WORD.findall(plain))
     if not made:
         raise NotForBoosterError("nothing is left in ASCII")
