@@ -11,7 +11,8 @@ from nats.js.api import ConsumerConfig
 
 from shoal.messaging import DEAD, EVENTS, StreamLimits, streams
 from shoal_embedded.nats import EmbeddedNats
-from shoal_operations.database import DumpError, load_database
+from shoal_operations.backups import MANIFEST, take_backup
+from shoal_operations.database import DumpError, load_database, save_database
 from shoal_operations.letters import letters, replay
 from shoal_operations.snapshots import SnapshotError, load_stream, save_stream
 
@@ -82,3 +83,23 @@ async def test_letters_go_back_to_where_they_came_from_under_their_own_id(client
 async def test_nothing_is_dropped_where_there_is_nothing_to_put_back(tmp_path: Path) -> None:
     with pytest.raises(DumpError, match="--no-database"):
         await load_database("postgresql://nobody@127.0.0.1:1/none", tmp_path)
+
+
+async def test_a_backup_that_failed_is_none_whatever_an_earlier_one_left(client: Client, tmp_path: Path) -> None:
+    folder, url = tmp_path / "new", client.connected_url
+    assert url is not None
+    await take_backup(folder, nats_url=url.geturl(), database_url=None)
+    assert (folder / MANIFEST).exists()
+    await client.jetstream().delete_stream(DEAD)
+    with pytest.raises(SnapshotError):
+        await take_backup(folder, nats_url=url.geturl(), database_url=None)
+    assert not (folder / MANIFEST).exists()
+
+
+async def test_what_an_address_says_of_tls_is_heeded_by_postgresqls_tools(tmp_path: Path) -> None:
+    program = tmp_path / "pg_dump"
+    program.write_text('#!/bin/sh\necho "$PGHOST $PGDATABASE $PGSSLMODE $PGSSLROOTCERT" > "$(dirname "$0")/told"\n')
+    program.chmod(0o755)
+    url = "postgresql://shoal:x@db.example/shoal?sslmode=verify-full&sslrootcert=%2Fetc%2Fca%2Fca.crt"
+    await save_database(url, tmp_path, programs=tmp_path)
+    assert (tmp_path / "told").read_text() == "db.example shoal verify-full /etc/ca/ca.crt\n"

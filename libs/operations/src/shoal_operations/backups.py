@@ -22,6 +22,8 @@ from shoal_operations.database import load_database, save_database
 from shoal_operations.snapshots import load_stream, save_stream
 
 STREAMS: Final = (TELEMETRY, EVENTS, DEAD)
+MANIFEST: Final = "manifest.json"
+"""Written last: a folder without it is no backup."""
 MARGIN: Final = timedelta(minutes=5)
 """How far the clocks of this machine and of the database may be apart."""
 
@@ -51,6 +53,8 @@ async def take_backup(
         SnapshotError, DumpError: Something could not be saved: this is no backup.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # noqa: ASYNC240 - once, before anything runs
+    about = folder / MANIFEST
+    about.unlink(missing_ok=True)  # of an earlier attempt: what follows may fail half-way
     began = datetime.now(UTC)
     client = await _connect(nats_url)
     try:
@@ -60,7 +64,7 @@ async def take_backup(
     if database_url is not None:
         await save_database(database_url, folder, programs=programs)
     manifest = Manifest(began, datetime.now(UTC), messages)
-    (folder / "manifest.json").write_bytes(msgspec.json.encode(manifest))
+    about.write_bytes(msgspec.json.encode(manifest))
     return manifest
 
 
@@ -80,7 +84,7 @@ async def restore_backup(
         SnapshotError, DumpError: Something could not be restored.
         FileNotFoundError: The folder holds no complete backup.
     """
-    manifest = msgspec.json.decode((folder / "manifest.json").read_bytes(), type=Manifest)
+    manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
     if not has_database:
         await load_database(database_url, folder, programs=programs)
     await publish_again(database_url, since=manifest.began_at - MARGIN)

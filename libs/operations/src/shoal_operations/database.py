@@ -4,11 +4,14 @@ import asyncio
 import os
 import shutil
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from typing import Final
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import asyncpg
 
 DUMP = "database.dump"
+TLS: Final = ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl")
+"""Parameters of an address that libpq knows as variables too."""
 
 
 class DumpError(Exception):
@@ -70,9 +73,11 @@ async def _run(program: str, arguments: list[str], url: str, programs: Path | No
 
 
 def _environment(url: str) -> dict[str, str]:
-    """Tell libpq where to go: not by arguments, which show in ps."""
+    """Tell libpq where to go, and how to be sure of it: not by arguments, which show in ps."""
     parts = urlsplit(url)
+    options = {name: value for name, value in parse_qsl(parts.query) if name in TLS}
     return {
+        **{f"PG{name.upper()}": value for name, value in options.items()},
         "PATH": os.environ.get("PATH", ""),
         "PGHOST": parts.hostname or "",
         "PGPORT": str(parts.port or 5432),
