@@ -83,6 +83,13 @@ def test_no_name_is_used_twice(label: str) -> None:
         {"ingress": {"enabled": True, "host": "shoal.example"}},
         {"image": {"digests": {"gateway": "latest"}}},
         {"pairing": {"extraEnv": {"lower": "x"}}},
+        {"pairing": {"extraEnv": {"SHOAL_LOG_LEVEL": "debug"}}},
+        {"pairing": {"extraEnv": {"PAIRING_TOKEN_TTL": "5m"}}},
+        {"instances": {"namespace": NAMESPACE, "createNamespace": False}},
+        {
+            "ingress": {"enabled": True, "host": "shoal.example", "tlsSecret": "tls"},
+            "shared": {"publicUrl": "http://shoal.example"},
+        },
     ],
 )
 def test_unknown_and_wrong_values_are_refused(values: Object) -> None:
@@ -274,6 +281,7 @@ def test_services_that_rest_have_no_pods_and_the_servers_go_on() -> None:
     assert {one["spec"]["replicas"] for one in of_kind(objects, "Deployment")} == {0}
     assert {one["spec"]["replicas"] for one in of_kind(objects, "StatefulSet")} == {1}
     assert not of_kind(objects, "HorizontalPodAutoscaler", "PodDisruptionBudget", "Job")
+    assert {one["spec"]["suspend"] for one in of_kind(objects, "CronJob")} == {True}
 
 
 def test_autoscaled_services_leave_their_number_to_the_autoscaler() -> None:

@@ -264,6 +264,7 @@ spec:
 {{- $port := (index (include "shoal.facts" $root | fromJson).services $peer).port -}}
 {{- $_ := set $addresses $peer (printf "%s-%s:%d" (include "shoal.fullname" $root) $peer (int $port)) -}}
 {{- end -}}
+{{- $told := list "SHOAL_SERVICES" "SHOAL_STATE" -}}
 - name: SHOAL_SERVICES
   value: {{ toJson $addresses | quote }}
 - name: SHOAL_IDENTITY_KEYS_FILE
@@ -296,6 +297,7 @@ spec:
 {{- range $field := $facts.shared }}
 {{- $value := index $root.Values.shared $field.key }}
 {{- if not (kindIs "invalid" $value) }}
+{{- $told = append $told $field.variable }}
 - name: {{ $field.variable }}
   value: {{ include "shoal.text" $value | quote }}
 {{- end }}
@@ -303,11 +305,13 @@ spec:
 {{- range $field := $facts.config }}
 {{- $value := index $values.config $field.key }}
 {{- if not (kindIs "invalid" $value) }}
+{{- $told = append $told $field.variable }}
 - name: {{ $field.variable }}
   value: {{ include "shoal.text" $value | quote }}
 {{- end }}
 {{- end }}
 {{- range $variable, $value := $values.extraEnv }}
+{{- if has $variable $told }}{{ fail (printf "%s.extraEnv.%s is said twice: `shared` or `%s.config` has a value for it" $name $variable $name) }}{{ end }}
 - name: {{ $variable }}
   {{- if kindIs "map" $value }}
   valueFrom: {{- toYaml $value | nindent 4 }}
