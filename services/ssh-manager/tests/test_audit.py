@@ -345,7 +345,7 @@ async def test_allowed_addresses_are_kept_in_one_form(place: Place) -> None:
     answer = await place.door.admin.put(url, json={"allowed_ips": given})
     assert answer.json() == {"instance_id": 1, "allowed_ips": kept, "normalized_list": kept}
     assert (await place.door.admin.get(url)).json() == answer.json()
-    for wrong in ("10.0.0.0/33", "localhost", "10.0.0", "1.2.3.4;1.2.3.5", "fe80::1%eth0", "0x7f.1"):
+    for wrong in ("10.0.0.0/33", "localhost", "10.0.0", "1.2.3.4;1.2.3.5", "fe80::1%eth0", "0x7f.1", " , "):
         refused(await place.door.admin.put(url, json={"allowed_ips": wrong}), 400, "invalid_ip")
     refused(await place.door.admin.put(url, json={}), 400)
     refused(await place.door.alice.get(url), 403)

@@ -182,6 +182,8 @@ def networks_of(text: str) -> list[Network]:
         InvalidAddressError: An entry is neither, or there are too many.
     """
     entries = [entry.strip() for entry in text.split(",") if entry.strip()]
+    if text.strip() and not entries:  # nothing but commas must not open an instance to all
+        raise InvalidAddressError(text)
     if len(entries) > MOST_ENTRIES:
         raise InvalidAddressError(f"{entries[MOST_ENTRIES]} and more: {MOST_ENTRIES} entries are the most")
     return [_network(entry) for entry in entries]

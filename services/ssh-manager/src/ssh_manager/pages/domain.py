@@ -184,9 +184,12 @@ def preflight(headers: Mapping[bytes, bytes]) -> list[Header]:
 
 
 def _here(location: bytes, place: Place, host: str) -> bytes:
-    """Lead a redirection of an instance's to where that is in ours; one that leads elsewhere stays."""
+    """Lead a redirection of an instance's to where that is in ours; one that leads elsewhere, or nowhere, stays."""
     text = location.decode("latin-1")
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError:  # no address, such as `http://[`
+        return location
     if parts.netloc not in {"", host, host.partition(":")[0]} or (not parts.netloc and not text.startswith("/")):
         return location
     path = parts.path or "/"
