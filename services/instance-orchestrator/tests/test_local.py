@@ -279,6 +279,19 @@ async def test_delete_leaves_no_trace(door: Door, state: Path) -> None:
     assert (await door.create())["nodeport_chrome"] == 30100
 
 
+async def test_what_left_its_group_ends_with_the_instance(door: Door) -> None:
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    await door.create()
+    await give_key(door, key)
+    await door.until_status(1, "running")
+    async with await sign_in(door, key) as connection:
+        done = await connection.run("setsid sleep 600 >/dev/null 2>&1 </dev/null & echo $!", check=True)
+    stray = psutil.Process(int(str(done.stdout)))
+    assert stray.is_running()
+    await door.admin.post(f"{INSTANCES}/1/stop")
+    await eventually(lambda: not stray.is_running(), within_s=15)
+
+
 async def test_an_instance_seeks_a_place_on_the_dashboard_and_leaves_it_when_deleted(
     open_door: Open, state: Path
 ) -> None:

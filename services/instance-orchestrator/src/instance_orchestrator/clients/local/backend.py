@@ -185,6 +185,7 @@ class LocalBackend:
             await processes.stop(started.pid, started.started)
         if (stray := folder.holder()) is not None:
             await processes.stop_holder(stray)
+        await asyncio.to_thread(processes.end_strays, folder.home)
         folder.forget_ready()
         return Observed(Phase.STOPPED)
 

@@ -76,3 +76,11 @@ async def stop(pid: int, started: float) -> None:
         await asyncio.sleep(_POLL_S)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)  # what it left behind
+
+
+def end_strays(home: Path) -> None:
+    """End whatever else lives in a home, such as what left the group of the process that started it."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.pid != os.getpid() and process.environ().get("HOME") == str(home):
+                process.kill()
