@@ -23,7 +23,8 @@ class Step:
     is_cut: bool = False
     """Say the pieces, then close the connection."""
     is_garbled: bool = False
-    """Say what is no JSON."""
+    """Say `garbage`."""
+    garbage: str = "{this is no JSON"
 
 
 def say(*pieces: str, **how: Any) -> Step:
@@ -127,7 +128,7 @@ class ProviderDouble:
             await writer.drain()
             await asyncio.sleep(step.pause_s)
         if step.is_garbled:
-            piece = b"data: {this is no JSON\n\n"
+            piece = f"data: {step.garbage}\n\n".encode()
             writer.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n0\r\n\r\n")
             await writer.drain()
             return False

@@ -238,6 +238,22 @@ async def test_call_without_end_is_broken_off(model_door: Door, double: Provider
     await eventually(lambda: double.open_streams == 0)
 
 
+async def test_calls_without_number_are_broken_off(model_door: Door, double: ProviderDouble) -> None:
+    talk = await begin(model_door, double, "openai")
+    double.script(Step(calls=(("list_directory", {}),) * 10_000))
+    answer = await talk.post("Hi")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "model_broke_off")
+    await eventually(lambda: double.open_streams == 0)
+
+
+async def test_answer_of_another_shape_is_its_providers_fault(model_door: Door, double: ProviderDouble) -> None:
+    talk = await begin(model_door, double, "openai")
+    odd = '{"id": "c1", "choices": [{"index": 0, "delta": {"tool_calls": "x"}, "finish_reason": null}]}'
+    double.script(*[Step(is_garbled=True, garbage=odd)] * 3)
+    answer = await talk.post("Hi")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "model_unavailable")
+
+
 async def test_packed_answer_is_not_unpacked(model_door: Door, double: ProviderDouble) -> None:
     talk = await begin(model_door, double, "openai")
     double.script(*[fail(500, content_encoding="gzip")] * 3)

@@ -63,6 +63,10 @@ from shoal.errors import AppError
 ANTHROPIC = "anthropic"
 _UNSENT = "none"  # a key for providers that want none
 _MOST_KEPT = 32
+_MOST_PARTS = 128
+"""Pieces of text, thoughts and calls in one answer; the library looks through all of them for each event."""
+_UNREADABLE = (ValueError, TypeError, AttributeError, LookupError)
+"""What the libraries raise at an answer of another shape than they expect."""
 _AGAIN = frozenset({408, 409, 425, 429})
 _SERVERS_FAULT = 500
 _TIMEOUTS = (TimeoutError, httpx2.TimeoutException, openai.APITimeoutError, anthropic.APITimeoutError)
@@ -90,7 +94,7 @@ class CloudModel:
                 yield piece
         except TimeoutError:
             raise ModelSilentError from None
-        except (AgentRunError, httpx2.HTTPError, openai.OpenAIError, anthropic.AnthropicError, ValueError) as error:
+        except (AgentRunError, httpx2.HTTPError, openai.OpenAIError, anthropic.AnthropicError, *_UNREADABLE) as error:
             raise _refused(error, has_begun=has_begun) from error
 
     async def _pieces(self, prompt: Prompt) -> AsyncIterator[Piece]:
@@ -105,6 +109,8 @@ class CloudModel:
                 answer = await stack.enter_async_context(opened)
                 events = aiter(answer)
             while (event := await self._next(events)) is not None:
+                if isinstance(event, PartStartEvent) and event.index >= _MOST_PARTS:
+                    raise ModelBrokeOffError("The model's answer had more parts than an answer may have.")
                 if text := _text(event):
                     yield TextPiece(text)
             for piece in _end(answer):
