@@ -182,6 +182,14 @@ async def test_read_only_transaction_writes_nothing(database: Database) -> None:
     assert await count(database) == 0
 
 
+async def test_read_only_transaction_sees_one_moment(database: Database) -> None:
+    async with database.transaction(read_only=True) as tx:
+        assert await tx.value("select count(*) from note") == 0
+        await add(database)
+        assert await tx.value("select count(*) from note") == 0
+    assert await count(database) == 1
+
+
 async def test_deadlock_asks_to_try_again(database: Database) -> None:
     await add(database, "1")
     await add(database, "2")

@@ -41,6 +41,8 @@ class Database:
     async def transaction(self, *, read_only: bool = False) -> AsyncIterator[Transaction]:
         """Open a transaction that commits when the block ends and rolls back when it raises.
 
+        One that only reads sees the database as it was at one moment, however many statements it has.
+
         Errors that the block raises itself pass unchanged, a `TimeoutError` of its own included.
 
         Raises:
@@ -49,7 +51,7 @@ class Database:
             UnstorableValueError: PostgreSQL cannot represent one of the values.
         """
         async with self._lent() as connection:
-            begun = connection.transaction(readonly=read_only)
+            begun = connection.transaction(readonly=read_only, isolation="repeatable_read" if read_only else None)
             await _begin(begun, connection)
             transaction = Transaction(connection)
             try:

@@ -41,30 +41,29 @@ class Planning:
         """Tell what an instance should be now."""
         if self._site.has_agent and instance.desired is Desired.RUNNING and not instance.is_paired:
             await self._seek_pairing(instance)
-        async with self._database.transaction(read_only=True) as tx:
+        async with self._database.transaction(read_only=True) as tx:  # of one moment, or its pod would start twice
+            (now,) = await InstanceRepository(tx).select(ids=[instance.id], is_deleted_too=True)
             keys = KeyRepository(tx, self._envelope)
-            defaults = Defaults.of(await SettingRepository(tx).of(instance.account_id))
-            host_key = await keys.host_key(instance.id)
+            defaults = Defaults.of(await SettingRepository(tx).of(now.account_id))
+            host_key = await keys.host_key(now.id)
             assert host_key is not None, "a host key lives as long as its instance"  # noqa: S101
-            token = await keys.offer(instance.id, good_for_s=TOKEN_GOOD_FOR_S // 2)
+            token = await keys.offer(now.id, good_for_s=TOKEN_GOOD_FOR_S // 2)
             return Plan(
-                identity=Identity(instance.id, instance.name),
-                account_id=instance.account_id,
-                generation=instance.generation,
-                is_running=instance.desired is Desired.RUNNING,
-                restarts=instance.restarts,
-                ports=instance.ports,
-                resources=instance.resources,
-                image=instance.container_image or defaults.container_image or self._site.image,
-                resolution=instance.vnc_resolution or defaults.vnc_resolution,
-                config=await InstanceRepository(tx).config(instance.id),
-                environment=effective_keys(
-                    await keys.of_account(instance.account_id), await keys.of_instance(instance.id)
-                ),
+                identity=Identity(now.id, now.name),
+                account_id=now.account_id,
+                generation=now.generation,
+                is_running=now.desired is Desired.RUNNING,
+                restarts=now.restarts,
+                ports=now.ports,
+                resources=now.resources,
+                image=now.container_image or defaults.container_image or self._site.image,
+                resolution=now.vnc_resolution or defaults.vnc_resolution,
+                config=await InstanceRepository(tx).config(now.id),
+                environment=effective_keys(await keys.of_account(now.account_id), await keys.of_instance(now.id)),
                 host_key=host_key,
-                authorized=await SshKeyRepository(tx).find(instance.id),
-                seat=Seat(instance.agent_id, instance.name, self._site.gateway_url, token or ""),
-                source=await InstanceRepository(tx).source(instance.id),
+                authorized=await SshKeyRepository(tx).find(now.id),
+                seat=Seat(now.agent_id, now.name, self._site.gateway_url, token or ""),
+                source=await InstanceRepository(tx).source(now.id),
             )
 
     async def _seek_pairing(self, instance: Instance) -> None:
