@@ -36,10 +36,12 @@ async def load_database(url: str, folder: Path, *, programs: Path | None = None)
     """Put everything back in the place of schemas that are there; roles must be (`shoal migrate`).
 
     Raises:
-        DumpError: There is no dump, or it could not be written: begin again.
+        DumpError: There is no dump, or it is not whole, or services run: all is as it was. Or it could not be written:
+            begin again.
     """
     if not (folder / DUMP).exists():
         raise DumpError(f"{folder} has no {DUMP}: put the database back by other means, then say --no-database")
+    await _run("pg_restore", ["--file=/dev/null", str(folder / DUMP)], url, programs)  # all of it can be read
     await _drop_schemas(url)
     options = ["--single-transaction", "--exit-on-error"]
     await _run("pg_restore", [*options, f"--dbname={urlsplit(url).path.strip('/')}", str(folder / DUMP)], url, programs)
@@ -50,8 +52,15 @@ async def _drop_schemas(url: str) -> None:
     connection = await asyncpg.connect(url, timeout=10)
     try:
         found = await connection.fetch("select schemaname from pg_tables where tablename = 'schema_migration'")
-        for one in found:
-            await connection.execute(f'drop schema "{one["schemaname"]}" cascade')
+        names = [one["schemaname"] for one in found]
+        busy = await connection.fetch(
+            "select distinct usename from pg_stat_activity where datname = current_database() and usename = any($1)",
+            names,
+        )
+        if busy:
+            raise DumpError(f"services still run: {', '.join(one['usename'] for one in busy)}")
+        for name in names:
+            await connection.execute(f'drop schema "{name}" cascade')
     finally:
         await connection.close()
 
