@@ -284,6 +284,20 @@ def test_services_that_rest_have_no_pods_and_the_servers_go_on() -> None:
     assert {one["spec"]["suspend"] for one in of_kind(objects, "CronJob")} == {True}
 
 
+def test_notes_tell_of_what_will_not_do() -> None:
+    proxied = {"ingress": {"enabled": True, "host": "shoal.example"}, "shared": {"publicUrl": "https://shoal.example"}}
+    assert "ALL CALLERS LOOK ALIKE" in notes(proxied)
+    assert "ALL CALLERS LOOK ALIKE" not in notes({**proxied, "gateway": {"config": {"trustedProxies": ["10.0.0.0/8"]}}})
+    assert "TOO FEW CONNECTIONS" in notes({"gateway": {"autoscaling": {"enabled": True}}})
+    assert "TOO FEW CONNECTIONS" not in notes({})
+
+
+def notes(values: Object) -> str:
+    with helm.Chart.load(CHART) as chart:
+        files: dict[str, str] = chart.render(values, name="shoal", namespace=NAMESPACE)
+    return next(text for name, text in files.items() if name.endswith("NOTES.txt"))
+
+
 def test_autoscaled_services_leave_their_number_to_the_autoscaler() -> None:
     objects = render(MATRIX["everything on"])
     scaled = {one["spec"]["scaleTargetRef"]["name"] for one in of_kind(objects, "HorizontalPodAutoscaler")}
