@@ -16,6 +16,7 @@ import pytest
 from agent_doubles import eventually
 
 from shoal_agent.instance.folder import Folder
+from shoal_agent.instance.limits import limit_memory
 
 HOST = f"127.{os.getpid() % 200 + 20}.{os.getpid() // 200 % 250}.9"
 
@@ -93,6 +94,10 @@ async def test_it_is_held_to_its_limits_and_says_which_hold(tmp_path: Path) -> N
     log = (tmp_path / "i" / "instance.log").read_text()
     assert "memory is limited to 1073741824 bytes for each process" in log
     assert ("processors are limited to 1 of" in log) is (cores > 1)
+
+
+def test_a_limit_beyond_what_the_system_can_count_is_none() -> None:
+    assert limit_memory(10**31).startswith("memory is not limited")
 
 
 async def test_with_a_cgroup_limits_hold_for_all_of_its_processes_together(tmp_path: Path) -> None:

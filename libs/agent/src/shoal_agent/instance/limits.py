@@ -27,7 +27,7 @@ def limit_memory(most: int, cgroup: Path | None = None) -> str:
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
         allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_DATA, (allowed, allowed))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, OverflowError) as error:
         return f"memory is not limited ({error})"
     return f"memory is limited to {allowed} bytes for each process"
 
