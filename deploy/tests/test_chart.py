@@ -290,6 +290,10 @@ def test_notes_tell_of_what_will_not_do() -> None:
     assert "ALL CALLERS LOOK ALIKE" not in notes({**proxied, "gateway": {"config": {"trustedProxies": ["10.0.0.0/8"]}}})
     assert "TOO FEW CONNECTIONS" in notes({"gateway": {"autoscaling": {"enabled": True}}})
     assert "TOO FEW CONNECTIONS" not in notes({})
+    managed = {"bundled": False, "existing": {"host": "db.example"}}
+    assert "NOBODY MIGRATES YET" in notes({"postgres": managed})
+    assert "NOBODY MIGRATES YET" not in notes({"postgres": {**managed, "existing": {"host": "db", "secret": "it"}}})
+    assert "NOBODY MIGRATES YET" not in notes({})
 
 
 def notes(values: Object) -> str:
