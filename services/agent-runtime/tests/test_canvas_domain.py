@@ -29,6 +29,8 @@ SINGLE = [
         {"command": "render", "id": "a", "element": {"type": {"text": 1}, "content": "x"}},
         {"command": "render", "id": "a b", "element": TEXT},
         {"command": "render", "element": {"type": "image", "src": "javascript:alert(1)"}},
+        {"command": "render", "element": {"type": "image", "src": "//elsewhere.test/x.png"}},
+        {"command": "render", "element": {"type": "image", "src": "/\\elsewhere.test/x.png"}},
         {"command": "render", "element": {"type": "table", "headers": ["a"]}},
         {"command": "render", "element": {"type": "text", "content": "x" * 40_000}},
         {"command": "update", "id": "a", "element": TEXT},

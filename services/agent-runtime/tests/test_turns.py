@@ -73,7 +73,7 @@ async def test_voice_session_is_made_when_first_spoken_in(shared_door: Door) -> 
 
 async def test_respond_async_answers_with_the_run_at_once(shared_door: Door) -> None:
     talk = await Talk.begin(shared_door)
-    answer = await talk.post("/slowly one two three", headers={"prefer": "respond-async"})
+    answer = await talk.post("/slowly one two three", headers={"prefer": "Respond-Async, wait=5"})
     assert answer.status_code == 202
     assert answer.headers["preference-applied"] == "respond-async"
     assert answer.headers["location"] == f"/api/runs/{answer.json()['id']}"

@@ -42,6 +42,7 @@ def ensure_free(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             told = (
-                f"cannot listen on {host}:{port} ({error.strerror}); take another port, such as: --port {port + 10000}"
+                f"cannot listen on {host}:{port} ({error.strerror}): does Shoal run here already?\n"
+                f"  If not, take another port, such as: --port {port + 10000}"
             )
             raise ServerError("gateway", told) from error

@@ -22,7 +22,7 @@ MOST_COMMANDS = 100
 ID_PATTERN = r"^[A-Za-z0-9_.:-]{1,128}\Z"
 
 _ID = re.compile(ID_PATTERN)
-_SAFE_SRC = re.compile(r"(?:https?://|data:image/|/[^/])", re.IGNORECASE)
+_SAFE_SRC = re.compile(r"(?:https?://|data:image/|/[^/\\])", re.IGNORECASE)
 _REQUIRED: Final[Mapping[str, Mapping[str, type]]] = {
     "text": {"content": str},
     "button": {"label": str},

@@ -37,7 +37,7 @@ class MessageController(Controller):
     ) -> Response[Any]:
         """Say something, and answer what the agent says; 202 where it has not said it yet."""
         request = _request(key, data, principal, idempotency_key)
-        if is_async or "respond-async" in (prefer or ""):
+        if is_async or "respond-async" in (prefer or "").lower():
             return _left(await messages.leave(request))
         return _heard(await messages.ask(request))
 
