@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 MOST_REMEMBERED = 10_000
+_SHARED = ipaddress.ip_network("100.64.0.0/10")
+"""What clouds give to nodes and pods where private networks run out (RFC 6598)."""
 MOST_HOPS = 32
 
 
@@ -13,11 +15,23 @@ class Addresses:
 
     `X-Forwarded-For` is believed only when the connection itself comes from a trusted network, and only from right to
     left: the first address that is not a trusted proxy's is the caller's. `Forwarded` and `X-Real-IP` are never read.
+
+    Args:
+        trusted: Networks (CIDR) of proxies.
+        inner: Networks (CIDR), beside private ones, of probes, scrapers and other services.
     """
 
-    def __init__(self, trusted: Iterable[str]) -> None:
-        self._trusted: Sequence[Network] = [ipaddress.ip_network(network, strict=False) for network in trusted]
+    def __init__(self, trusted: Iterable[str], inner: Iterable[str] = ()) -> None:
+        self._trusted = _networks(trusted)
+        self._inner = [_SHARED, *_networks(inner)]
         self._peers: dict[str, bool] = {}
+
+    def is_inner(self, peer: str) -> bool:
+        """Tell whether an address is of the machine, of a private network, or of one that is named as inner."""
+        address = _parse(peer.encode("latin-1", "replace"))
+        if address is None:
+            return False
+        return address.is_private or address.is_loopback or any(address in network for network in self._inner)
 
     def source(self, peer: str, headers: Iterable[tuple[bytes, bytes]]) -> str:
         """Tell the caller's address."""
@@ -45,10 +59,8 @@ class Addresses:
         return known
 
 
-def is_private(peer: str) -> bool:
-    """Tell whether an address is of the machine or of a private network."""
-    address = _parse(peer.encode("latin-1", "replace"))
-    return address is not None and (address.is_private or address.is_loopback)
+def _networks(told: Iterable[str]) -> Sequence[Network]:
+    return [ipaddress.ip_network(network, strict=False) for network in told]
 
 
 def _parse(hop: bytes) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

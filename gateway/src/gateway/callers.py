@@ -9,6 +9,7 @@ from gateway.rate_limits import RateLimit
 from gateway.routes import Access
 from gateway.visit import Visit
 from shoal.errors import UnauthorizedError
+from shoal.http.door import OPEN_PATHS
 from shoal.identity import GATEWAY
 
 _TOKEN = b"clawft_"
@@ -36,6 +37,14 @@ class Callers:
         """Note where the caller is."""
         client = visit.scope["client"]
         visit.source = self._addresses.source(client[0] if client else "", visit.scope["headers"])
+
+    def is_inner(self, visit: Visit) -> bool:
+        """Tell whether a probe, a scraper or another service asks, and no proxy stands between."""
+        path, client = visit.scope["path"], visit.scope["client"]
+        if path not in OPEN_PATHS and not path.startswith("/internal/"):
+            return False
+        is_direct = b"x-forwarded-for" not in visit.headers and b"forwarded" not in visit.headers
+        return is_direct and client is not None and self._addresses.is_inner(client[0])
 
     def recall(self, visit: Visit) -> Known | None:
         """Tell who comes in if a credential was sent on purpose and is known already: most requests need no more."""

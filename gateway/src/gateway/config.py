@@ -20,6 +20,8 @@ class Config(ServiceConfig, frozen=True, kw_only=True):
     """Whether cookies are sent over TLS only; by default when `public_url` is https."""
     trusted_proxies: tuple[str, ...] = ()
     """Networks (CIDR) whose `X-Forwarded-For` is believed."""
+    inner_networks: tuple[str, ...] = ()
+    """Networks (CIDR) from which probes, scrapers and services come, beside private ones: public IPv6, say."""
     session_idle_ttl: timedelta = timedelta(hours=3)
     """How long a login may go unused."""
     session_ttl: timedelta = timedelta(hours=24)

@@ -128,7 +128,7 @@ class Factory:
         config, resources = self.resources.config, self.resources
         strangers = RateLimit("address", config.rate_limit_anonymous)
         callers = Callers(
-            addresses=Addresses(config.trusted_proxies),
+            addresses=Addresses(config.trusted_proxies, config.inner_networks),
             authentication=self._authentication,
             origins=Origins(config.public_url, config.allowed_origins),
             jar=self._jar,

@@ -15,7 +15,6 @@ from typing import cast
 import structlog
 from msgspec import structs
 
-from gateway.addresses import is_private
 from gateway.authorization import authorise
 from gateway.callers import Callers
 from gateway.errors import UnsafePathError
@@ -29,7 +28,7 @@ from gateway.visit import RequestIds, Visit
 from shoal.errors import AppError, MethodNotAllowedError, NotFoundError
 from shoal.http.asgi import ASGIApp, Header, Headers, Message, Receive, Scope, Send
 from shoal.http.auth import PRINCIPAL
-from shoal.http.door import OPEN_PATHS, Door
+from shoal.http.door import Door
 from shoal.http.errors import REQUEST_ID, to_app_error
 from shoal.identity import GATEWAY, Via
 
@@ -86,7 +85,7 @@ class Front:
         visit = Visit(scope, self._ids)
         visit.scope[REQUEST_ID] = visit.request_id.decode()
         route = self._routes[visit.path]
-        if route is None and _is_inner(visit):
+        if route is None and self._callers.is_inner(visit):
             await self._door(scope, receive, send)
             return
         added: Headers = [(b"x-request-id", visit.request_id), self._date(), *self._always]
@@ -167,13 +166,3 @@ def _told(error: Exception) -> AppError:
     if type(told) is AppError:
         structlog.get_logger().error("request_failed", error=repr(error), exc_info=error)
     return told
-
-
-def _is_inner(visit: Visit) -> bool:
-    """Tell whether a probe, a scraper or another service asks, and no proxy stands between."""
-    path = visit.scope["path"]
-    if path not in OPEN_PATHS and not path.startswith("/internal/"):
-        return False
-    client = visit.scope["client"]
-    is_direct = b"x-forwarded-for" not in visit.headers and b"forwarded" not in visit.headers
-    return is_direct and client is not None and is_private(client[0])
