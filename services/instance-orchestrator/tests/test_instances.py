@@ -322,6 +322,7 @@ async def test_an_instance_begins_with_the_config_it_was_created_with(idle: Door
     assert "${ANTHROPIC_API_KEY}" in default
     assert await config_of("Bot Beta", CONFIG) == CONFIG
     assert await config_of("Bot Gamma", "{}") == default
+    assert await config_of("Bot Epsilon", "[]") == "[]"
     for wrong, status, code in (("{", 400, "invalid_config"), (f'"{"x" * 512 * 1024}"', 413, "payload_too_large")):
         body = {"display_name": "Bot Delta", "clawdbot_config": wrong}
         refused(await idle.admin.post(INSTANCES, json=body), status, code)

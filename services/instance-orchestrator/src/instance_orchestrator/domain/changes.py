@@ -92,13 +92,13 @@ def resources_with(resources: Resources, given: Mapping[str, str]) -> Resources:
 
 
 def config_of(given: str | None) -> bytes:
-    """Read a first config; none, and one that holds nothing, stands for the default.
+    """Read a first config; none, and an object that holds nothing, stands for the default.
 
     Raises:
         ConfigTooLargeError, InvalidConfigError: As for `check_config`.
     """
     config = check_config(given) if given else DEFAULT_CONFIG
-    return config if msgspec.json.decode(config) else DEFAULT_CONFIG
+    return DEFAULT_CONFIG if msgspec.json.decode(config) in (None, {}) else config
 
 
 def image_of(given: str | None) -> str | None:

@@ -94,6 +94,12 @@ class InstanceRepository:
         found = await self.select(ids=[instance_id], is_deleted_too=True)
         return found[0] if found else None
 
+    async def hold(self, ids: Sequence[int], *, account_id: str) -> None:
+        """Hold an account's instances against being changed or deleted, until the transaction ends."""
+        await self._tx.execute(
+            "select from instance where id = any($1) and account_id = $2 order by id for share", ids, account_id
+        )
+
     async def replace(self, instance: Instance) -> None:
         """Write what an instance should be; its generation and version are the caller's to raise."""
         await self._tx.execute(

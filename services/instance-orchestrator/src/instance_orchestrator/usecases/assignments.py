@@ -39,10 +39,11 @@ class Assignments:
         """
         wanted = sorted({id_of(str(instance_id)) for instance_id in instance_ids})
         async with self._database.transaction() as tx:
-            repository = AssignmentRepository(tx)
+            repository, instances = AssignmentRepository(tx), InstanceRepository(tx)
+            await instances.hold(wanted, account_id=account_id)  # before the user, as who deletes one does
             if not await repository.lock(user_id, account_id=account_id):
                 raise UserNotFoundError
-            found = await InstanceRepository(tx).select(account_id=account_id, ids=wanted)
+            found = await instances.select(account_id=account_id, ids=wanted)
             if len(found) != len(wanted):
                 raise InstanceNotFoundError
             version = await repository.replace(user_id, wanted)

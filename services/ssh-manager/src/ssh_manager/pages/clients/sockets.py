@@ -149,7 +149,7 @@ async def _refuse(send: Send, refused: InvalidStatus) -> None:
     response = refused.response
     structlog.get_logger().info("page_refused_socket", status=response.status_code)
     body = bytes(response.body or b"")
-    kind = response.headers.get("content-type", "text/plain").encode("latin-1")
+    kind = next(iter(response.headers.get_all("content-type")), "text/plain").encode("latin-1", "replace")
     headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
     await send({"type": "websocket.http.response.start", "status": response.status_code, "headers": headers})
     await send({"type": "websocket.http.response.body", "body": body})
