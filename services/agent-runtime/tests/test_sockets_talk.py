@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -203,6 +204,22 @@ async def test_message_over_the_budget_is_refused_clearly(talk: Talk) -> None:
     refused = await talk.post("Hello again")
     assert refused.status_code == 429
     assert refused.json()["error"]["code"] == "token_budget_exhausted"
+    assert "retry-after" not in refused.headers, "a budget in total never begins anew"
     await talk.client.put("/api/monitoring/budgets", json=limit | {"limit_tokens": 10**9, "limit_usd": 0})
     refused = await talk.post("Hello again")
     assert (refused.status_code, refused.json()["error"]["code"]) == (402, "budget_exhausted")
+
+
+async def test_refusal_by_a_budget_says_when_all_that_refuse_begin_anew(talk: Talk) -> None:
+    limit = {"scope": "session", "subject": talk.key, "limit_tokens": 1, "period": "day"}
+    (await talk.client.put("/api/monitoring/budgets", json=limit)).raise_for_status()
+    await talk.post("Hello")
+    refused = await talk.post("Hello again")
+    day_s = int(refused.headers["retry-after"])
+    assert (refused.status_code, 0 < day_s <= 86_400) == (429, True)
+    monthly = {"scope": "account", "limit_usd": 0, "period": "month"}
+    put = await talk.client.put("/api/monitoring/budgets", json=monthly)
+    until_s = (datetime.fromisoformat(put.json()["resets_at"]) - datetime.now(UTC)).total_seconds()
+    refused = await talk.post("And again")
+    assert refused.status_code in {402, 429}
+    assert abs(int(refused.headers["retry-after"]) - until_s) < 60

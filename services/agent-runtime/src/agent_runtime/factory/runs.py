@@ -93,7 +93,7 @@ class RunFactory:
 
     def messages(self) -> Messages:
         """Saying something, and hearing what comes of it."""
-        return Messages(turns=self.turns(), most=self.resources.config.answer_timeout)
+        return Messages(turns=self.turns(), usage=self._neighbours.usage(), most=self.resources.config.answer_timeout)
 
     def following(self) -> Following:
         """Streams of runs."""

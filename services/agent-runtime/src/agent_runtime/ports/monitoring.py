@@ -51,6 +51,10 @@ class Usage(Protocol):
         """
         ...
 
+    async def retry_after_s(self, estimate: Estimate) -> float | None:
+        """Tell in how many seconds all budgets that refuse a call begin anew; None: one never does, or none refuses."""
+        ...
+
     async def settle(self, tx: Transaction, reservation: str, spent: Spent | None) -> Decimal:
         """Record what a call took in place of what was set aside, None for nothing; returns its cost in USD."""
         ...

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from decimal import Decimal
 
+from agent_runtime.errors import BudgetExhaustedError, TokenBudgetExhaustedError
 from agent_runtime.monitoring.domain.budgets import Period, Scope, set_aside
 from agent_runtime.monitoring.domain.prices import Cost, Tokens, cost_of, split
 from agent_runtime.monitoring.repositories.budgets import BudgetRepository
@@ -51,6 +52,22 @@ class Spending:
                 hold = set_aside(budget, standing, usd=cost.total, tokens=tokens.total, now=now)
                 await budgets.set_aside(reservation, budget.id, hold, lapses_after=LAPSES_AFTER)
         return reservation
+
+    async def retry_after_s(self, estimate: Estimate) -> float | None:
+        """Tell in how many seconds all budgets that refuse a call begin anew; None: one never does, or none refuses."""
+        now = self._clock.now()
+        waits: list[float] = []
+        async with self._database.transaction(read_only=True) as tx:
+            budgets = BudgetRepository(tx)
+            for budget in await budgets.list_against(estimate.account_id, _subjects(estimate)):
+                standing = await budgets.standing(budget.id, budget.period.begins(now))
+                try:
+                    set_aside(budget, standing, usd=Decimal(0), tokens=0, now=now)
+                except (BudgetExhaustedError, TokenBudgetExhaustedError) as refused:
+                    if refused.retry_after_s is None:
+                        return None
+                    waits.append(refused.retry_after_s)
+        return max(waits, default=None)
 
     async def settle(self, tx: Transaction, reservation: str, spent: Spent | None) -> Decimal:
         """Record what a call took in place of what was set aside, None for nothing; returns its cost in USD."""

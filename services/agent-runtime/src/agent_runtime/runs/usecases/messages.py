@@ -6,7 +6,7 @@ from datetime import timedelta
 from msgspec import Struct
 
 from agent_runtime.errors import BudgetExhaustedError, TokenBudgetExhaustedError
-from agent_runtime.ports import Message, RunStatus, TurnRequest, TurnResult
+from agent_runtime.ports import Estimate, Message, RunStatus, TurnRequest, TurnResult, Usage
 from agent_runtime.runs import errors
 from agent_runtime.runs.domain.runs import CallRecord, Run
 from agent_runtime.runs.usecases.turns import Turns
@@ -29,6 +29,9 @@ _FAILURES: dict[str, type[AppError]] = {
 }
 
 
+_SPENT = frozenset({BudgetExhaustedError.code, TokenBudgetExhaustedError.code})
+
+
 class Answered(Struct, frozen=True):
     """The agent answered."""
 
@@ -46,11 +49,13 @@ class Messages:
     """What people say, one message at a time.
 
     Args:
+        usage: Tells when budgets begin anew.
         most: How long somebody who waits for an answer is made to wait; the run itself goes on.
     """
 
-    def __init__(self, *, turns: Turns, most: timedelta) -> None:
+    def __init__(self, *, turns: Turns, usage: Usage, most: timedelta) -> None:
         self._turns = turns
+        self._usage = usage
         self._most_s = most.total_seconds()
 
     async def ask(self, request: TurnRequest) -> Answered | Unfinished:
@@ -60,6 +65,8 @@ class Messages:
             AppError: There is none; why. Else as `Turns.start`.
         """
         result = await self._turns.ask(request, timeout_s=self._most_s)
+        if result.status is RunStatus.FAILED:
+            raise await self._failure(request.account_id, result)
         _refuse_unless_told(result)
         if result.message is not None and result.status is RunStatus.COMPLETED:
             return Answered(result.message)
@@ -74,11 +81,32 @@ class Messages:
         run, _ = await self._turns.show(request.account_id, await self._turns.start(request))
         return run
 
+    async def _failure(self, account_id: str, result: TurnResult) -> AppError:
+        """Say why a turn failed, and of a budget when to come again."""
+        kind = _FAILURES.get(result.error_code, errors.RunFailedError)
+        retry_after_s = None
+        if result.error_code in _SPENT:
+            run, _ = await self._turns.show(account_id, result.run_id)
+            retry_after_s = await self._usage.retry_after_s(_estimate(run))
+        return kind(result.error or None, retry_after_s=retry_after_s)
+
+
+def _estimate(run: Run) -> Estimate:
+    """Name whose budgets a run counts against."""
+    return Estimate(
+        account_id=run.account_id,
+        agent_id=run.agent_id,
+        session_key=run.session_key,
+        credential_id=run.credential_id,
+        run_id=run.id,
+        model=run.model,
+        input_tokens=0,
+        output_tokens=0,
+    )
+
 
 def _refuse_unless_told(result: TurnResult) -> None:
-    """Refuse when the turn ended without an answer."""
-    if result.status is RunStatus.FAILED:
-        raise _FAILURES.get(result.error_code, errors.RunFailedError)(result.error or None)
+    """Refuse when the turn ended without an answer, by somebody's hand."""
     if result.status is RunStatus.CANCELLED:
         raise errors.RunCancelledError
     if result.status is RunStatus.INTERRUPTED:
