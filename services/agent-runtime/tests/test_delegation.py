@@ -136,6 +136,21 @@ async def test_what_plain_code_cannot_do_falls_to_the_next_rule_and_then_to_the_
     assert "fallback_reason" not in reckoned
 
 
+async def test_plain_code_is_counted_as_requests_that_took_nothing(shared_door: Door) -> None:
+    talk = await Talk.begin(shared_door)
+    await hand_on(talk, "2 + 2", "calculate")
+    await hand_on(talk, '{"a":1}', "format-json")
+    costs = (await talk.client.get("/api/monitoring/costs")).json()
+    first = costs["by_tier"][0]
+    assert (first["tier"], first["request_count"], first["total_cost_usd"]) == (1, 2, 0.0)
+    usage = (await talk.client.get("/api/monitoring/token-usage")).json()
+    (boosted,) = [row for row in usage["by_provider"] if row["provider"] == "agent-booster"]
+    assert (boosted["total_tokens"], boosted["request_count"]) == (0, 2)
+    assert usage["total_requests"] == sum(row["request_count"] for row in costs["by_tier"])
+    priced = [row["unpriced_requests"] for row in costs["by_provider"] if row["provider"] == "agent-booster"]
+    assert priced == [0]
+
+
 async def test_browsers_are_told_of_every_step(shared_door: Door) -> None:
     talk = await Talk.begin(shared_door)
     async with wire(shared_door.service, user(talk.account_id, "user_watching")) as browser:

@@ -144,6 +144,7 @@ class Factory:
             database=self.resources.database,
             choosing=Choosing(rules=self.delegation_rules(), configuration=self.configuration()),
             doing=Doing(turns=self.turns, sessions=self.sessions(), most=self.resources.config.delegation_timeout),
+            usage=self.usage(),
             frames=self.browsers.frames,
             clock=self.resources.clock,
         )

@@ -9,6 +9,7 @@ class Assignment(Struct, frozen=True, kw_only=True):
     """Work to hand on: `task` in words, under the name that rules match."""
 
     account_id: str
+    agent_id: str
     session_key: str
     run_id: str
     task: str

@@ -10,7 +10,7 @@ from agent_runtime.delegation.domain.tasks import MOST_DEPTH, MOST_ERROR, Active
 from agent_runtime.delegation.repositories import TaskRepository
 from agent_runtime.delegation.usecases.choosing import Choice, Choosing
 from agent_runtime.delegation.usecases.doing import Doing, Done
-from agent_runtime.ports import Assignment, Frame, Frames, Outcome, Topic
+from agent_runtime.ports import Assignment, Frame, Frames, Outcome, Spent, Topic, Usage
 from shoal.clock import Clock
 from shoal.database import Database
 from shoal.errors import AppError
@@ -23,12 +23,18 @@ _UNSTARTED = timedelta(minutes=1)
 
 
 class Delegations:
-    """Work that agents hand on."""
+    """Work that agents hand on.
 
-    def __init__(self, *, database: Database, choosing: Choosing, doing: Doing, frames: Frames, clock: Clock) -> None:
+    What plain code did is recorded among what models took, as a request of no tokens; runs record their own.
+    """
+
+    def __init__(
+        self, *, database: Database, choosing: Choosing, doing: Doing, usage: Usage, frames: Frames, clock: Clock
+    ) -> None:
         self._database = database
         self._choosing = choosing
         self._doing = doing
+        self._usage = usage
         self._frames = frames
         self._clock = clock
 
@@ -43,13 +49,15 @@ class Delegations:
         """
         choice = await self._choosing.choose(assignment.account_id, assignment.task, assignment.tool_name)
         task = await self._record(assignment, choice)
+        spent = None
         if choice.boosted is not None:
             done = Done(TaskStatus.COMPLETED, choice.boosted)
+            spent = self._boosted(assignment, task)
         elif task.depth > MOST_DEPTH:
             done = Done(TaskStatus.FAILED, f"Work may be handed on {MOST_DEPTH} times, not more.")
         else:
             done = await self._have_done(assignment, task)
-        await self._end(task, done)
+        await self._end(task, done, spent)
         return Outcome(
             task_id=task.task_id,
             target=task.target,
@@ -139,10 +147,29 @@ class Delegations:
         await self._doing.cancel(task.account_id, run_id)
         await self._end(task, Done(TaskStatus.FAILED, "It was cancelled."))
 
-    async def _end(self, task: Task, done: Done) -> None:
+    def _boosted(self, assignment: Assignment, task: Task) -> Spent:
+        """Tell what plain code took: nothing, but it was asked."""
+        return Spent(
+            account_id=task.account_id,
+            agent_id=assignment.agent_id,
+            session_key=task.session_key,
+            credential_id="",
+            run_id=task.run_id,
+            model=task.target,
+            input_tokens=0,
+            output_tokens=0,
+            cache_read_tokens=0,
+            cache_write_tokens=0,
+            tier=task.tier,
+            at=self._clock.now(),
+        )
+
+    async def _end(self, task: Task, done: Done, spent: Spent | None = None) -> None:
         error = done.output[:MOST_ERROR] if done.status is TaskStatus.FAILED else ""
         async with self._database.transaction() as tx:
             ended = await TaskRepository(tx).end(task.task_id, done.status, error)
+            if ended is not None and spent is not None:
+                await self._usage.settle(tx, "", spent)
         if ended is not None:
             await self._show(ended)
 

@@ -82,6 +82,7 @@ class Asking:
         outcome = await self._delegations.delegate(
             Assignment(
                 account_id=context.account_id,
+                agent_id=context.agent_id,
                 session_key=context.session_key,
                 run_id=context.run_id,
                 task=asked.task,
