@@ -85,6 +85,24 @@ async def test_refused_agents(shared_door: Door) -> None:
     assert (taken.status_code, taken.json()["error"]["code"]) == (409, "agent_exists")
 
 
+async def test_config_that_would_be_ignored_is_refused(shared_door: Door) -> None:
+    talk = await Talk.begin(shared_door)
+    wrong = {"fallback_models": "x", "max_tokens": "many", "temperature": 3, "recall": -1, "own": [1]}
+    for answer in (
+        await talk.client.patch("/api/agents/agent_general", json={"config": wrong}),
+        await talk.client.post("/api/agents", json={"name": "x", "config": wrong}),
+    ):
+        told = answer.json()["error"]
+        assert (answer.status_code, told["code"]) == (400, "validation_error")
+        assert [problem["field"] for problem in told["details"]] == [
+            "config.fallback_models", "config.max_tokens", "config.recall", "config.temperature",
+        ]  # fmt: skip
+    assert (await talk.client.get("/api/agents/agent_general")).json()["config"] == {}
+    right = {"fallback_models": ["offline/rules"], "max_tokens": 9, "temperature": 1, "recall": None, "own": [1]}
+    kept = await talk.client.patch("/api/agents/agent_general", json={"config": right})
+    assert (kept.status_code, kept.json()["config"]) == (200, right)
+
+
 async def test_only_admins_make_and_change_agents(shared_door: Door) -> None:
     await shared_door.meet(ALICE.account_id)
     alice = shared_door.service.client(ALICE)

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
+import msgspec
 from msgspec import Meta, Struct
 
 from agent_runtime.agents.domain import Agent, AgentChange, AgentDraft
 from agent_runtime.ports import ToolPolicy
+from shoal.errors import FieldProblem, ValidationError
 from shoal.ids import TOKEN_PATTERN, new_id
 
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
@@ -17,6 +19,14 @@ SkillName = Annotated[str, Meta(min_length=1, max_length=64)]
 ToolName = Annotated[str, Meta(pattern=r"^(\*|[A-Za-z0-9_-]{1,64})\Z")]
 Skills = Annotated[tuple[SkillName, ...], Meta(max_length=64)]
 Text = Annotated[str, Meta(max_length=64 * 1024)]
+
+_CONFIG: Mapping[str, Any] = {
+    "max_tokens": Annotated[int, Meta(ge=1, le=1_000_000)] | None,
+    "temperature": Annotated[float, Meta(ge=0, le=2)] | None,
+    "fallback_models": Annotated[tuple[ModelName, ...], Meta(max_length=5)] | None,
+    "recall": Annotated[int, Meta(ge=0, le=20)] | None,
+}
+"""What is read of an agent's `config`; all else in it is the account's own, and kept."""
 
 
 class CreateAgent(Struct, frozen=True, forbid_unknown_fields=True):
@@ -32,7 +42,12 @@ class CreateAgent(Struct, frozen=True, forbid_unknown_fields=True):
     config: dict[str, Any] = {}
 
     def to_draft(self) -> AgentDraft:
-        """Make the draft that this describes."""
+        """Make the draft that this describes.
+
+        Raises:
+            ValidationError: Its `config` says something that cannot be.
+        """
+        _check_config(self.config)
         return AgentDraft(
             id=self.id or new_id("agent"),
             name=self.name,
@@ -57,7 +72,12 @@ class ChangeAgent(Struct, frozen=True, forbid_unknown_fields=True):
     config: dict[str, Any] | None = None
 
     def to_change(self) -> AgentChange:
-        """Make the change that this describes."""
+        """Make the change that this describes.
+
+        Raises:
+            ValidationError: Its `config` says something that cannot be.
+        """
+        _check_config(self.config or {})
         return AgentChange(**{name: getattr(self, name) for name in self.__struct_fields__})
 
 
@@ -110,3 +130,21 @@ class Done(Struct, frozen=True):
     """It is done."""
 
     ok: bool = True
+
+
+def _check_config(config: Mapping[str, Any]) -> None:
+    """Refuse what could only be ignored.
+
+    Raises:
+        ValidationError: Something is of another kind, or beyond its bounds.
+    """
+    problems = []
+    for name in _CONFIG.keys() & config.keys():
+        try:
+            msgspec.convert(config[name], _CONFIG[name])
+        except msgspec.ValidationError as error:
+            problems.append(FieldProblem(f"config.{name}", str(error)))
+    if problems:
+        problems.sort(key=lambda problem: problem.field)
+        sentence = "; ".join(f"{problem.field}: {problem.message}" for problem in problems)
+        raise ValidationError(sentence, details=problems)
