@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -185,6 +186,27 @@ async def test_model_without_provider_is_refused(model_door: Door, double: Provi
     talk = await begin(model_door, double, "nobody")
     answer = await talk.post("Hi")
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "model_unknown")
+
+
+async def test_provider_that_needs_a_key_is_not_called_without_one(model_door: Door, double: ProviderDouble) -> None:
+    talk = await Talk.begin(model_door, model="claude-x")
+    began = time.monotonic()
+    answer = await talk.post("Hi")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "key_missing")
+    assert "'anthropic' has no key" in answer.json()["detail"]
+    config = (await talk.client.get("/api/config")).json()
+    (await talk.client.put("/api/config", json=config)).raise_for_status()
+    assert (await talk.post("Hi")).json()["error"]["code"] == "key_missing"
+    assert time.monotonic() - began < 2
+
+
+async def test_provider_of_ones_own_may_need_no_key(model_door: Door, double: ProviderDouble) -> None:
+    talk = await begin(model_door, double, "openai")
+    config = (await talk.client.get("/api/config")).json()
+    config["providers"]["openai"]["api_key"] = ""
+    (await talk.client.put("/api/config", json=config)).raise_for_status()
+    double.script(say("Hello"))
+    assert (await talk.say("Hi"))["content"] == "Hello"
 
 
 async def test_inner_addresses_are_not_called(model_door: Door, double: ProviderDouble) -> None:

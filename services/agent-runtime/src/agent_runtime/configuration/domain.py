@@ -23,6 +23,11 @@ KNOWN_PROVIDERS: Mapping[str, str] = {
 """Providers that an account is shown before it has configured any, and where their APIs are."""
 
 
+def needs_key(api_base: str) -> bool:
+    """Tell whether a provider is known to answer nobody without a key: by its address, for names are free."""
+    return api_base in KNOWN_PROVIDERS.values()
+
+
 class ProviderSetting(Struct, frozen=True):
     """A provider as it is told: never its key."""
 

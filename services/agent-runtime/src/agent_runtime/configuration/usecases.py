@@ -91,10 +91,16 @@ class Configurations:
             is_configured = found is not None or await repository.find(account_id) is not None
         if found is not None:
             key = Secret(found.api_key) if found.api_key else None
-            return Provider(name=name, api_base=found.api_base, api_key=key, is_enabled=found.is_enabled)
+            return Provider(
+                name=name,
+                api_base=found.api_base,
+                api_key=key,
+                is_enabled=found.is_enabled,
+                needs_key=domain.needs_key(found.api_base),
+            )
         if is_configured or name not in KNOWN_PROVIDERS:
             return None
-        return Provider(name=name, api_base=KNOWN_PROVIDERS[name], api_key=None, is_enabled=True)
+        return Provider(name=name, api_base=KNOWN_PROVIDERS[name], api_key=None, is_enabled=True, needs_key=True)
 
     async def _check(
         self, defaults: Defaults, providers: Mapping[str, ProviderChange], channels: Mapping[str, bool]

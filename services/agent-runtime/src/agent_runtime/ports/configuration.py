@@ -24,12 +24,14 @@ class Provider(Struct, frozen=True, kw_only=True):
         api_base: Where its API is, without a trailing slash.
         api_key: What proves us; None where none was stored.
         is_enabled: Whether it may be used.
+        needs_key: Whether it answers nobody without a key; one that an account hosts may.
     """
 
     name: str
     api_base: str
     api_key: Secret | None
     is_enabled: bool
+    needs_key: bool = False
 
 
 class Configuration(Protocol):

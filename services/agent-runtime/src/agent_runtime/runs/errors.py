@@ -65,6 +65,12 @@ class ModelUnknownError(BadRequestError):
     code = "model_unknown"
 
 
+class ModelKeyMissingError(BadRequestError):
+    """The model's provider answers nobody without a key, and there is none; admins set it by PUT /api/config."""
+
+    code = "key_missing"
+
+
 class ModelUnavailableError(AppError):
     """The model's provider did not answer as it should."""
 

@@ -19,6 +19,7 @@ _FAILURES: dict[str, type[AppError]] = {
         TokenBudgetExhaustedError,
         errors.AgentStoppedError,
         errors.ModelUnknownError,
+        errors.ModelKeyMissingError,
         errors.ModelUnavailableError,
         errors.ModelRefusedError,
         errors.ModelBrokeOffError,

@@ -26,6 +26,7 @@ from agent_runtime.runs.domain.models import (
 from agent_runtime.runs.domain.runs import EventType, Run
 from agent_runtime.runs.errors import (
     ModelBrokeOffError,
+    ModelKeyMissingError,
     ModelRefusedError,
     ModelSilentError,
     ModelUnavailableError,
@@ -44,7 +45,13 @@ MOST_PAUSE_S = 20.0
 MOST_ANSWER = 1024 * 1024
 MOST_CALLS = 32
 MOST_NAME = 128
-_BEFORE_OUTPUT = (ModelUnavailableError, ModelRefusedError, ModelSilentError, ModelUnknownError)
+_BEFORE_OUTPUT = (
+    ModelUnavailableError,
+    ModelRefusedError,
+    ModelSilentError,
+    ModelUnknownError,
+    ModelKeyMissingError,
+)
 
 
 class Answer(Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ import msgspec
 from agent_runtime.ports import Configuration, Provider
 from agent_runtime.runs.clients.models.offline import OfflineModel
 from agent_runtime.runs.domain.models import OFFLINE_PROVIDER, Model, ModelName
-from agent_runtime.runs.errors import ModelUnknownError
+from agent_runtime.runs.errors import ModelKeyMissingError, ModelUnknownError
 from shoal.ids import fingerprint
 from shoal.outgoing import Outgoing
 
@@ -80,12 +80,15 @@ class Shelf:
 
         Raises:
             ModelUnknownError: The account has no such provider, or does not use it.
+            ModelKeyMissingError: The provider would refuse, for it has no key.
         """
         if name.provider == OFFLINE_PROVIDER:
             return self._offline
         provider = await self._configuration.provider(account_id, name.provider)
         if provider is None or not provider.is_enabled:
             raise ModelUnknownError(f"The provider {name.provider!r} is not configured, or not enabled.")
+        if provider.needs_key and provider.api_key is None:
+            raise ModelKeyMissingError(f"The provider {name.provider!r} has no key; admins set it by PUT /api/config.")
         key = "" if provider.api_key is None else provider.api_key.reveal()
         known_by = fingerprint(msgspec.json.encode([account_id, provider.name, provider.api_base, key]).decode())
         if known_by not in self._kept:
