@@ -80,6 +80,12 @@ async def test_a_name_that_is_unknown_now_may_be_written_down() -> None:
 
     outgoing = Outgoing(resolve=unknown)
     await outgoing.check("https://models.example/v1")
+    with pytest.raises(OutgoingRefusedError, match="9999 may not be called"):
+        await outgoing.check("https://models.example:9999/v1")
+    for allowed in ("10.0.0.0/8", "10.0.0.0/8:9999", "models.example:9999", "models.example"):
+        await Outgoing(allowed, resolve=unknown).check("https://Models.example:9999/v1")
+    with pytest.raises(OutgoingRefusedError):
+        await Outgoing("other.example, models.example:1", resolve=unknown).check("https://models.example:9999/")
     async with outgoing.client() as client:
         with pytest.raises(httpx.ConnectError):
             await client.get("https://models.example/v1")

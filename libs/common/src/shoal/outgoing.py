@@ -64,6 +64,10 @@ class Allowance(Struct, frozen=True):
                 raise ValueError(f"{text!r} is no host, address or network, with or without a port") from None
             return cls(host=host, port=port)
 
+    def could_cover(self, host: str, port: int) -> bool:
+        """Tell whether a connection under this name might be let through, whatever its address is."""
+        return self.port in {None, port} and (self.network is not None or host.lower().rstrip(".") == self.host)
+
     def covers(self, host: str, address: Address, port: int) -> bool:
         """Tell whether a connection to this address, found under this name, is let through."""
         if self.port not in {None, port}:
@@ -92,9 +96,11 @@ class Outgoing:
         """Refuse an address that could never be called; one whose name is unknown just now is judged when it is called.
 
         Raises:
-            OutgoingRefusedError: Not http(s), with a user name in it, or it leads inwards.
+            OutgoingRefusedError: Not http(s), with a user name in it, on no port of the web, or it leads inwards.
         """
         host, port = _target(url)
+        if port not in PORTS and not any(allowance.could_cover(host, port) for allowance in self._allowed):
+            raise OutgoingRefusedError(f"{host}:{port} may not be called from here.")
         try:
             async with asyncio.timeout(RESOLVE_S):
                 await self.addresses(host, port)
