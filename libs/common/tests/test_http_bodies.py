@@ -48,6 +48,13 @@ async def test_body_of_another_shape_is_a_validation_error_of_the_family(door: D
         assert (told["status"], told["code"]) == (422, "validation_error")
 
 
+@pytest.mark.parametrize("query", ["q=%FF", "%C3=1", "a=1&q=%ED%A0%80"])
+async def test_query_that_is_not_utf_8_is_refused(door: Door, query: str) -> None:
+    answer = await door.client.delete(f"/pairing/things/1?{query}")
+    assert (answer.status_code, error_of(answer)["code"]) == (422, "validation_error")
+    assert (await door.client.delete("/pairing/things/1?q=%C3%A4+%E2%98%A0&%")).status_code == 200
+
+
 async def test_field_that_does_not_hold_is_named(door: Door) -> None:
     told = error_of(await door.client.post("/pairing/things", json={"name": "x", "count": -1}))
     assert told["details"] == [{"field": "count", "message": "Expected `int` >= 0"}]

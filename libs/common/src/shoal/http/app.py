@@ -4,6 +4,7 @@ import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 from litestar import Litestar, Request, Router
@@ -53,7 +54,7 @@ def create_app(
         route_handlers=[_own(resources.health, description), *controllers],
         dependencies=_provided({**dependencies, "principal": _principal}),
         exception_handlers={Exception: respond},
-        before_request=_check_body,
+        before_request=_check,
         request_max_body_size=MOST_BODY_BYTES,
         openapi_config=_openapi(resources.service),
         state=State({"service": resources.service}),
@@ -93,6 +94,20 @@ def _own(health: Health, description: Callable[[], bytes]) -> Router:
         route_handlers=[HealthController, DescriptionController],
         dependencies=_provided({"health": give_health, "description": lambda: description}),
     )
+
+
+async def _check(request: Request[Any, Any, Any]) -> None:
+    """Refuse queries and bodies that no handler should see."""
+    _check_query(request.scope["query_string"])
+    await _check_body(request)
+
+
+def _check_query(query: bytes) -> None:
+    """Refuse queries that are not UTF-8; decoded all the same, they would look for something else."""
+    try:
+        unquote_to_bytes(query).decode()
+    except UnicodeDecodeError:
+        raise ValidationError("The query is not UTF-8.") from None
 
 
 async def _check_body(request: Request[Any, Any, Any]) -> None:
