@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 import structlog
 
 from agent_runtime.channels.domain import (
@@ -147,4 +148,4 @@ class NotedFrames:
 def _told(standing: Standing) -> dict[str, Any]:
     told = {"name": WEB, "type": WEB, "status": str(standing.state), "message_count": standing.messages}
     last = standing.last_activity
-    return told | {"sockets": standing.sockets} | ({"last_activity": last.isoformat()} if last else {})
+    return told | {"sockets": standing.sockets} | ({"last_activity": msgspec.to_builtins(last)} if last else {})
