@@ -85,6 +85,7 @@ NARROW: Mapping[str, Any] = {
     "credentials.revision": TEXTS,
     "replicas": {"type": "integer", "minimum": 1},
     "backup.keep": {"type": "integer", "minimum": 1},
+    "alerts.backupHours": {"type": "integer", "minimum": 1},
     "preStop": {"type": "integer", "minimum": 0, "maximum": 300},
     "autoscaling.cpu": {"type": "integer", "minimum": 1, "maximum": 100},
 }

@@ -54,7 +54,7 @@ def promtool(*arguments: str | Path) -> str:
 
 
 def test_prometheus_takes_our_rules_and_configurations(tmp_path: Path) -> None:
-    assert "11 rules found" in promtool("check", "rules", RULES)
+    assert "12 rules found" in promtool("check", "rules", RULES)
     for lint in ("duplicate-rules", "none"):
         promtool("check", "rules", "--lint-fatal", f"--lint={lint}", RULES)
     written = configuration(tmp_path, {})

@@ -1,10 +1,17 @@
-# The second half of a backup, in PostgreSQL's own image: what `shoal backup --no-database` began in /backup/new gets the
-# database, and then its name. Compose and the chart both run this.
+# The second half of a backup, in PostgreSQL's own image: what `shoal backup --no-database` began in the folder given gets
+# the database, and then its name. Compose and the chart both run this; with `room` instead of a folder, only to make room.
 set -eu
-test -e /backup/new/manifest.json || { echo "no streams in /backup/new: shoal backup /backup/new --no-database" >&2; exit 1; }
-pg_dump --format=custom --file=/backup/new/database.dump --dbname="$(cat "$SHOAL_DATABASE_URL_FILE")"
+# Before anything is written, not after: a full volume would stay full. The newest whole backup always stays.
+for part in $(find /backup -mindepth 2 -maxdepth 2 -path '/backup/2*/database.dump' -size +0 | sort -r |
+    tail -n "+$((KEEP > 1 ? KEEP : 2))"); do
+  rm -rf /backup/old
+  mv "${part%/*}" /backup/old  # at once: half a backup must not look like one
+done
+rm -rf /backup/old
+test "$1" != room || exit 0
+test -e "$1/manifest.json" || { echo "no streams in $1: shoal backup $1 --no-database" >&2; exit 1; }
+pg_dump --format=custom --file="$1/database.dump" --dbname="$(cat "$SHOAL_DATABASE_URL_FILE")"
 name=$(date -u +%Y-%m-%dT%H%M%SZ)
-mv /backup/new "/backup/$name"
+mv "$1" "/backup/$name"
 ln -sfn "$name" /backup/latest
-find /backup -mindepth 1 -maxdepth 1 -name '2*' -mtime "+$KEEP_DAYS" -exec rm -rf {} +
 echo "saved in /backup/$name"

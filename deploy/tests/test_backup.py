@@ -1,0 +1,67 @@
+"""What PostgreSQL's image runs for a backup, with its folder and programs elsewhere."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from chart import CHART, MATRIX, named, render
+
+DUMP = """#!/bin/sh
+for word; do case $word in --file=*) echo dump > "${word#--file=}" ;; esac; done
+"""
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Path:
+    """Make a volume with what `shoal backup --no-database` wrote, and four backups."""
+    volume = tmp_path / "backup"
+    for name in ("new", *(f"2026-01-0{day}T031700Z" for day in range(1, 5))):
+        (volume / name).mkdir(parents=True)
+        (volume / name / "manifest.json").write_text("{}")
+        if name != "new":
+            (volume / name / "database.dump").write_text("dump")
+    (tmp_path / "url").write_text("postgresql://shoal:p%40ss%25@db:5432/shoal?sslmode=require\n")
+    return volume
+
+
+def save(volume: Path, what: str, *, keep: int = 3, dump: str = DUMP) -> subprocess.CompletedProcess[str]:
+    """Run the script, with a pg_dump of our own."""
+    programs = volume.parent / "bin"
+    programs.mkdir(exist_ok=True)
+    (programs / "pg_dump").write_text(dump)
+    (programs / "pg_dump").chmod(0o755)
+    text = (CHART / "files" / "save-database.sh").read_text().replace("/backup", str(volume))
+    env = {"PATH": f"{programs}:{os.environ['PATH']}", "KEEP": str(keep),
+           "SHOAL_DATABASE_URL_FILE": str(volume.parent / "url")}  # fmt: skip
+    return subprocess.run(["sh", "-c", text, "sh", what], env=env, capture_output=True, text=True, check=False)
+
+
+def names(volume: Path) -> list[str]:
+    return sorted(one.name[:10] for one in volume.iterdir())
+
+
+def test_a_backup_takes_its_place_among_the_newest(volume: Path) -> None:
+    done = save(volume, f"{volume}/new")
+    assert done.returncode == 0, done.stderr
+    assert len(names(volume)) == 4  # three, and latest
+    assert names(volume)[:2] == ["2026-01-03", "2026-01-04"]
+    assert (volume / "latest" / "database.dump").read_text() == "dump\n"
+
+
+def test_room_is_made_before_anything_is_written(volume: Path) -> None:
+    assert save(volume, "room").returncode == 0
+    assert names(volume) == ["2026-01-03", "2026-01-04", "new"]
+
+
+def test_backups_that_fail_never_cost_the_last_good_one(volume: Path) -> None:
+    for _ in range(3):
+        assert save(volume, f"{volume}/new", keep=1, dump="#!/bin/sh\nexit 1\n").returncode != 0
+    assert names(volume) == ["2026-01-04", "new"]
+
+
+def test_the_alert_is_of_this_release() -> None:
+    objects = render({**MATRIX["secrets of one's own"], "alerts": {"backupHours": 170}})
+    rules = named(objects, "ConfigMap", "fleet-alerts")["data"]["shoal.yaml"]
+    assert rules.count('{namespace="prod",cronjob="fleet-backup"}') == 2
+    assert "> 170 * 3600" in rules
