@@ -11,6 +11,7 @@ from runtime_corner import Corner
 from runtime_door import Door
 from test_sockets_sign_in import beside_a_gateway  # noqa: F401 - a fixture
 
+from agent_runtime.agents.usecases import Births
 from agent_runtime.errors import BudgetExhaustedError, TokenBudgetExhaustedError
 from agent_runtime.monitoring.usecases.reports import Reports
 from agent_runtime.monitoring.usecases.spending import Spending
@@ -30,7 +31,7 @@ class Ledger:
         self.door = door
         resources = door.service.running.resources
         self._database = resources.database
-        tallies = Tallies(database=self._database, bus=resources.bus, clock=SystemClock(), process=resources.process)
+        tallies = Tallies(database=self._database, bus=resources.bus, births=Births(), process=resources.process)
         self.spending = Spending(self._database, SystemClock(), tallies)
         self.reports = Reports(self._database, SystemClock())
 

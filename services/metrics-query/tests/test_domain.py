@@ -92,6 +92,12 @@ def test_a_counter_counts_from_its_first_minutes_last_reading_on(first: Update, 
     assert follow(0, [first, later], Track(), is_next=False).gains == gained | {2: 5}
 
 
+def test_a_gain_after_a_reading_at_a_minutes_end_stands_in_the_minutes_after_it_alone() -> None:
+    told = [Update(at=70, total=0), Update(at=179, total=0), Update(at=181, total=772), Update(at=250, total=842)]
+    track = follow(0, told, Track(), is_next=False)
+    assert list(track.increments(0)) == [(3, 772), (3, 59), (4, 11)]
+
+
 @given(st.lists(st.integers(1, 60)))
 def test_seen_ranges_hold_exactly_what_was_added(seqs: list[int]) -> None:
     ranges: tuple[tuple[int, int], ...] = ()

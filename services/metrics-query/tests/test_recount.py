@@ -95,7 +95,7 @@ def gains_of(minutes: dict, who: str, rolling: str, counter: str) -> list[Gain]:
             c is not None and c_before is not None and c < c_before
         )
         young = u is not None and u < 3600
-        r = 3600 if p is None else min(3600, t - p)
+        r = 3600 if p is None else max(1, min(3600, t - (p + 1 if p % 60 == 59 else p)))
         if c is not None and c_before is not None and not restarted:
             gain = c - c_before
         elif c is not None and (restarted or (young and p is None)):

@@ -1,6 +1,7 @@
 """Rows of `agent` and `account`."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from agent_runtime.agents.domain import Agent, AgentChange, AgentDraft, AgentStatus
 from agent_runtime.agents.errors import AgentTakenError
@@ -45,6 +46,13 @@ class AgentRepository:
             *(account_id, agent_id),
         ):
             raise AgentNotFoundError
+
+    async def born(self, account_id: str, agent_id: str) -> datetime | None:
+        """Read when an agent was made, be it deleted since; None if there never was one."""
+        found: datetime | None = await self._tx.value(
+            "select created_at from agent where account_id = $1 and id = $2", *(account_id, agent_id)
+        )
+        return found
 
     async def first(self, account_id: str) -> Agent:
         """Read the account's oldest agent.

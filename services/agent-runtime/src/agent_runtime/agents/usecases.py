@@ -1,6 +1,7 @@
 """Having agents."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from msgspec import structs
 
@@ -172,6 +173,14 @@ class Agents:
 
     async def _show_status(self, agent: Agent) -> None:
         await self._frames.publish(_status_frame(agent.account_id, agent.id, agent.status))
+
+
+class Births:
+    """Since when agents are."""
+
+    async def born(self, tx: Transaction, account_id: str, agent_id: str) -> datetime | None:
+        """Tell since when there is an agent, or was; None if there never was one."""
+        return await AgentRepository(tx).born(account_id, agent_id)
 
 
 def _profile(agent: Agent) -> AgentProfile:

@@ -4,6 +4,7 @@ from functools import cached_property
 from typing import Protocol
 
 from agent_runtime import ports
+from agent_runtime.agents.usecases import Births
 from agent_runtime.config import Config
 from agent_runtime.runs.clients.live import Live
 from agent_runtime.runs.clients.models.shelf import LazyCloud, Shelf
@@ -110,7 +111,7 @@ class RunFactory:
     def tallies(self) -> Tallies:
         """What agents did, as telemetry."""
         resources = self.resources
-        return Tallies(database=resources.database, bus=resources.bus, clock=resources.clock, process=resources.process)
+        return Tallies(database=resources.database, bus=resources.bus, births=Births(), process=resources.process)
 
     # from a message to its answer
 

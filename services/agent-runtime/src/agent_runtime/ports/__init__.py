@@ -5,7 +5,7 @@ an `AppError` of the subject behind it.
 """
 
 from agent_runtime.ports.accounts import AccountEnd
-from agent_runtime.ports.agents import AgentProfile, Agents, ToolPolicy
+from agent_runtime.ports.agents import AgentProfile, Agents, Births, ToolPolicy
 from agent_runtime.ports.canvas import Canvases, Drawing, Drawings, DrawnElement
 from agent_runtime.ports.channels import ChannelSwitches, LiveSockets, Traffic, Traffics
 from agent_runtime.ports.configuration import Configuration, Defaults, Provider
@@ -24,6 +24,7 @@ __all__ = [
     "AgentProfile",
     "Agents",
     "Assignment",
+    "Births",
     "Canvases",
     "ChannelSwitches",
     "Configuration",

@@ -1,6 +1,7 @@
 """Who answers."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -68,4 +69,12 @@ class Agents(Protocol):
         Raises:
             AgentNotFoundError: There is none.
         """
+        ...
+
+
+class Births(Protocol):
+    """Since when agents are."""
+
+    async def born(self, tx: Transaction, account_id: str, agent_id: str) -> datetime | None:
+        """Tell since when there is an agent, or was; None if there never was one."""
         ...

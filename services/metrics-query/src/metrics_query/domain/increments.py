@@ -26,8 +26,9 @@ one reading, the last of that minute.
      `held := 0`. The gain is `max(0, v - held)`. Where `v < held` the difference stays in `held` as a debt
      that the next updates pay off, since the window keeps what was gained too much until it leaves.
    - otherwise 0.
-6. *Reach.* The gain belongs to the time since the last update, an hour at most: `r = min(3600, t - p)`,
-   and 3600 on the first update; where it is what a counter gained since a start (`c` or `min(c, v)`) and `u` is
+6. *Reach.* The gain belongs to the time since the last update, an hour at most: `r = min(3600, t - p)`, 1 at
+   least, and 3600 on the first update; a `p` in the last second of a minute is that minute's end, so that an agent
+   can tell that a minute is over. Where it is what a counter gained since a start (`c` or `min(c, v)`) and `u` is
    known, `r` is no more than `u`, and 1 at least. Of that, what lies up to a moment `y` gets `floor(g (y - t + r) /
    r)`, and a minute the difference between its end and its start.
 7. *Substitutes*, chosen hour by hour. In an hour without any update of errors, its error frames are the
@@ -121,7 +122,7 @@ def follow(hour: int, updates: Iterable[Update], before: Track, *, is_next: bool
         gain, floor, is_since_start = _gain(update, state, window.held(update.at))
         if floor != state.floor:
             window.forget()
-        reach = HOUR if state.last is None else min(HOUR, update.at - state.last)
+        reach = HOUR if state.last is None else max(1, min(HOUR, update.at - _since(state.last)))
         if is_since_start and update.uptime is not None:
             reach = max(1, min(reach, update.uptime))
         uptime = state.uptime if update.uptime is None else update.uptime
@@ -146,6 +147,10 @@ def _gain(update: Update, state: Track, held: int) -> tuple[int, int | None, boo
     if has_restarted and 2 * rolling < held:
         return rolling, state.last, False
     return max(0, rolling - held), state.floor, False
+
+
+def _since(last: int) -> int:
+    return last + 1 if last % MINUTE == MINUTE - 1 else last
 
 
 def _fell(now: int | None, then: int | None) -> bool:

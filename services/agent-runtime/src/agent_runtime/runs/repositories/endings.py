@@ -62,7 +62,7 @@ class EndingRepository:
                     on conflict (account_id, agent_id) do update
                    set messages_total = counted.messages_total + 1,
                        response_ms = counted.response_ms[1:999] || excluded.response_ms,
-                       is_changed = true
+                       is_changed = true, changed_at = clock_timestamp()
             )
             update run
                set status = 'completed', worker = null, epoch = null, cancel_requested_at = null, model = $4,

@@ -10,7 +10,7 @@ from shoal.database import Transaction
 
 
 class Tally(Struct, frozen=True, kw_only=True):
-    """What an agent did since it was counted for the first time."""
+    """What an agent did since it was counted for the first time; `made` is the sample that was made last."""
 
     account_id: str
     agent_id: str
@@ -21,16 +21,19 @@ class Tally(Struct, frozen=True, kw_only=True):
     tokens_total: int
     response_ms: tuple[float, ...]
     created_at: datetime
+    changed_at: datetime
+    made: Mapping[str, Any] | None
     active_sessions: int
 
 
 class Untold(Struct, frozen=True, kw_only=True):
-    """A sample that is not known to be stored yet."""
+    """A sample that is not known to be stored yet, and what ends the pause before it, if there was one."""
 
     account_id: str
     agent_id: str
     epoch: str
     seq: int
+    pause: Mapping[str, Any] | None
     sample: Mapping[str, Any]
 
 
@@ -51,7 +54,7 @@ class TallyRepository:
                set messages_total = counted.messages_total + 1,
                    errors_total = counted.errors_total + 1,
                    response_ms = counted.response_ms[1:999] || excluded.response_ms,
-                   is_changed = true
+                   is_changed = true, changed_at = clock_timestamp()
             """,
             *(account_id, agent_id, epoch, latency_ms),
         )
@@ -64,18 +67,24 @@ class TallyRepository:
             values ($1, $2, $3, $4, true)
                 on conflict (account_id, agent_id) do update
                set tokens_total = counted.tokens_total + excluded.tokens_total,
-                   is_changed = true
+                   is_changed = true, changed_at = clock_timestamp()
             """,
             *(account_id, agent_id, epoch, tokens),
         )
 
     async def changed(self, limit: int) -> Sequence[Tally]:
-        """Read and hold rows that have news, and no sample on its way."""
+        """Read and hold rows that have news, and no sample on its way.
+
+        After a sample of the version before, which notes no time of a change, a row changed just now.
+        """
         return await self._tx.all(
             Tally,
             """
             select account_id, agent_id, epoch, seq, messages_total, errors_total, tokens_total, response_ms,
-                   created_at,
+                   created_at, made,
+                   case when seq = 0 or made ->> 'seq' = seq::text then changed_at
+                        else clock_timestamp()
+                         end as changed_at,
                    (select count(distinct session_id)
                       from run
                      where run.account_id = tally.account_id
@@ -90,15 +99,17 @@ class TallyRepository:
             limit,
         )
 
-    async def set_sample(self, account_id: str, agent_id: str, *, seq: int, sample: Mapping[str, Any]) -> None:
-        """Write a row's news as a sample to be sent."""
+    async def set_sample(
+        self, account_id: str, agent_id: str, *, seq: int, pause: Mapping[str, Any] | None, sample: Mapping[str, Any]
+    ) -> None:
+        """Write a row's news as a sample to be sent, and what ends the pause before it."""
         await self._tx.execute(
             """
             update tally
-               set seq = $3, sample = $4, response_ms = '{}', is_changed = false
+               set seq = $3, pause = $4, sample = $5, made = $5, response_ms = '{}', is_changed = false
              where account_id = $1 and agent_id = $2
             """,
-            *(account_id, agent_id, seq, dict(sample)),
+            *(account_id, agent_id, seq, None if pause is None else dict(pause), dict(sample)),
         )
 
     async def untold(self, limit: int) -> Sequence[Untold]:
@@ -106,7 +117,7 @@ class TallyRepository:
         return await self._tx.all(
             Untold,
             """
-            select account_id, agent_id, epoch, seq, sample
+            select account_id, agent_id, epoch, seq, pause, sample
               from tally
              where sample is not null
              order by account_id, agent_id
@@ -118,7 +129,11 @@ class TallyRepository:
     async def told(self, account_id: str, agent_id: str, seq: int) -> None:
         """Note that a sample is stored."""
         await self._tx.execute(
-            "update tally set sample = null where account_id = $1 and agent_id = $2 and seq = $3",
+            """
+            update tally
+               set pause = null, sample = null
+             where account_id = $1 and agent_id = $2 and seq = $3
+            """,
             *(account_id, agent_id, seq),
         )
 

@@ -1,27 +1,30 @@
 """Telling what agents did as telemetry, on the stream that carries the samples of all agents."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
+from agent_runtime.ports import Births
 from agent_runtime.runs.repositories.tallies import Tally, TallyRepository, Untold
-from shoal.clock import Clock, to_rfc3339
+from shoal.clock import to_rfc3339
 from shoal.database import Database, Transaction
 from shoal.ids import fingerprint, new_id
 from shoal.messaging import TELEMETRY, Bus
 from shoal_events import Sample, SampleGroup, TelemetryBatch
 
 MOST_PACKED = 200
+COUNTERS = ("messages_total", "errors_total", "tokens_total")
 
 
 class Tallies:
     """Counts what agents do, and tells of it. It is the port `Tallies`."""
 
-    def __init__(self, *, database: Database, bus: Bus, clock: Clock, process: str) -> None:
+    def __init__(self, *, database: Database, bus: Bus, births: Births, process: str) -> None:
         self._database = database
         self._bus = bus
-        self._clock = clock
+        self._births = births
         self._process = process
 
     async def count_tokens(self, tx: Transaction, account_id: str, agent_id: str, tokens: int) -> None:
@@ -45,8 +48,12 @@ class Tallies:
         async with self._database.transaction() as tx:
             repository = TallyRepository(tx)
             for tally in await repository.changed(MOST_PACKED):
-                sample = self._sample(tally)
-                await repository.set_sample(tally.account_id, tally.agent_id, seq=tally.seq + 1, sample=sample)
+                born = await self._births.born(tx, tally.account_id, tally.agent_id) or tally.created_at
+                pause = _pause(tally, born)
+                sample = _sample(tally, born, tally.seq + (1 if pause is None else 2))
+                await repository.set_sample(
+                    tally.account_id, tally.agent_id, seq=sample["seq"], pause=pause, sample=sample
+                )
         async with self._database.reading() as database:
             untold = await TallyRepository(database).untold(MOST_PACKED)
         if not untold:
@@ -58,20 +65,51 @@ class Tallies:
                 await TallyRepository(tx).told(item.account_id, item.agent_id, item.seq)
         return len(untold)
 
-    def _sample(self, tally: Tally) -> Mapping[str, Any]:
-        now = self._clock.now()
-        return {
-            "seq": tally.seq + 1,
-            "at": to_rfc3339(now),
-            "metrics": {
-                "messages_total": tally.messages_total,
-                "errors_total": tally.errors_total,
-                "tokens_total": tally.tokens_total,
-                "active_sessions": tally.active_sessions,
-                "uptime_s": max(1.0, (now - tally.created_at).total_seconds()),
-                "response_ms": [round(value, 3) for value in tally.response_ms],
-            },
-        }
+
+def _sample(tally: Tally, born: datetime, seq: int) -> Mapping[str, Any]:
+    """Tell the counters, as of when they changed last.
+
+    What is told in the first second of a minute would stand in the minute before.
+    """
+    at = max(tally.changed_at, _minute(tally) + timedelta(seconds=1))
+    metrics = {
+        "messages_total": tally.messages_total,
+        "errors_total": tally.errors_total,
+        "tokens_total": tally.tokens_total,
+        "active_sessions": tally.active_sessions,
+        "uptime_s": _uptime(born, at),
+        "response_ms": [round(value, 3) for value in tally.response_ms],
+    }
+    return {"seq": seq, "at": to_rfc3339(at), "metrics": metrics}
+
+
+def _pause(tally: Tally, born: datetime) -> Mapping[str, Any] | None:
+    """Tell the counters as they were at the end of the minute before, or None if they were told since.
+
+    Charts spread what a counter gained over the time between two readings; this one keeps idle minutes out of it.
+    """
+    at = _minute(tally) - timedelta(milliseconds=1)
+    counters = _counters_made(tally, born, at)
+    if counters is None:
+        return None
+    return {"seq": tally.seq + 1, "at": to_rfc3339(at), "metrics": counters | {"uptime_s": _uptime(born, at)}}
+
+
+def _counters_made(tally: Tally, born: datetime, at: datetime) -> dict[str, Any] | None:
+    """Give the counters that were told last, if that was before a moment; None if it was not, or is not known."""
+    if tally.seq == 0 and born < at:
+        return dict.fromkeys(COUNTERS, 0)
+    if tally.made is None or tally.made["seq"] != tally.seq or msgspec.convert(tally.made, Sample).at >= at:
+        return None
+    return {name: tally.made["metrics"][name] for name in COUNTERS}
+
+
+def _minute(tally: Tally) -> datetime:
+    return tally.changed_at.replace(second=0, microsecond=0)
+
+
+def _uptime(born: datetime, at: datetime) -> float:
+    return max(1.0, (at - born).total_seconds())
 
 
 def _batch(untold: Sequence[Untold], process: str) -> TelemetryBatch:
@@ -81,7 +119,7 @@ def _batch(untold: Sequence[Untold], process: str) -> TelemetryBatch:
             account_id=item.account_id,
             agent_id=item.agent_id,
             epoch=item.epoch,
-            samples=(msgspec.convert(item.sample, Sample),),
+            samples=tuple(msgspec.convert(told, Sample) for told in (item.pause, item.sample) if told is not None),
         )
         for item in untold
     ]
