@@ -320,6 +320,24 @@ def test_the_operators_prometheus_sees_the_labels_that_alerts_go_by() -> None:
         assert spec["endpoints"][0]["relabelings"] == [{"targetLabel": "service", "replacement": name}]
 
 
+def test_the_alert_for_what_is_gone_names_the_services_that_are_wanted() -> None:
+    assert _services_of_the_alert({}) == set(OURS)
+    missing = {"agent-runtime", "instance-orchestrator", "ssh-manager"}
+    assert _services_of_the_alert({**MATRIX["little"], "alerts": {"enabled": True}}) == set(OURS) - missing
+    told = set(re.findall(r'service="([\w-]+)"', (CHART / "files" / "alerts.yaml").read_text()))
+    assert told == set(OURS), "deploy/helm/shoal/files/alerts.yaml: ShoalServiceDown"
+
+
+def _services_of_the_alert(values: Object) -> set[str]:
+    text = named(render(values), "ConfigMap", "shoal-alerts")["data"]["shoal.yaml"]
+    rules = {rule["alert"]: rule["expr"] for rule in yaml.safe_load(text)["groups"][0]["rules"]}
+    return set(
+        re.findall(
+            r'absent_over_time\(up{job="shoal",namespace=~"prod\|",service="([\w-]+)"}', rules["ShoalServiceDown"]
+        )
+    )
+
+
 def test_streams_of_hours_pass_the_ingress() -> None:
     (ingress,) = of_kind(render(MATRIX["everything on"]), "Ingress")
     notes = ingress["metadata"]["annotations"]

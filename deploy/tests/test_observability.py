@@ -17,7 +17,7 @@ import httpx
 import metrics
 import pytest
 import yaml
-from chart import CHART
+from chart import CHART, MATRIX, named, render
 from stack import Stack, running
 from stack.sockets import metrics_frame
 from websockets.asyncio.client import connect
@@ -59,6 +59,12 @@ def test_prometheus_takes_our_rules_and_configurations(tmp_path: Path) -> None:
         promtool("check", "rules", "--lint-fatal", f"--lint={lint}", RULES)
     written = configuration(tmp_path, {})
     promtool("check", "config", written)
+
+
+def test_prometheus_takes_the_rules_that_the_chart_makes(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(named(render(MATRIX["everything on"]), "ConfigMap", "shoal-alerts")["data"]["shoal.yaml"])
+    assert "12 rules found" in promtool("check", "rules", "--lint-fatal", rules)
 
 
 def test_each_alert_fires_when_it_should_and_none_when_all_is_well() -> None:
