@@ -152,8 +152,18 @@ def test_services_take_the_environment_of_compose(name: str, tmp_path: Path) -> 
         for key, value in COMPOSE["services"][name]["environment"].items()
     }  # fmt: skip
     config = load(installed()[name].config, installed()[name].prefix, given)
-    host = COMPOSE["services"][name].get("network_mode", f"service:{name}").removeprefix("service:")
-    assert f'"{name}": "{host}:{installed()[name].port}"' in config.services
+    assert f'"{name}": "{name}:{installed()[name].port}"' in config.services
+
+
+def test_nobody_shares_a_network_that_another_service_owns() -> None:
+    """It is gone when its owner starts anew, and who shared it is cut off."""
+    shared = {name: one["network_mode"] for name, one in COMPOSE["services"].items() if "network_mode" in one}
+    assert shared == {
+        "credentials": "none", "instance-orchestrator": "service:loopback", "ssh-manager": "service:loopback",
+    }  # fmt: skip
+    holder = COMPOSE["services"]["loopback"]
+    assert holder["entrypoint"] == ["sleep", "infinity"]
+    assert holder["networks"]["default"]["aliases"] == ["instance-orchestrator", "ssh-manager"]
 
 
 def test_each_service_sees_its_own_credentials_only() -> None:
