@@ -176,6 +176,28 @@ async def test_work_is_not_handed_on_for_ever(shared_door: Door) -> None:
     assert told[-1] == "failed"
 
 
+async def test_no_account_has_hundreds_of_pieces_under_way(shared_door: Door) -> None:
+    talk = await Talk.begin(shared_door)
+    done = await hand_on(talk, "hello")
+    await shared_door.sql(
+        """
+        insert into delegation (task_id, account_id, session_key, run_id, child_run_id, tool_name, target, tier, rule,
+                                fallback_reason, complexity, depth, status, started_at)
+        select task_id || n, account_id, session_key, run_id, child_run_id, tool_name, target, tier, rule,
+               fallback_reason, complexity, depth, 'running', started_at
+          from delegation, generate_series(1, 100) as n
+         where task_id = $1
+        """,
+        done["task_id"],
+    )
+    refused = await hand_on(talk, "hello")
+    assert (refused["status"], refused["error"]) == (
+        "failed",
+        "100 pieces of work go on at once, not more: try again later.",
+    )
+    assert (await hand_on(talk, "2+2", "calculate"))["output"] == "4", "plain code takes nobody's room"
+
+
 async def test_history_is_paged_and_filtered(shared_door: Door) -> None:
     talk = await Talk.begin(shared_door)
     await talk.say(asking("1+1", "calculate"))

@@ -122,6 +122,14 @@ class TaskRepository:
         )
         return int(depth or 0)
 
+    async def count_active(self, account_id: str) -> int:
+        """Count what goes on in an account."""
+        return int(
+            await self._tx.value(
+                "select count(*) from delegation where account_id = $1 and status in ('pending', 'running')", account_id
+            )
+        )
+
     async def active(self, account_id: str) -> list[Task]:
         """List what goes on in an account, oldest first."""
         return await self._tx.all(

@@ -6,7 +6,15 @@ from datetime import timedelta
 import msgspec
 
 from agent_runtime.delegation.domain.complexity import complexity as score
-from agent_runtime.delegation.domain.tasks import MOST_DEPTH, MOST_ERROR, ActiveDelegation, History, Task, TaskStatus
+from agent_runtime.delegation.domain.tasks import (
+    MOST_ACTIVE,
+    MOST_DEPTH,
+    MOST_ERROR,
+    ActiveDelegation,
+    History,
+    Task,
+    TaskStatus,
+)
 from agent_runtime.delegation.repositories import TaskRepository
 from agent_runtime.delegation.usecases.choosing import Choice, Choosing
 from agent_runtime.delegation.usecases.doing import Doing, Done
@@ -55,6 +63,8 @@ class Delegations:
             spent = self._boosted(assignment, task)
         elif task.depth > MOST_DEPTH:
             done = Done(TaskStatus.FAILED, f"Work may be handed on {MOST_DEPTH} times, not more.")
+        elif await self._is_full(task.account_id):
+            done = Done(TaskStatus.FAILED, f"{MOST_ACTIVE} pieces of work go on at once, not more: try again later.")
         else:
             done = await self._have_done(assignment, task)
         await self._end(task, done, spent)
@@ -122,6 +132,10 @@ class Delegations:
             await repository.insert(task)
         await self._show(task)
         return task
+
+    async def _is_full(self, account_id: str) -> bool:
+        async with self._database.reading() as database:
+            return await TaskRepository(database).count_active(account_id) > MOST_ACTIVE
 
     async def _have_done(self, assignment: Assignment, task: Task) -> Done:
         """Have an agent's run do it, and wait for that."""
