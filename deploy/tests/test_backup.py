@@ -2,10 +2,11 @@
 
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
-from chart import CHART, MATRIX, named, render
+from chart import CHART, MATRIX, containers, named, render
 
 DUMP = """#!/bin/sh
 for word; do case $word in --file=*) echo dump > "${word#--file=}" ;; esac; done
@@ -58,6 +59,20 @@ def test_backups_that_fail_never_cost_the_last_good_one(volume: Path) -> None:
     for _ in range(3):
         assert save(volume, f"{volume}/new", keep=1, dump="#!/bin/sh\nexit 1\n").returncode != 0
     assert names(volume) == ["2026-01-04", "new"]
+
+
+def test_two_at_once_have_folders_of_their_own_and_what_one_left_goes(volume: Path) -> None:
+    for name, age in (("new-tonight", 0), ("new-backup-now", 60), ("new-last-night", 86400)):
+        (volume / name).mkdir()
+        (volume / name / "manifest.json").write_text("{}")
+        os.utime(volume / name, (time.time() - age,) * 2)
+    assert save(volume, f"{volume}/new-backup-now").returncode == 0
+    left = {one.name for one in volume.iterdir() if one.name.startswith("new")}
+    assert left == {"new", "new-tonight"}
+    pod = named(render(MATRIX["everything on"]), "CronJob", "shoal-backup")["spec"]["jobTemplate"]["spec"]["template"]
+    told = [one for one in containers(pod) if "/backup/new-$(JOB)" in (*one.get("args", []), *one.get("command", []))]
+    assert len(told) == 2
+    assert all("JOB" in {env["name"] for env in one["env"]} for one in told)
 
 
 def test_the_alert_is_of_this_release() -> None:

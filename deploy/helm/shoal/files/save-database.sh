@@ -8,10 +8,11 @@ for part in $(find /backup -mindepth 2 -maxdepth 2 -path '/backup/2*/database.du
   mv "${part%/*}" /backup/old  # at once: half a backup must not look like one
 done
 rm -rf /backup/old
+find /backup -mindepth 1 -maxdepth 1 -name 'new*' -mmin +240 ! -path "$1" -exec rm -rf {} +  # of jobs that had to end
 test "$1" != room || exit 0
 test -e "$1/manifest.json" || { echo "no streams in $1: shoal backup $1 --no-database" >&2; exit 1; }
 pg_dump --format=custom --file="$1/database.dump" --dbname="$(cat "$SHOAL_DATABASE_URL_FILE")"
 name=$(date -u +%Y-%m-%dT%H%M%SZ)
-mv "$1" "/backup/$name"
+mv -T "$1" "/backup/$name"
 ln -sfn "$name" /backup/latest
 echo "saved in /backup/$name"
