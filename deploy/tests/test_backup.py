@@ -75,6 +75,28 @@ def test_two_at_once_have_folders_of_their_own_and_what_one_left_goes(volume: Pa
     assert all("JOB" in {env["name"] for env in one["env"]} for one in told)
 
 
+@pytest.mark.parametrize(
+    ("url", "said", "password"),
+    [
+        ("postgresql://shoal:p%40s%25s%C3%a4@db:5432/x?sslmode=require", "postgresql://shoal@db:5432/x?sslmode=require",
+         "p@s%sä"),
+        ("postgres://shoal:a:b\\n@db/x", "postgres://shoal@db/x", "a:b\\n"),
+        ("postgresql://shoal@db:5432/x", "postgresql://shoal@db:5432/x", ""),
+    ],
+)  # fmt: skip
+def test_no_argument_tells_the_password(volume: Path, url: str, said: str, password: str) -> None:
+    (volume.parent / "url").write_text(f"{url}\n")
+    told = volume.parent / "told"
+    done = save(volume, f"{volume}/new", dump=f'#!/bin/sh\nprintf "%s\\n" "$PGPASSWORD" "$@" >{told}\n')
+    assert done.returncode == 0, done.stderr
+    assert told.read_text().splitlines() == [
+        password, "--format=custom", f"--file={volume}/new/database.dump", f"--dbname={said}",
+    ]  # fmt: skip
+    parts = [(CHART / "files" / f"{name}-database.sh").read_text() for name in ("save", "restore")]
+    start, end = "# The password goes", "export PGPASSWORD"
+    assert len({text[text.index(start) : text.index(end)] for text in parts}) == 1
+
+
 def test_the_alert_is_of_this_release() -> None:
     objects = render({**MATRIX["secrets of one's own"], "alerts": {"backupHours": 170}})
     rules = named(objects, "ConfigMap", "fleet-alerts")["data"]["shoal.yaml"]
