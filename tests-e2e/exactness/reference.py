@@ -124,7 +124,8 @@ class Series:
         )
         young = u is not None and u < HOUR
         restarted = _below(u, self.uptime) or _below(c, self.total)
-        reach = HOUR if self.last is None else min(HOUR, t - self.last)
+        since = None if self.last is None else self.last + (self.last % 60 == 59)
+        reach = HOUR if since is None else max(1, min(HOUR, t - since))
         if c is not None and self.total is not None and not restarted:
             gain = c - self.total
         elif c is not None and (restarted or (young and self.last is None)):
