@@ -40,6 +40,7 @@ METRICS = {
     "revenue_total": str,
     "errors_1h": int,
     "revenue_1h": str,
+    "tokens_total": int,
 }
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 

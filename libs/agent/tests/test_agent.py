@@ -34,12 +34,13 @@ async def test_life_of_an_agent_from_online_to_offline(ingest: Ingest, paired: S
 async def test_work_of_the_program_reaches_the_server(ingest: Ingest, paired: StateDirectory) -> None:
     async with open_agent(paired) as agent:
         agent.record_message(850, skill="image-generation", revenue="0.02")
+        agent.record_tokens(1480)
         agent.record_sessions(3)
         await eventually(lambda: state_of(agent) is StreamState.STREAMING)
         await asyncio.to_thread(agent.record_error, "skill_failure", "Model timeout", "image-generation")
     metrics = ingest.of_type("metrics")[-1]["data"]
     assert (metrics["messages_1h"], metrics["active_sessions"], metrics["avg_response_ms"]) == (1, 3, 850)
-    assert (metrics["revenue_total"], metrics["errors_total"]) == ("0.02", 1)
+    assert (metrics["revenue_total"], metrics["errors_total"], metrics["tokens_total"]) == ("0.02", 1, 1480)
     assert sum(len(frame["data"].get("response_ms", [])) for frame in ingest.of_type("metrics")) == 1
     assert ingest.of_type("error")[0]["data"] == {
         "error_type": "skill_failure",

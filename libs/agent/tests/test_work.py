@@ -67,6 +67,14 @@ def test_errors_are_counted(work: Work, clock: list[float]) -> None:
     assert (body.errors_1h, body.errors_total) == (1, 2)
 
 
+def test_tokens_are_counted(work: Work) -> None:
+    work.record_tokens(1200)
+    work.record_tokens(280)
+    with pytest.raises(ValueError, match="negative"):
+        work.record_tokens(-1)
+    assert metrics(work).tokens_total == 1480
+
+
 def test_idle_skill_is_told_as_zero_once(work: Work, clock: list[float]) -> None:
     work.record_message(100, skill="art")
     work.record_message(300, skill="art")

@@ -160,6 +160,14 @@ class Agent:
         if self._telemetry is not None:
             self._telemetry.report_error(error_type, message, skill)
 
+    def record_tokens(self, tokens: int) -> None:
+        """Count tokens that a model took, read and written, whether or not they made an answer.
+
+        Raises:
+            ValueError: They are negative.
+        """
+        self._work.record_tokens(tokens)
+
     def record_sessions(self, active: int) -> None:
         """Say how many sessions are open now."""
         self._work.active_sessions = active

@@ -25,6 +25,7 @@ class MetricsBody(Struct, frozen=True, kw_only=True):
     revenue_total: str = "0"
     errors_1h: int = 0
     revenue_1h: str = "0"
+    tokens_total: int = 0
     response_ms: tuple[float, ...] | UnsetType = UNSET
 
 

@@ -49,7 +49,7 @@ class _Window:
 
 
 class Work:
-    """Counts a program's messages, errors and revenue. Any thread may record.
+    """Counts a program's messages, errors, revenue and tokens. Any thread may record.
 
     Totals, like `uptime_s`, start at zero with the program; a program that does not record reports zeros.
     """
@@ -60,7 +60,7 @@ class Work:
         self._day = _Window(_MINUTES_A_DAY)
         self._skills: dict[str, _Window] = {}
         self._responses: deque[float] = deque(maxlen=MAX_RESPONSES)
-        self._messages = self._errors = 0
+        self._messages = self._errors = self._tokens = 0
         self._revenue = Decimal(0)
         self.active_sessions = 0
 
@@ -96,6 +96,17 @@ class Work:
             self._day.cell(self._minute()).errors += 1
             self._errors += 1
 
+    def record_tokens(self, tokens: int) -> None:
+        """Count tokens that a model took, read and written.
+
+        Raises:
+            ValueError: They are negative.
+        """
+        if tokens < 0:
+            raise ValueError("tokens are not negative")
+        with self._lock:
+            self._tokens += tokens
+
     def metrics(self, *, memory_mb: int, cpu_percent: float) -> MetricsBody:
         """Return the work so far beside the given gauges, with the response times since the call before."""
         with self._lock:
@@ -116,6 +127,7 @@ class Work:
                 revenue_total=_money(self._revenue),
                 errors_1h=hour.errors,
                 revenue_1h=_money(hour.revenue),
+                tokens_total=self._tokens,
                 response_ms=responses or UNSET,
             )
 
