@@ -14,25 +14,15 @@ OLD = Envelope({"k1": b"a" * 32}, current="k1")
 BOTH = Envelope({"k1": b"a" * 32, "k2": b"b" * 32}, current="k2")
 NEW = Envelope({"k2": b"b" * 32}, current="k2")
 LOST = Envelope({"k0": b"c" * 32}, current="k0")
-NOTES = SealedColumn(
-    "note.body",
-    older="""
-        select 'toy/note/' || id as place, decode(body, 'hex') as sealed
-          from note
-         where substring(decode(body, 'hex') for length($1::bytea)) <> $1
-           and decode(body, 'hex') > $2
-         order by 2
-         limit $3
-        """,
-    change="update note set body = encode($2, 'hex') where body = encode($1, 'hex')",
-)
+NOTES = SealedColumn("note", "body", "toy/note/{id}")
 
 
 @pytest_asyncio.fixture
 async def notes(admin_url: str, database: Database) -> AsyncIterator[Database]:
-    """The toy's table of notes, whose texts may be long."""
+    """The toy's table of notes, sealed."""
     connection = await asyncpg.connect(admin_url)
     await connection.execute("alter table toy.note drop constraint note_body_short")
+    await connection.execute("alter table toy.note alter body drop default, alter body type bytea using body::bytea")
     await connection.close()
     yield database
 
@@ -41,15 +31,13 @@ async def fill(database: Database, envelope: Envelope, *names: str) -> None:
     async with database.transaction() as tx:
         for name in names:
             sealed = envelope.seal(name.encode(), place=f"toy/note/{name}")
-            await tx.execute("insert into note (id, body) values ($1, encode($2, 'hex'))", name, sealed)
+            await tx.execute("insert into note (id, body) values ($1, $2)", name, sealed)
 
 
 async def opened(database: Database, envelope: Envelope) -> Mapping[str, str]:
     async with database.reading() as tx:
         rows = await tx.connection.fetch("select id, body from note where id <> 'lost'")
-    return {
-        row["id"]: envelope.open(bytes.fromhex(row["body"]), place=f"toy/note/{row['id']}").decode() for row in rows
-    }
+    return {row["id"]: envelope.open(row["body"], place=f"toy/note/{row['id']}").decode() for row in rows}
 
 
 async def test_older_key_may_go_once_all_is_sealed_anew(notes: Database) -> None:
@@ -73,16 +61,16 @@ async def test_what_does_not_open_is_told_of_and_left(notes: Database) -> None:
     assert await opened(notes, NEW) == {"old": "old"}
     async with notes.reading() as tx:
         body = await tx.value("select body from note where id = 'lost'")
-    assert LOST.open(bytes.fromhex(body), place="toy/note/lost") == b"lost"
+    assert LOST.open(body, place="toy/note/lost") == b"lost"
 
 
 async def test_value_that_was_changed_meanwhile_stays_changed(notes: Database) -> None:
     await fill(notes, OLD, "note")
     async with notes.reading() as tx:
-        before = bytes.fromhex(await tx.value("select body from note"))
+        before = await tx.value("select body from note")
     anew = BOTH.seal(b"changed", place="toy/note/note")
     async with notes.transaction() as tx:
-        await tx.execute("update note set body = encode($1, 'hex')", anew)
+        await tx.execute("update note set body = $1", anew)
         assert await tx.execute(NOTES.change, before, BOTH.seal(b"note", place="toy/note/note")) == 0
     await Resealing(notes, BOTH, [NOTES]).seal_anew()
     assert await opened(notes, NEW) == {"note": "changed"}

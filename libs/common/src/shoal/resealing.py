@@ -5,6 +5,7 @@ changed it meanwhile: so it hinders nobody, and a turn that breaks off is gone o
 not open stay as they are, and are told of. Once a turn finds nothing more, it says so.
 """
 
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -17,21 +18,47 @@ from shoal.jobs import Job
 
 EVERY = timedelta(hours=1)
 _PIECE = 100
+_KEY = re.compile(r"\{(\w+)\}")
 
 
 class SealedColumn(Struct, frozen=True):
     """Where sealed values stand.
 
+    Its SQL is made here and not written where the columns are: it would be the same again for each of them, and a
+    name put wrongly would leave an old key in use without a word. Only constants of the code go into it.
+
     Args:
-        name: Table and column, for the log.
-        older: SQL that reads `place` and `sealed` of at most $3 values behind $2, in their order, that do not begin
-            with $1.
-        change: SQL that puts $2 in the place of $1, wherever that still stands.
+        table: The table.
+        column: The column of sealed values; no two are alike.
+        place: Where each one opens, with columns of its row in braces: `toy/note/{id}/body`.
     """
 
-    name: str
-    older: str
-    change: str
+    table: str
+    column: str
+    place: str
+
+    @property
+    def name(self) -> str:
+        """Table and column, for the log."""
+        return f"{self.table}.{self.column}"
+
+    @property
+    def older(self) -> str:
+        """SQL that reads at most $3 values and their places after $2, in order, that do not begin with $1."""
+        place = _KEY.sub(r"' || \1 || '", self.place)
+        return f"""
+            select '{place}' as place, {self.column} as sealed
+              from {self.table}
+             where substring({self.column} for length($1::bytea)) <> $1
+               and {self.column} > $2
+             order by {self.column}
+             limit $3
+            """  # noqa: S608 - constants
+
+    @property
+    def change(self) -> str:
+        """SQL that puts $2 in the place of $1, if that still stands."""
+        return f"update {self.table} set {self.column} = $2 where {self.column} = $1"  # noqa: S608 - constants
 
 
 class _Sealed(Struct, frozen=True):

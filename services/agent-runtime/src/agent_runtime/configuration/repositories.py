@@ -14,29 +14,8 @@ _SCHEMA = "agent_runtime"
 _CANARY = b"these words open with the right key"
 
 SEALED = (
-    SealedColumn(
-        "provider.sealed",
-        older="""
-            select 'agent_runtime/provider/' || account_id || '/' || name || '/' || api_base as place, sealed
-              from provider
-             where substring(sealed for length($1::bytea)) <> $1
-               and sealed > $2
-             order by sealed
-             limit $3
-            """,
-        change="update provider set sealed = $2 where sealed = $1",
-    ),
-    SealedColumn(
-        "key_check.sealed",
-        older="""
-            select 'agent_runtime/key_check/sealed' as place, sealed
-              from key_check
-             where substring(sealed for length($1::bytea)) <> $1
-               and sealed > $2
-             limit $3
-            """,
-        change="update key_check set sealed = $2 where sealed = $1",
-    ),
+    SealedColumn("provider", "sealed", "agent_runtime/provider/{account_id}/{name}/{api_base}"),
+    SealedColumn("key_check", "sealed", "agent_runtime/key_check/sealed"),
 )
 """What is sealed here, in its places."""
 

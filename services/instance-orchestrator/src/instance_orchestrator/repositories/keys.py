@@ -13,65 +13,11 @@ from shoal.resealing import SealedColumn
 SCHEMA = "instance_orchestrator"
 CANARY = b"these words open with the right key"
 SEALED = (
-    SealedColumn(
-        "account_key.sealed",
-        older="""
-            select 'instance_orchestrator/account_key/' || account_id || '/' || name as place, sealed
-              from account_key
-             where substring(sealed for length($1::bytea)) <> $1
-               and sealed > $2
-             order by sealed
-             limit $3
-            """,
-        change="update account_key set sealed = $2 where sealed = $1",
-    ),
-    SealedColumn(
-        "instance_key.sealed",
-        older="""
-            select 'instance_orchestrator/instance_key/' || instance_id || '/' || name as place, sealed
-              from instance_key
-             where substring(sealed for length($1::bytea)) <> $1
-               and sealed > $2
-             order by sealed
-             limit $3
-            """,
-        change="update instance_key set sealed = $2 where sealed = $1",
-    ),
-    SealedColumn(
-        "host_key.sealed",
-        older="""
-            select 'instance_orchestrator/host_key/' || instance_id || '/private' as place, sealed
-              from host_key
-             where substring(sealed for length($1::bytea)) <> $1
-               and sealed > $2
-             order by sealed
-             limit $3
-            """,
-        change="update host_key set sealed = $2 where sealed = $1",
-    ),
-    SealedColumn(
-        "instance.pairing_token",
-        older="""
-            select 'instance_orchestrator/instance/' || id || '/pairing_token' as place, pairing_token as sealed
-              from instance
-             where substring(pairing_token for length($1::bytea)) <> $1
-               and pairing_token > $2
-             order by pairing_token
-             limit $3
-            """,
-        change="update instance set pairing_token = $2 where pairing_token = $1",
-    ),
-    SealedColumn(
-        "key_check.sealed",
-        older="""
-            select 'instance_orchestrator/key_check/sealed' as place, sealed
-              from key_check
-             where substring(sealed for length($1::bytea)) <> $1
-               and sealed > $2
-             limit $3
-            """,
-        change="update key_check set sealed = $2 where sealed = $1",
-    ),
+    SealedColumn("account_key", "sealed", "instance_orchestrator/account_key/{account_id}/{name}"),
+    SealedColumn("instance_key", "sealed", "instance_orchestrator/instance_key/{instance_id}/{name}"),
+    SealedColumn("host_key", "sealed", "instance_orchestrator/host_key/{instance_id}/private"),
+    SealedColumn("instance", "pairing_token", "instance_orchestrator/instance/{id}/pairing_token"),
+    SealedColumn("key_check", "sealed", "instance_orchestrator/key_check/sealed"),
 )
 """What is sealed here, in its places."""
 

@@ -12,17 +12,7 @@ from shoal.resealing import SealedColumn
 from ssh_manager.audit.domain import Cut, Entry, Head, LockedHead, Query, Seal
 
 KEY_PLACE = "ssh_manager/audit_key/sealed"
-SEALED = SealedColumn(
-    "audit_key.sealed",
-    older="""
-        select 'ssh_manager/audit_key/sealed' as place, sealed
-          from audit_key
-         where substring(sealed for length($1::bytea)) <> $1
-           and sealed > $2
-         limit $3
-        """,
-    change="update audit_key set sealed = $2 where sealed = $1",
-)
+SEALED = SealedColumn("audit_key", "sealed", KEY_PLACE)
 """The key of every chain, in its place."""
 
 

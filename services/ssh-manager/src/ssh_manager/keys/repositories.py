@@ -10,18 +10,7 @@ from shoal.resealing import SealedColumn
 from ssh_manager.keys.domain import KeyPair, Role, Rotation, Step, StoredKey
 from ssh_manager.ports import Actor
 
-SEALED = SealedColumn(
-    "ssh_key.sealed",
-    older="""
-        select 'ssh_manager/ssh_key/' || instance_id || '/' || version || '/sealed' as place, sealed
-          from ssh_key
-         where substring(sealed for length($1::bytea)) <> $1
-           and sealed > $2
-         order by sealed
-         limit $3
-        """,
-    change="update ssh_key set sealed = $2 where sealed = $1",
-)
+SEALED = SealedColumn("ssh_key", "sealed", "ssh_manager/ssh_key/{instance_id}/{version}/sealed")
 """Private halves, in their places."""
 
 
@@ -169,4 +158,4 @@ class RotationRepository:
 
 
 def _place(instance_id: int, version: int) -> str:
-    return f"ssh_manager/ssh_key/{instance_id}/{version}/sealed"
+    return SEALED.place.format(instance_id=instance_id, version=version)

@@ -8,18 +8,7 @@ from agent_runtime.runs.domain.servers import McpServer
 from shoal.database import Transaction
 from shoal.resealing import SealedColumn
 
-SEALED = SealedColumn(
-    "mcp_server.secrets",
-    older="""
-        select 'agent_runtime/mcp_server/' || account_id || '/' || name || '/secrets' as place, secrets as sealed
-          from mcp_server
-         where substring(secrets for length($1::bytea)) <> $1
-           and secrets > $2
-         order by secrets
-         limit $3
-        """,
-    change="update mcp_server set secrets = $2 where secrets = $1",
-)
+SEALED = SealedColumn("mcp_server", "secrets", "agent_runtime/mcp_server/{account_id}/{name}/secrets")
 """What is sealed here, in its places."""
 
 
