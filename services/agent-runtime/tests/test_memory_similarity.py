@@ -6,7 +6,16 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given, strategies as st
 
-from agent_runtime.memory.domain import Entry, Evidence, Query, fold, similarity, words_of
+from agent_runtime.memory.domain import (
+    MOST_FOLDED,
+    MOST_VALUE_BYTES,
+    Entry,
+    Evidence,
+    Query,
+    fold,
+    similarity,
+    words_of,
+)
 
 WORDS = st.text(alphabet="abcdefghijklm", min_size=3, max_size=10)
 OTHER_WORDS = st.text(alphabet="nopqrstuvwxyz", min_size=3, max_size=10)
@@ -112,3 +121,15 @@ def test_accents_without_number_take_no_longer_than_other_text() -> None:
     for _ in range(20):
         fold("\u0345\u0301\u0316\u05b0" * 8000)
     assert time.monotonic() - began < 5
+
+
+def test_text_that_folding_lengthens_is_looked_at_no_further_than_other_text() -> None:
+    for sign in ("\ufdfa", "\u3300", "\u0390"):
+        assert len(fold(sign * (MOST_VALUE_BYTES // 2))) == MOST_FOLDED
+    assert score("last", entry(value="\ufdfa" * 21_000 + " last")) == 0
+
+
+def test_largest_value_of_plain_words_is_looked_at_to_its_end() -> None:
+    for word in ("word ", "größe ", "слово "):
+        filled = word * (MOST_VALUE_BYTES // len(word.encode()) - 1)
+        assert score("last", entry(value=filled + "last")) == 0.85

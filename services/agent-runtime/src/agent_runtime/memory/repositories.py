@@ -81,7 +81,7 @@ class MemoryRepository:
                    meaning = excluded.meaning, updated_at = now()
             returning key, value, namespace, tags, updated_at
             """,
-            *(account_id, key, value, namespace, list(tags), fold(" ".join((key, *tags, value)))),
+            *(account_id, key, value, namespace, list(tags), " ".join(map(fold, (key, *tags, value)))),
             *(("", None) if meaning is None else (meaning.model, list(meaning.vector))),
         )
         assert entry is not None  # noqa: S101 - an upsert returns its row
