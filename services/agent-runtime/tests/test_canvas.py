@@ -60,6 +60,23 @@ async def test_canvas_of_another_account_is_not_there(drawn: Corner) -> None:
         assert [frame["type"] for frame in await page.heard_until_pong()] == []
 
 
+async def test_account_keeps_the_canvases_that_were_drawn_on_last(door: Corner) -> None:
+    await door.sql(
+        """
+        insert into canvas (account_id, id, updated_at)
+        select $1, 'c' || age, now() - age * interval '1 minute'
+          from generate_series(1, 200) as age
+        """,
+        door.account_id,
+    )
+    for canvas_id in ("c200", "new"):
+        command = {"command": "render", "element": TEXT}
+        assert (await door.alice.post(f"/api/canvas/{canvas_id}/commands", json=command)).status_code == 200
+    kept = [canvas["canvas_id"] for canvas in (await door.alice.get("/api/canvas")).json()]
+    assert kept == ["new", "c200", *(f"c{age}" for age in range(1, 199))]
+    assert await door.sql("select count(*) from canvas where account_id = $1", door.account_id) == [(200,)]
+
+
 async def test_page_that_comes_later_is_shown_what_stands(drawn: Corner) -> None:
     async with wire(drawn.service, drawn.who) as page:
         await page.hear("connected")

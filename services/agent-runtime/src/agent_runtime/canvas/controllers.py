@@ -6,14 +6,13 @@ import msgspec
 from litestar import Controller, delete, get, post
 from litestar.params import Parameter
 
-from agent_runtime.canvas.domain import ID_PATTERN
+from agent_runtime.canvas.domain import ID_PATTERN, MOST_CANVASES
 from agent_runtime.canvas.schemas import CanvasDone, CanvasView, CommandBody, DrawingView
 from agent_runtime.canvas.usecases import Canvases
 from shoal.http.auth import require_user
 from shoal.identity import Principal
 
 CanvasId = Annotated[str, Parameter(pattern=ID_PATTERN)]
-MOST_CANVASES = 200
 
 
 class CanvasController(Controller):

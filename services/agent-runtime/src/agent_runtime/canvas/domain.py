@@ -19,6 +19,8 @@ MOST_ELEMENT_BYTES = 32 * 1024
 MOST_CANVAS_BYTES = 512 * 1024
 """Of all elements together, and of one batch: what stands is told in one frame."""
 MOST_COMMANDS = 100
+MOST_CANVASES = 200
+"""How many an account keeps: those drawn on last."""
 ID_PATTERN = r"^[A-Za-z0-9_.:-]{1,128}\Z"
 
 _ID = re.compile(ID_PATTERN)

@@ -30,6 +30,26 @@ class CanvasRepository:
             )
         )
 
+    async def forget_oldest(self, account_id: str, *, kept: int) -> None:
+        """Delete all but so many canvases, those drawn on last; one that is being drawn on stays."""
+        await self._tx.execute(
+            """
+            delete from canvas
+             where account_id = $1
+               and id in (select id
+                            from canvas
+                           where account_id = $1
+                             and updated_at < (select updated_at
+                                                 from canvas
+                                                where account_id = $1
+                                                order by updated_at desc
+                                                limit 1 offset $2 - 1)
+                             for update skip locked)
+            """,
+            account_id,
+            kept,
+        )
+
     async def version(self, account_id: str, canvas_id: str) -> int:
         """Read a canvas' version; 0 when nobody drew on it."""
         version = await self._tx.value(

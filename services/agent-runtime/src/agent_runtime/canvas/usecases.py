@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agent_runtime.canvas.domain import CanvasSummary, Step, in_order, steps_of, told
+from agent_runtime.canvas.domain import MOST_CANVASES, CanvasSummary, Step, in_order, steps_of, told
 from agent_runtime.canvas.errors import CanvasNotFoundError
 from agent_runtime.canvas.repositories import CanvasRepository
 from agent_runtime.ports import Drawing, Frame, Frames, Topic
@@ -16,7 +16,8 @@ class Canvases:
     """Draws, and tells what stands. It is the ports `Canvases` and `Drawings`.
 
     A command is kept first and shown afterwards, complete: with the name that an element was given, and with all of an
-    element of which a part was changed. `version` counts the commands of a canvas.
+    element of which a part was changed. `version` counts the commands of a canvas. A new canvas takes the place of the
+    one that nobody drew on for longest, where the account has as many as it keeps.
     """
 
     def __init__(self, database: Database, frames: Frames, clock: Clock) -> None:
@@ -34,6 +35,8 @@ class Canvases:
         async with self._database.transaction() as tx:
             canvases = CanvasRepository(tx)
             version = await canvases.lock(account_id, canvas_id)
+            if version == 1:
+                await canvases.forget_oldest(account_id, kept=MOST_CANVASES)
             standing = in_order(await canvases.elements(account_id, canvas_id))
             steps = steps_of(command, standing, lambda: new_id("el", length=10))
             for step in steps:
