@@ -196,6 +196,23 @@ async def test_accounts_are_apart(shared_door: Door) -> None:
     assert await shown(talk, job) == job
 
 
+async def test_a_job_that_names_a_session_as_another_account_has_it_speaks_in_its_own(shared_door: Door) -> None:
+    talk, other = await Talk.begin(shared_door), await Talk.begin(shared_door)
+    await talk.say("Our secret is CANARY.")
+    said = await talk.messages()
+    job = await create(other, enabled=False, session_key=talk.key, payload="What was said here?")
+    assert (await other.client.get(f"/api/sessions/{talk.key}")).status_code == 404
+    await other.client.post(f"/api/cron/{job['id']}/run")
+    [firing] = await until_ended(other, job)
+    assert firing["status"] == "completed"
+    assert (await other.client.get(f"/api/runs/{firing['run_id']}")).json()["session_key"] == talk.key
+    own = (await other.client.get(f"/api/sessions/{talk.key}")).json()
+    assert [message["role"] for message in own["messages"]] == ["user", "assistant"]
+    assert "CANARY" not in str(own)
+    assert await talk.messages() == said
+    assert (await talk.client.get(f"/api/runs/{firing['run_id']}")).status_code == 404
+
+
 @pytest.mark.fault
 @pytest.mark.asyncio(loop_scope="function")
 async def test_two_replicas_one_killed_fire_every_tick_once(open_door: Any, suite: Any, tmp_path: Any) -> None:
