@@ -18,7 +18,7 @@ from shoal.leases import Leases
 from shoal.messaging import Bus
 from shoal.outbox import Outbox, Relay
 from shoal.subscriptions import Subscriber, Subscription
-from shoal.telemetry import Metrics, Tracing, configure_logging
+from shoal.telemetry import Metrics, Tracing, configure_logging, log_as_told
 from shoal_events import PairingRenamed
 
 from .toy import at_work, renamed, until
@@ -212,6 +212,24 @@ def test_level_that_is_none_is_info(log: io.StringIO) -> None:
     structlog.get_logger().info("told")
     structlog.get_logger().debug("not told")
     assert [line["event"] for line in lines(log)] == ["told"]
+
+
+def test_service_may_have_a_level_of_its_own(log: io.StringIO) -> None:
+    own = {"TELEMETRY_INGEST_LOG_LEVEL": "debug", "PAIRING_LOG_LEVEL": "error"}
+    log_as_told({"SHOAL_LOG_LEVEL": "warning", "SHOAL_HOST": "::", **own}, stream=log)
+    for service in ("telemetry-ingest", "pairing", "gateway"):
+        with structlog.contextvars.bound_contextvars(service=service):
+            structlog.get_logger().debug("debug")
+            structlog.get_logger().warning("warning")
+    structlog.get_logger().info("of nobody")
+    structlog.get_logger().error("failed", service="pairing")
+    told = [(line.get("service"), line["event"]) for line in lines(log)]
+    assert told == [
+        ("telemetry-ingest", "debug"),
+        ("telemetry-ingest", "warning"),
+        ("gateway", "warning"),
+        ("pairing", "failed"),
+    ]
 
 
 # metrics

@@ -25,7 +25,7 @@ from shoal.describe import describe
 from shoal.runtime import ServiceFailedError, run as run_services
 from shoal.schema import MigrationError
 from shoal.service import Service, installed
-from shoal.telemetry import configure_logging
+from shoal.telemetry import log_as_told
 
 COMMANDS = "shoal.commands"
 STATE = Path(".shoal")
@@ -65,7 +65,7 @@ def run(names: Names) -> None:
     Each service keeps its own port, pool and NATS connection, so one process or seven makes no difference to
     anybody outside. Configuration comes from the environment: `shoal check` explains it.
     """
-    configure_logging(os.environ.get("SHOAL_LOG_LEVEL", "info"))
+    log_as_told(os.environ)
     try:
         uvloop.run(run_services(_chosen(names), os.environ))
     except ConfigError as error:

@@ -21,8 +21,11 @@ from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import Span, SpanKind, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from structlog.typing import EventDict, Processor
 
 EXPORT_S = 3
+_LOG_LEVEL = "_LOG_LEVEL"
+_SEVERITIES = logging.getLevelNamesMapping()
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
@@ -113,6 +116,21 @@ class Tracing:
             self._provider.shutdown()
 
 
+def _no_less_than(least: int, least_of: Mapping[str, int]) -> Processor:
+    """Drop lines that are less severe than their service wants them, or the process where no service is named."""
+
+    def drop(_: object, method: str, line: EventDict) -> EventDict:
+        if _severity(method) < least_of.get(line.get("service", ""), least):
+            raise structlog.DropEvent
+        return line
+
+    return drop
+
+
+def _severity(level: str) -> int:
+    return _SEVERITIES.get(level.upper(), logging.INFO)
+
+
 def _console() -> structlog.dev.ConsoleRenderer:
     """Write for a terminal; without the values of local variables, which may be secrets."""
     return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
@@ -126,10 +144,27 @@ def _endpoint(environment: Mapping[str, str]) -> str | None:
     return f"{collector.rstrip('/')}/v1/traces" if collector else None
 
 
-def configure_logging(level: str = "info", *, stream: TextIO | None = None) -> None:
+def log_as_told(environment: Mapping[str, str], *, stream: TextIO | None = None) -> None:
+    """Set up the process's log with the levels that variables name: `SHOAL_LOG_LEVEL`, and one service's own."""
+    own = {
+        name.removesuffix(_LOG_LEVEL).lower().replace("_", "-"): level
+        for name, level in environment.items()
+        if name.endswith(_LOG_LEVEL)
+    }
+    configure_logging(own.pop("shoal", "info"), own=own, stream=stream)
+
+
+def configure_logging(
+    level: str = "info", *, own: Mapping[str, str] | None = None, stream: TextIO | None = None
+) -> None:
     """Set up the process's log: JSON lines, or plain text when the stream is a terminal.
 
     What libraries say through the standard library's logging goes the same way, from warnings up.
+
+    Args:
+        level: The least severe line that is written; a word that is no level means `info`.
+        own: Levels of services that have one of their own, by name.
+        stream: Where to write, if not to standard output.
     """
     target = stream or sys.stdout
     render: Any = _console() if target.isatty() else structlog.processors.JSONRenderer()
@@ -139,10 +174,10 @@ def configure_logging(level: str = "info", *, stream: TextIO | None = None) -> N
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
-    least = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
+    least, least_of = _severity(level), {service: _severity(one) for service, one in (own or {}).items()}
     structlog.configure(
-        processors=[*enrich, render],
-        wrapper_class=structlog.make_filtering_bound_logger(least),
+        processors=[*enrich, _no_less_than(least, least_of), render],
+        wrapper_class=structlog.make_filtering_bound_logger(min([least, *least_of.values()])),
         logger_factory=structlog.PrintLoggerFactory(target),
         cache_logger_on_first_use=False,
     )

@@ -15,7 +15,7 @@ from shoal.installation import Installation
 from shoal.runtime import RunningService, ServiceFailedError
 from shoal.service import Service, installed
 from shoal.tasks import end
-from shoal.telemetry import configure_logging
+from shoal.telemetry import configure_logging, log_as_told
 from shoal_embedded.nats import EmbeddedNats
 from shoal_embedded.nats_users import ADMIN, CONSUMER, COPIER, USERS, service_users
 from shoal_embedded.ports import LOOPBACK, ensure_free, free_port
@@ -260,7 +260,7 @@ async def _until_lost(server: EmbeddedServer) -> None:
 def redirect_output(log: Path) -> Iterator[None]:
     """Send the process's log lines to a file while the screen shows something friendlier."""
     with log.open("a", buffering=1) as file:
-        configure_logging(os.environ.get("SHOAL_LOG_LEVEL", "info"), stream=file)
+        log_as_told(os.environ, stream=file)
         try:
             yield
         finally:
