@@ -76,7 +76,9 @@ FREE: Mapping[str, Any] = {
     },
 }
 """What is the operator's own affair inside: its form is Kubernetes'."""
+LABEL = {"type": "string", "pattern": "^([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$"}
 NARROW: Mapping[str, Any] = {
+    "instances.installation": LABEL,
     "fullnameOverride": {"type": "string", "maxLength": 40},
     "image.pullPolicy": {"enum": ["Always", "IfNotPresent", "Never"]},
     "gateway.serviceType": {"enum": ["ClusterIP", "NodePort", "LoadBalancer"]},

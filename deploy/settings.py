@@ -16,7 +16,7 @@ from shoal.service import Service, installed
 
 DECIDED = frozenset(
     {"host", "port", "database_url", "nats_url", "identity_key", "identity_keys", "services", "state", "backend",
-     "kubeconfig", "image", "namespace"}
+     "kubeconfig", "image", "namespace", "installation"}
 )  # fmt: skip
 """Settings that the chart decides itself."""
 INSIDE: Mapping[str, object] = {"drain_delay": timedelta(seconds=5), "host": "0.0.0.0"}

@@ -10,7 +10,20 @@ import helm_python as helm
 import pytest
 import render as rendering
 import yaml
-from chart import CHART, MATRIX, NAMESPACE, Object, containers, named, of_kind, part_of, pods, render
+from chart import (
+    CHART,
+    MATRIX,
+    NAMESPACE,
+    RELEASE,
+    Object,
+    containers,
+    named,
+    of_kind,
+    parsed,
+    part_of,
+    pods,
+    render,
+)
 from schemas import problems
 
 from instance_orchestrator.clients.kubernetes.kinds import POD, SECRET, WATCHED
@@ -86,6 +99,7 @@ def test_no_name_is_used_twice(label: str) -> None:
         {"pairing": {"extraEnv": {"SHOAL_LOG_LEVEL": "debug"}}},
         {"pairing": {"extraEnv": {"PAIRING_TOKEN_TTL": "5m"}}},
         {"instances": {"namespace": NAMESPACE, "createNamespace": False}},
+        {"instances": {"installation": "two words"}},
         {
             "ingress": {"enabled": True, "host": "shoal.example", "tlsSecret": "tls"},
             "shared": {"publicUrl": "http://shoal.example"},
@@ -354,6 +368,21 @@ def test_the_namespace_of_instances_is_as_strict_as_they_allow() -> None:
     assert level({}) == "restricted"
     assert level({"runAsUser": 0}) == "baseline"
     assert level({"isPrivileged": True}) == "privileged"
+
+
+def test_instances_bear_the_label_of_their_release() -> None:
+    def label(values: Object, namespace: str = NAMESPACE) -> str:
+        with helm.Chart.load(CHART) as chart:
+            files: dict[str, str] = chart.render(values, name=RELEASE, namespace=namespace)
+        text = next(text for name, text in files.items() if name.endswith("/instance-orchestrator.yaml"))
+        pod = named(parsed(text), "Deployment", "shoal-instance-orchestrator")["spec"]["template"]
+        return {one["name"]: one for one in containers(pod)[1]["env"]}["INSTANCE_ORCHESTRATOR_INSTALLATION"]["value"]
+
+    assert label({}) == "prod.shoal"
+    assert label({"instances": {"installation": "former.shoal"}}) == "former.shoal"
+    long = label({}, "n" * 63)
+    assert (len(long), long[:54]) == (63, "n" * 54)
+    assert len({long, label({}, f"{'n' * 62}m"), label({}, f"{'n' * 55}")}) == 3
 
 
 def test_bundled_nats_keeps_what_it_acknowledged() -> None:

@@ -74,6 +74,13 @@ items:
 {{- default (printf "%s-bots" .Release.Namespace) .Values.instances.namespace -}}
 {{- end -}}
 
+{{/* The label by which its instances are known: where the release is, and its name. */}}
+{{- define "shoal.installation" -}}
+{{- $name := printf "%s.%s" .Release.Namespace .Release.Name -}}
+{{- $short := printf "%s-%s" (trunc 54 $name) (trunc 8 (sha256sum $name)) -}}
+{{- default (ternary $name $short (le (len $name) 63)) .Values.instances.installation -}}
+{{- end -}}
+
 {{/* Where instances find the gateway: inside the cluster, whatever the outside calls it. */}}
 {{- define "shoal.inside" -}}
 {{- printf "http://%s-gateway.%s.svc:8080" (include "shoal.fullname" .) .Release.Namespace -}}

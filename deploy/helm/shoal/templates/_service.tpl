@@ -280,6 +280,8 @@ spec:
   value: kubernetes
 - name: INSTANCE_ORCHESTRATOR_NAMESPACE
   value: {{ include "shoal.bots" $root }}
+- name: INSTANCE_ORCHESTRATOR_INSTALLATION
+  value: {{ include "shoal.installation" $root | quote }}
 - name: INSTANCE_ORCHESTRATOR_PUBLIC_URL
   value: {{ include "shoal.inside" $root }}
 - name: SHOAL_INSTANCE_IMAGE

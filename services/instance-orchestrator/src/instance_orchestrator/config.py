@@ -1,10 +1,18 @@
 """What this service is told, in the order of the chart's values."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 from shoal.config import Secret, ServiceConfig, shared
+
+_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
+
+
+def _label(text: str) -> None:
+    if not _LABEL.fullmatch(text):
+        raise ValueError(f"{text!r} is no value of a Kubernetes label")
 
 
 class Config(ServiceConfig, frozen=True, kw_only=True):
@@ -38,6 +46,8 @@ class Config(ServiceConfig, frozen=True, kw_only=True):
     """The container image of instances that name none."""
     namespace: str = "bots"
     """The Kubernetes namespace of instances; it should hold nothing else."""
+    installation: Annotated[str, shared(check=_label)] = "shoal"
+    """The label (`shoal/installation`) by which instances there are known as this installation's."""
     kubeconfig: str = ""
     """A kubeconfig file; empty: the pod's own service account."""
     storage_class: str = ""

@@ -217,6 +217,7 @@ def _kubernetes_backend(config: Config) -> Backend:
     from instance_orchestrator.clients.kubernetes.manifests import PodSettings  # noqa: PLC0415
 
     pods = PodSettings(
+        installation=config.installation,
         storage_class=config.storage_class,
         image_pull_secret=config.image_pull_secret,
         image_pull_policy=config.image_pull_policy,

@@ -271,14 +271,62 @@ async def test_a_new_instance_never_binds_the_dying_volumes_of_its_name(door: Do
 async def test_what_belongs_to_no_instance_is_swept_away(
     open_door: Open, settings: dict[str, str], cluster: Cluster
 ) -> None:
-    metadata = {
-        "name": "bot-lost-config",
-        "labels": {"app": "bot-lost", "app.kubernetes.io/managed-by": "shoal", "shoal/instance-id": "99"},
-    }
-    await cluster.put("configmaps", {"metadata": metadata, "data": {}})
-    await cluster.put("configmaps", {"metadata": {"name": "somebody-elses", "labels": {}}, "data": {}})
+    lost = {"app": "bot-lost", "app.kubernetes.io/managed-by": "shoal", "shoal/instance-id": "99"}
+    for name, labels in {
+        "bot-lost-config": {**lost, "shoal/installation": "shoal"},
+        "bot-theirs-config": {**lost, "app": "bot-theirs", "shoal/installation": "theirs"},
+        "from-before": lost,
+        "somebody-elses": {},
+    }.items():
+        await cluster.put("configmaps", {"metadata": {"name": name, "labels": labels}, "data": {}})
     await open_door(**settings, INSTANCE_ORCHESTRATOR_ORPHAN_GRACE="0s")
-    await cluster.until("configmaps", lambda found: list(found) == ["somebody-elses"], within_s=10)
+    left = {"bot-theirs-config", "from-before", "somebody-elses"}
+    await cluster.until("configmaps", lambda found: set(found) == left, within_s=10)
+
+
+async def test_two_installations_in_one_namespace_leave_each_other_alone(
+    open_door: Open, settings: dict[str, str], cluster: Cluster
+) -> None:
+    swift = {**settings, "INSTANCE_ORCHESTRATOR_ORPHAN_GRACE": "0s"}
+    first = await open_door(**swift, INSTANCE_ORCHESTRATOR_INSTALLATION="first")
+    await first.create()
+    await first.until_status(1, "running")
+    before = await cluster.objects()
+    await first.suite.stop(first.service)
+    # another installation: its rows know of another instance by the same number
+    await first.sql("update instance set name = 'bot-beta', display_name = 'Bot Beta', version = version + 1")
+    second = await open_door(**swift, INSTANCE_ORCHESTRATOR_INSTALLATION="second")
+    await cluster.until("deployments", lambda found: set(found) == {"bot-alpha", "bot-beta"}, within_s=10)
+    await second.create()
+    shown = await second.until_status(2, "error")
+    assert "exists and is not ours" in shown["status_message"]
+    for instance_id in (1, 2):
+        await second.admin.delete(f"{INSTANCES}/{instance_id}")
+
+    async def is_theirs_alone() -> bool:
+        return await cluster.objects() == before
+
+    await eventually(is_theirs_alone, within_s=20)
+
+
+async def test_objects_of_a_version_that_named_no_installation_are_taken_over(
+    open_door: Open, settings: dict[str, str], cluster: Cluster
+) -> None:
+    door = await open_door(**settings)
+    await door.create()
+    await door.until_status(1, "running")
+    kept = await volumes(cluster)
+    await door.suite.stop(door.service)
+    for kind in KINDS:
+        for name in await cluster.names(kind):
+            await cluster.edit(kind, name, lambda one: one["metadata"]["labels"].pop("shoal/installation"))
+    again = Door(door.suite, await door.suite.start("instance-orchestrator", **settings), settings)
+    for kind in KINDS:
+        await cluster.until(
+            kind, lambda found: all("shoal/installation" in one["metadata"]["labels"] for one in found.values())
+        )
+    await again.until_status(1, "running")
+    assert await volumes(cluster) == kept
 
 
 async def test_an_object_of_somebody_else_is_not_taken_over(door: Door, cluster: Cluster) -> None:

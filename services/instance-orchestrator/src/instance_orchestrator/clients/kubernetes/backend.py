@@ -23,13 +23,12 @@ from instance_orchestrator.clients.kubernetes.kinds import POD, SERVICE, VOLUME,
 from instance_orchestrator.clients.kubernetes.logs import PodLog
 from instance_orchestrator.clients.kubernetes.manifests import (
     APPLICATION,
+    INSTALLATION,
     INSTANCE,
-    MANAGED_BY,
-    OURS,
     PodSettings,
     names,
     objects,
-    selector_of,
+    selector,
 )
 from instance_orchestrator.clients.kubernetes.pods import phase_of
 from instance_orchestrator.clients.kubernetes.reflector import Reflector
@@ -72,7 +71,7 @@ class KubernetesBackend:
         try:
             for kind, wanted in objects(plan, self._settings.pods):
                 await self._bring_about(plan, kind, wanted)
-            pods, _ = await self._api.list(POD, selector_of(plan.identity))
+            pods, _ = await self._api.list(POD, self._selector(plan.identity))
         except RefusedError as error:
             raise RefusedByBackendError(str(error)) from error
         phase, problem = phase_of(pods, is_wanted=plan.is_running, run_hash=plan.run_hash)
@@ -86,23 +85,23 @@ class KubernetesBackend:
         try:
             for kind, name in names(identity):
                 live = await self._api.get(kind, name)
-                if live is None or _owner(live) != identity.id:
+                if live is None or _owner(live) != identity.id or self._is_of_another(live):
                     continue
                 is_gone = False
                 if "deletionTimestamp" not in live["metadata"]:
                     await self._api.delete(kind, name, uid=live["metadata"]["uid"])
-            pods, _ = await self._api.list(POD, selector_of(identity))
+            pods, _ = await self._api.list(POD, self._selector(identity))
         except RefusedError as error:
             raise BackendUnavailableError(str(error)) from error
         return is_gone and not pods
 
     async def sweep(self, known: frozenset[int]) -> None:
-        """Delete objects that say that they belong to an instance which is not there."""
+        """Delete objects that say that they belong to an instance of this installation which is not there."""
         strays: dict[int, Identity] = {}
         newest = datetime.now(UTC) - timedelta(seconds=self._settings.orphan_grace_s)
         try:
             for kind in WATCHED:
-                listed, _ = await self._api.list(kind, f"{MANAGED_BY}={OURS}")
+                listed, _ = await self._api.list(kind, self._selector())
                 for one in listed:
                     metadata, owner = one["metadata"], _owner(one)
                     made = datetime.fromisoformat(metadata["creationTimestamp"])
@@ -118,11 +117,11 @@ class KubernetesBackend:
         """Follow every kind of object for ever."""
         async with asyncio.TaskGroup() as tasks:
             for kind in WATCHED:
-                tasks.create_task(Reflector(self._api, kind, hint).run())
+                tasks.create_task(Reflector(self._api, kind, self._selector(), hint).run())
 
     def logs(self, identity: Identity, *, tail: int, is_following: bool) -> AsyncGenerator[list[str], None]:
         """Read the log of the instance's pod."""
-        return PodLog(self._api, identity).read(tail=tail, is_following=is_following)
+        return PodLog(self._api, self._selector(identity)).read(tail=tail, is_following=is_following)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -137,7 +136,7 @@ class KubernetesBackend:
         """
         live = await self._api.get(kind, wanted["metadata"]["name"])
         if live is not None:
-            if not _is_ours(live):
+            if not _is_ours(live) or self._is_of_another(live):
                 raise RefusedByBackendError(f"{kind.name} {wanted['metadata']['name']} exists and is not ours")
             if (_owner(live) or plan.identity.id) != plan.identity.id or "deletionTimestamp" in live["metadata"]:
                 raise BackendUnavailableError(f"{kind.name} {wanted['metadata']['name']} of another is still there")
@@ -152,6 +151,14 @@ class KubernetesBackend:
                 raise PortsTakenError from error
             raise
         structlog.get_logger().info("object_applied", kind=kind.name, name=wanted["metadata"]["name"])
+
+    def _selector(self, identity: Identity | None = None) -> str:
+        return selector(self._settings.pods.installation, identity)
+
+    def _is_of_another(self, live: Object) -> bool:
+        """Tell whether it is another installation's; one that names none is of a version that knew of none."""
+        own = self._settings.pods.installation
+        return bool(live["metadata"].get("labels", {}).get(INSTALLATION, own) != own)
 
 
 def _is_ours(live: Object) -> bool:

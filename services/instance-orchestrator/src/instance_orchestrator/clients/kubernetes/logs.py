@@ -6,9 +6,8 @@ from collections.abc import AsyncGenerator
 from instance_orchestrator.clients.backend import BackendUnavailableError
 from instance_orchestrator.clients.kubernetes.api import KubernetesApi, Object, RefusedError
 from instance_orchestrator.clients.kubernetes.kinds import POD
-from instance_orchestrator.clients.kubernetes.manifests import CONTAINER, selector_of
+from instance_orchestrator.clients.kubernetes.manifests import CONTAINER
 from instance_orchestrator.clients.kubernetes.pods import newest
-from instance_orchestrator.domain.plans import Identity
 
 AGAIN_S = 1.0
 _MOST_REST = 64 * 1024
@@ -21,9 +20,9 @@ class PodLog:
     shown.
     """
 
-    def __init__(self, api: KubernetesApi, identity: Identity) -> None:
+    def __init__(self, api: KubernetesApi, selector: str) -> None:
         self._api = api
-        self._identity = identity
+        self._selector = selector
         self._pod = ""
         self._last = ""
 
@@ -52,7 +51,7 @@ class PodLog:
 
     async def _find(self, *, is_first: bool) -> Object | None:
         try:
-            pods, _ = await self._api.list(POD, selector_of(self._identity))
+            pods, _ = await self._api.list(POD, self._selector)
         except (BackendUnavailableError, RefusedError) as error:
             if is_first:
                 raise BackendUnavailableError(str(error)) from error

@@ -21,7 +21,8 @@ from instance_orchestrator.clients.kubernetes.kinds import (
 )
 from instance_orchestrator.domain.plans import Identity, Plan
 
-APPLICATION, MANAGED_BY, INSTANCE, RUN = "app", "app.kubernetes.io/managed-by", "shoal/instance-id", "shoal/run-hash"
+APPLICATION, MANAGED_BY, RUN = "app", "app.kubernetes.io/managed-by", "shoal/run-hash"
+INSTALLATION, INSTANCE = "shoal/installation", "shoal/instance-id"
 OURS = "shoal"
 CONTAINER = "moltbot"
 CHROME_PORT, TERMINAL_PORT, SSH_PORT = 6081, 6082, 2222
@@ -37,8 +38,9 @@ Object = dict[str, Any]
 
 
 class PodSettings(Struct, frozen=True, kw_only=True):
-    """What all pods of this installation have in common."""
+    """What all objects of this installation have in common, and its pods."""
 
+    installation: str
     storage_class: str
     image_pull_secret: str
     image_pull_policy: str
@@ -67,27 +69,33 @@ def objects(plan: Plan, settings: PodSettings) -> list[tuple[Kind, Object]]:
     name = plan.identity.name
     return [
         *((VOLUME, _volume(plan, volume, settings)) for volume in VOLUMES),
-        (SECRET, _secret(plan, "keys", {key: value.encode() for key, value in plan.environment.items()})),
-        (SECRET, _secret(plan, "ssh", _identity_files(plan))),
-        (CONFIG_MAP, _object(plan, CONFIG_MAP, f"{name}-config", data=_config_files(plan, settings))),
-        (DEPLOYMENT, _object(plan, DEPLOYMENT, name, spec=_deployment(plan, settings))),
-        (SERVICE, _object(plan, SERVICE, f"{name}-vnc", spec=_screens(plan))),
-        (SERVICE, _object(plan, SERVICE, f"{name}-ssh", spec=_ssh(plan))),
+        (SECRET, _secret(plan, settings, "keys", {key: value.encode() for key, value in plan.environment.items()})),
+        (SECRET, _secret(plan, settings, "ssh", _identity_files(plan))),
+        (CONFIG_MAP, _object(plan, settings, CONFIG_MAP, f"{name}-config", data=_config_files(plan, settings))),
+        (DEPLOYMENT, _object(plan, settings, DEPLOYMENT, name, spec=_deployment(plan, settings))),
+        (SERVICE, _object(plan, settings, SERVICE, f"{name}-vnc", spec=_screens(plan))),
+        (SERVICE, _object(plan, settings, SERVICE, f"{name}-ssh", spec=_ssh(plan))),
     ]
 
 
-def labels(identity: Identity) -> dict[str, str]:
+def labels(identity: Identity, installation: str) -> dict[str, str]:
     """Write the labels of everything that belongs to an instance."""
-    return {APPLICATION: identity.name, MANAGED_BY: OURS, INSTANCE: str(identity.id)}
+    return {
+        APPLICATION: identity.name,
+        MANAGED_BY: OURS,
+        INSTALLATION: installation,
+        INSTANCE: str(identity.id),
+    }
 
 
-def selector_of(identity: Identity) -> str:
-    """Select what belongs to an instance."""
-    return f"{MANAGED_BY}={OURS},{INSTANCE}={identity.id}"
+def selector(installation: str, identity: Identity | None = None) -> str:
+    """Select what belongs to an installation, or to one of its instances."""
+    whole = f"{MANAGED_BY}={OURS},{INSTALLATION}={installation}"
+    return f"{whole},{INSTANCE}={identity.id}" if identity else whole
 
 
-def _object(plan: Plan, kind: Kind, name: str, **content: Any) -> Object:
-    metadata = {"name": name, "labels": labels(plan.identity)}
+def _object(plan: Plan, settings: PodSettings, kind: Kind, name: str, **content: Any) -> Object:
+    metadata = {"name": name, "labels": labels(plan.identity, settings.installation)}
     return {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, **content}
 
 
@@ -98,13 +106,13 @@ def _volume(plan: Plan, volume: str, settings: PodSettings) -> Object:
     }
     if settings.storage_class:
         spec["storageClassName"] = settings.storage_class
-    return _object(plan, VOLUME, f"{plan.identity.name}-{volume}", spec=spec)
+    return _object(plan, settings, VOLUME, f"{plan.identity.name}-{volume}", spec=spec)
 
 
-def _secret(plan: Plan, suffix: str, files: Mapping[str, bytes]) -> Object:
+def _secret(plan: Plan, settings: PodSettings, suffix: str, files: Mapping[str, bytes]) -> Object:
     encoded = {key: base64.b64encode(content).decode() for key, content in files.items()}
     content: Object = {"data": encoded} if encoded else {}  # the API keeps no empty map: it would never be as planned
-    return _object(plan, SECRET, f"{plan.identity.name}-{suffix}", type="Opaque", **content)
+    return _object(plan, settings, SECRET, f"{plan.identity.name}-{suffix}", type="Opaque", **content)
 
 
 def _identity_files(plan: Plan) -> dict[str, bytes]:
@@ -141,7 +149,7 @@ def _deployment(plan: Plan, settings: PodSettings) -> Object:
         "selector": {"matchLabels": {APPLICATION: plan.identity.name}},
         "template": {
             "metadata": {
-                "labels": labels(plan.identity),
+                "labels": labels(plan.identity, settings.installation),
                 "annotations": {
                     "shoal/config-hash": plan.config_hash,
                     "shoal/keys-hash": plan.keys_hash,

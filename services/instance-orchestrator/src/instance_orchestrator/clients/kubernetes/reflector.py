@@ -12,7 +12,7 @@ import structlog
 from instance_orchestrator.clients.backend import BackendUnavailableError, Hint
 from instance_orchestrator.clients.kubernetes.api import ExpiredError, KubernetesApi, Object, RefusedError
 from instance_orchestrator.clients.kubernetes.kinds import Kind
-from instance_orchestrator.clients.kubernetes.manifests import INSTANCE, MANAGED_BY, OURS
+from instance_orchestrator.clients.kubernetes.manifests import INSTANCE
 
 WATCH_S = 15
 PAUSE_S, MOST_PAUSE_S = 0.2, 5.0
@@ -21,9 +21,10 @@ PAUSE_S, MOST_PAUSE_S = 0.2, 5.0
 class Reflector:
     """Follows one kind of objects and hints at the instances whose objects change."""
 
-    def __init__(self, api: KubernetesApi, kind: Kind, hint: Hint) -> None:
+    def __init__(self, api: KubernetesApi, kind: Kind, selector: str, hint: Hint) -> None:
         self._api = api
         self._kind = kind
+        self._selector = selector
         self._hint = hint
         self._seen: dict[str, tuple[int, str]] | None = None
 
@@ -42,10 +43,9 @@ class Reflector:
                 pause = min(pause * 2, MOST_PAUSE_S)
 
     async def _round(self) -> None:
-        selector = f"{MANAGED_BY}={OURS}"
-        listed, version = await self._api.list(self._kind, selector)
+        listed, version = await self._api.list(self._kind, self._selector)
         self._compare({one["metadata"]["uid"]: _mark(one) for one in listed})
-        async for event in self._api.watch(self._kind, selector, version=version, for_s=WATCH_S):
+        async for event in self._api.watch(self._kind, self._selector, version=version, for_s=WATCH_S):
             if event.type != "BOOKMARK":
                 self._take(event.type, event.object)
 
