@@ -20,6 +20,7 @@ from gateway.cli import make_sign_in_link
 from gateway.config import SHORTEST_PASSWORD
 from gateway.errors import PasswordRefusedError
 from gateway.passwords import check_length
+from shoal.cli import fail
 from shoal.config import ConfigError
 from shoal.runtime import stop_on_signals
 from shoal.schema import MigrationError
@@ -60,18 +61,18 @@ def up(
     screen = Screen(Console(), is_plain=plain or not sys.stdout.isatty())
     password = os.environ.pop("SHOAL_ADMIN_PASSWORD", None)  # none of the services' business
     if password is not None:
-        _check_password(password, screen)
+        _check_password(password)
     suite = LocalSuite(suite_state, host=host, port=port, in_processes=processes, tell=screen.tell, say=screen.say)
     try:
         suite.make_folders()
         with redirect_output(suite.logs / "shoal.log"):
             uvloop.run(_up(suite, screen, password, has_agent=agent))
     except ServerError as error:
-        screen.fail(str(error), _cure(error, suite))
-        raise typer.Exit(1) from error
+        screen.stop()
+        fail(str(error), _cure(error, suite))
     except (MigrationError, ConfigError, RuntimeError, OSError) as error:
-        screen.fail(str(error), f"logs are in {suite.logs}")
-        raise typer.Exit(1) from error
+        screen.stop()
+        fail(str(error), f"logs are in {suite.logs}")
 
 
 class Screen:
@@ -93,8 +94,7 @@ class Screen:
 
     def open(self, suite: LocalSuite, opening: Opening) -> None:
         """Say that everything is there, and how to come in."""
-        if self._status is not None:
-            self._status.stop()
+        self.stop()
         text = _welcome(suite.public_url, _shown(suite.jar), opening)
         took = f"ready in {time.monotonic() - self._started:.1f} s"
         if self._is_plain:
@@ -118,11 +118,10 @@ class Screen:
                     shown = time.monotonic()
                     self._console.print(live.line(frame), highlight=False, soft_wrap=True)
 
-    def fail(self, what: str, cure: str) -> None:
-        """Say what went wrong."""
+    def stop(self) -> None:
+        """Show no more that something is being done."""
         if self._status is not None:
             self._status.stop()
-        Console(stderr=True).print(f"shoal: {what}\n  → {cure}", highlight=False, markup=False, soft_wrap=True)
 
 
 async def _up(suite: LocalSuite, screen: Screen, password: str | None, *, has_agent: bool) -> None:
@@ -203,12 +202,11 @@ def agent_state(suite: LocalSuite) -> Path:
     return suite.state / "agents" / "this-machine"
 
 
-def _check_password(password: str, screen: Screen) -> None:
+def _check_password(password: str) -> None:
     try:
         check_length(password, at_least=SHORTEST_PASSWORD)
     except PasswordRefusedError as error:
-        screen.fail(f"SHOAL_ADMIN_PASSWORD cannot be used. {error.message}", "give another; nothing was started")
-        raise typer.Exit(2) from error
+        raise typer.BadParameter(f"SHOAL_ADMIN_PASSWORD cannot be used. {error.message}") from error
 
 
 def _cure(error: ServerError, suite: LocalSuite) -> str:

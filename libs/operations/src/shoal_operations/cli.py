@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, NoReturn, TypeVar
+from typing import Annotated, TypeVar
 
 import asyncpg
 import nats
@@ -14,7 +14,7 @@ from nats.errors import Error as NatsError
 from rich.console import Console
 from rich.table import Table
 
-from shoal.cli import STATE, beneath
+from shoal.cli import STATE, beneath, fail
 from shoal.config import look_up, parse_duration
 from shoal.installation import Installation
 from shoal_operations.backups import restore_backup, take_backup
@@ -43,7 +43,7 @@ def credentials(
     try:
         write_credentials(folder, database_url=database, nats_url=nats_address, renew=renew.split(",") if renew else ())
     except KeyError as error:
-        _fail(f"there is no service {error}")
+        fail(f"there is no service {error}", "`shoal list` names them")
     typer.echo(f"credentials are in {folder}")
 
 
@@ -130,7 +130,7 @@ def _run(work: Callable[[], Awaitable[T]], *, within_s: float = 0) -> T:
             return asyncio.run(once())
         except (SnapshotError, DumpError, NatsError, OSError, TimeoutError, asyncpg.PostgresError) as error:
             if time.monotonic() > until:
-                _fail(str(error) or repr(error))
+                fail(str(error) or repr(error), "mend that and run this again")
         time.sleep(AGAIN_S)
 
 
@@ -140,9 +140,9 @@ def _url(name: str, user: str = "admin") -> str:
         given = beneath(os.environ, STATE)
         found = look_up([name], given) or _of_suite(given.get("GATEWAY_NATS_URL", ""), user)
     except OSError as error:
-        _fail(f"{name}: {error}")
+        fail(f"{name}: {error}", "give an address, or the path of a file that holds it as <name>_FILE")
     if not found:
-        _fail(f"{name} is not set")
+        fail(f"{name} is not set", "give an address, or run this where `shoal up` keeps its state")
     return found
 
 
@@ -151,8 +151,3 @@ def _of_suite(of_gateway: str, user: str) -> str:
     if not of_gateway or not file.exists():
         return ""
     return as_user(of_gateway, user, Installation.open(file, []).passwords[user])
-
-
-def _fail(what: str) -> NoReturn:
-    Console(stderr=True, soft_wrap=True, highlight=False).print(f"shoal: {what}", markup=False)
-    raise typer.Exit(1)

@@ -8,13 +8,13 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Annotated, NoReturn, TypeVar
+from typing import Annotated, TypeVar
 
-import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from shoal.cli import STATE, beneath, fail
 from shoal.config import ConfigError, load
 from shoal.crypto import EnvelopeError
 from shoal.database import Database
@@ -28,7 +28,6 @@ from ssh_manager.vault import open_vault
 T = TypeVar("T")
 
 State = Annotated[Path, typer.Option(help="Where `shoal up` keeps the suite's state.")]
-STATE = Path(".shoal")
 
 audit = typer.Typer(name="audit", help="The audit log of ways into instances.", no_args_is_help=True)
 
@@ -44,7 +43,7 @@ def verify_audit(
     """Prove that nobody changed, removed, added or reordered entries; ends with 1 if somebody did."""
     anchors = _anchors(anchor or [])
     if anchors and account is None:
-        _fail("an anchor belongs to one account", "name it with --account")
+        fail("an anchor belongs to one account", "name it with --account")
     verdicts = _run(state, lambda database, log: verify(database, log.seal, account_id=account, anchors=anchors))
     table = Table("account", "entries", "last hash", "verdict")
     for one in verdicts:
@@ -71,11 +70,11 @@ def _run(state: Path, act: Callable[[Database, AuditLog], Awaitable[T]]) -> T:
     try:
         return asyncio.run(_on_log(_environment(state), act))
     except ConfigError as error:
-        _fail("the configuration does not hold", "; ".join(error.problems))
+        fail("the configuration does not hold", "`shoal check ssh-manager` explains it", problems=error.problems)
     except EnvelopeError:
-        _fail("the key does not open the audit log's own", "give SSH_MANAGER_ENCRYPTION_KEY, or the suite's --state")
+        fail("the key does not open the audit log's own", "give SSH_MANAGER_ENCRYPTION_KEY, or the suite's --state")
     except AppError as error:
-        _fail(error.message, "nothing was done")
+        fail(error.message, "nothing was done")
 
 
 async def _on_log(environment: Mapping[str, str], act: Callable[[Database, AuditLog], Awaitable[T]]) -> T:
@@ -97,23 +96,14 @@ async def _on_log(environment: Mapping[str, str], act: Callable[[Database, Audit
 
 def _environment(state: Path) -> dict[str, str]:
     """Read this process's variables, and beneath them those of the suite whose state is here."""
-    file = state / "environment.json"
-    of_suite = msgspec.json.decode(file.read_bytes(), type=dict[str, str]) if file.exists() else {}
-    given = dict(os.environ)
-    if "SHOAL_DATABASE_URL" in given:
-        of_suite.pop("SSH_MANAGER_DATABASE_URL", None)
-    return of_suite | given
+    environment = beneath(os.environ, state)
+    if "SHOAL_DATABASE_URL" in os.environ and "SSH_MANAGER_DATABASE_URL" not in os.environ:
+        environment.pop("SSH_MANAGER_DATABASE_URL", None)
+    return environment
 
 
 def _anchors(texts: list[str]) -> dict[int, str]:
     parted = [text.partition(":") for text in texts]
     if not all(number.isdigit() for number, _, _ in parted):
-        _fail("an anchor cannot be read", "write it as <id>:<hash>")
+        fail("an anchor cannot be read", "write it as <id>:<hash>")
     return {int(number): told for number, _, told in parted}
-
-
-def _fail(what: str, cure: str) -> NoReturn:
-    console = Console(stderr=True)
-    console.print(f"[bold red]shoal:[/] {what}", highlight=False)
-    console.print(f"  → {cure}", highlight=False)
-    raise typer.Exit(1)
