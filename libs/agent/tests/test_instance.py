@@ -13,10 +13,12 @@ from pathlib import Path
 import asyncssh
 import httpx
 import pytest
-from agent_doubles import eventually
+from agent_doubles import Ingest, eventually, pairing_with
 
+from shoal_agent.host import Host
 from shoal_agent.instance.folder import Folder
 from shoal_agent.instance.limits import limit_memory
+from shoal_agent.state import StateDirectory
 
 HOST = f"127.{os.getpid() % 200 + 20}.{os.getpid() // 200 % 250}.9"
 
@@ -144,6 +146,20 @@ def lent_cgroup() -> Path:
                 cgroup.mkdir()
             return cgroup
     return Path("/nowhere")
+
+
+@pytest.mark.parametrize("is_alone", [True, False])
+async def test_it_tells_what_itself_takes_or_its_whole_machine(
+    tmp_path: Path, ingest: Ingest, *, is_alone: bool
+) -> None:
+    path = given(tmp_path / "i", interval_s=0.1, is_measured_alone=is_alone)
+    StateDirectory.at(path / "agent").save_pairing(pairing_with(ingest))
+    process = await start(path)
+    await eventually(lambda: ingest.of_type("metrics"), 10)
+    process.terminate()
+    await asyncio.wait_for(process.communicate(), 10)
+    told, whole = ingest.of_type("metrics")[0]["data"]["memory_mb"], (await Host().read()).memory_mb
+    assert (5 < told < 150) if is_alone else (told > whole / 2)
 
 
 async def test_it_ends_when_nobody_looks_after_it(tmp_path: Path) -> None:

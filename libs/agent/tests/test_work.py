@@ -102,7 +102,7 @@ def test_wrong_figures_are_refused(work: Work, latency: float, revenue: str) -> 
     assert metrics(work).messages_total == 0
 
 
-def test_host_figures_are_plausible() -> None:
-    host = Host()
-    assert 10 < host.memory_mb() < 10_000_000
-    assert 0 <= host.cpu_percent() <= 100
+async def test_host_figures_are_plausible() -> None:
+    usage = await Host().read()
+    assert 10 < usage.memory_mb < 10_000_000
+    assert 0 <= usage.cpu_percent <= 100

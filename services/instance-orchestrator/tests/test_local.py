@@ -92,6 +92,7 @@ async def test_an_instance_runs_within_seconds_and_serves_its_pages(door: Door, 
         assert rebound.status_code == 403
     async with connect(f"ws://{place}/log", proxy=None) as socket:
         assert "Starting instance bot-alpha" in await socket.recv()
+    assert json.loads((folder(state) / "settings.json").read_text())["is_measured_alone"]
     assert oct((folder(state) / "host_key").stat().st_mode)[-3:] == "600"
 
 

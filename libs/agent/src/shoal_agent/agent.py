@@ -12,7 +12,7 @@ from typing import Self
 import msgspec
 
 from shoal_agent.errors import InvalidSettingError, NotPairedError
-from shoal_agent.host import Host, instance_info
+from shoal_agent.host import Gauges, Host, instance_info
 from shoal_agent.journal import Journal
 from shoal_agent.pairing import Pairing
 from shoal_agent.state import Report, StateDirectory
@@ -70,9 +70,9 @@ class Agent:
     streaming, and waits for `pair` to be called for the same directory. The host program is never disturbed.
     """
 
-    def __init__(self, state: StateDirectory, *, interval_s: float) -> None:
+    def __init__(self, state: StateDirectory, *, interval_s: float, gauges: Gauges) -> None:
         self._state, self._interval_s = state, interval_s
-        self._work, self._host = Work(), Host()
+        self._work, self._gauges = Work(), gauges
         self._stopping, self._is_new_pairing = asyncio.Event(), asyncio.Event()
         self._has_begun = asyncio.Event()
         self._resources = contextlib.ExitStack()
@@ -82,19 +82,26 @@ class Agent:
         self._agent_id = ""
 
     @classmethod
-    def open(cls, state_dir: Path | str | None = None, *, interval_s: float = DEFAULT_INTERVAL_S) -> Self:
+    def open(
+        cls,
+        state_dir: Path | str | None = None,
+        *,
+        interval_s: float = DEFAULT_INTERVAL_S,
+        gauges: Gauges | None = None,
+    ) -> Self:
         """Return the agent of a state directory, to be entered with `async with`.
 
         Args:
             state_dir: The directory; None means SHOAL_AGENT_STATE or `~/.shoal-agent`.
             interval_s: Seconds between samples, at least 0.1.
+            gauges: What memory and processors are told of; None means this machine.
 
         Raises:
             InvalidSettingError: An argument cannot be used.
         """
         if not interval_s >= SHORTEST_INTERVAL_S:
             raise InvalidSettingError("interval", f"at least {SHORTEST_INTERVAL_S} s")
-        return cls(StateDirectory.at(state_dir), interval_s=interval_s)
+        return cls(StateDirectory.at(state_dir), interval_s=interval_s, gauges=gauges or Host())
 
     async def __aenter__(self) -> Self:
         """Start streaming.
@@ -202,7 +209,7 @@ class Agent:
                 pairing,
                 journal,
                 self._work,
-                self._host,
+                self._gauges,
                 interval_s=self._interval_s,
                 on_report=self._save_report,
             )

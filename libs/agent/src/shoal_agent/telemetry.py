@@ -10,7 +10,7 @@ from msgspec import UNSET
 
 from shoal_agent.errors import FrameTooLargeError
 from shoal_agent.frames import Error, ErrorBody, Frame, Metrics, Skills, Status, encode, timestamp
-from shoal_agent.host import Host
+from shoal_agent.host import Gauges
 from shoal_agent.journal import Journal
 from shoal_agent.pairing import Pairing
 from shoal_agent.stream import StreamStatus, TelemetryStream
@@ -24,19 +24,19 @@ _GOODBYE_S = 5.0
 
 
 class Telemetry:
-    """Samples this program and its machine, and streams the samples."""
+    """Samples this program and what its gauges are of, and streams the samples."""
 
     def __init__(
         self,
         pairing: Pairing,
         journal: Journal,
         work: Work,
-        host: Host,
+        gauges: Gauges,
         *,
         interval_s: float,
         on_report: Callable[[], None],
     ) -> None:
-        self._agent_id, self.journal, self._work, self._host = pairing.agent_id, journal, work, host
+        self._agent_id, self.journal, self._work, self._gauges = pairing.agent_id, journal, work, gauges
         self._interval_s, self._on_report = interval_s, on_report
         self._is_disk_refusing = False
         self._stream = TelemetryStream(
@@ -95,23 +95,24 @@ class Telemetry:
         while True:
             await asyncio.sleep(due - loop.time())
             due = max(due + self._interval_s, loop.time())
-            self._sample()
+            await self._sample()
             with contextlib.suppress(OSError):
                 await asyncio.to_thread(self.journal.sync)
             self._on_report()
 
-    def _sample(self) -> None:
+    async def _sample(self) -> None:
         try:
-            body = self._work.metrics(memory_mb=self._host.memory_mb(), cpu_percent=self._host.cpu_percent())
+            usage = await self._gauges.read()
         except (psutil.Error, OSError) as error:
-            log.warning("cannot sample this machine: %s", error)
+            log.warning("cannot sample memory and processors: %s", error)
             return
+        body = self._work.metrics(memory_mb=usage.memory_mb, cpu_percent=usage.cpu_percent)
         self._append(Metrics(agent_id=self._agent_id, timestamp=timestamp(), data=body))
         if skills := self._work.skills():
             self._append(Skills(agent_id=self._agent_id, timestamp=timestamp(), data=skills))
 
     async def _say_goodbye(self) -> None:
-        self._sample()
+        await self._sample()
         self._append(Status(agent_id=self._agent_id, status="offline", timestamp=timestamp()))
         if not await self._stream.drain(_GOODBYE_S):
             log.warning("stopping with %d frames to send; they go out at the next start", self.journal.pending)

@@ -50,6 +50,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Bytes of memory; 0: as many as there are."""
     cpu_limit: float = 0.0
     """Cores; 0: as many as there are."""
+    is_measured_alone: bool = False
+    """Whether its telemetry tells what its own processes take, and not what is in use on the whole machine."""
     heartbeat: str = ""
     """A file that is touched while somebody looks after the instance; empty: nobody has to."""
     alone_grace_s: float = 600.0

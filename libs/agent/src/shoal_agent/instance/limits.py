@@ -1,5 +1,6 @@
 """What an instance may take of the machine: all of its processes together where it has a cgroup, else each of them."""
 
+import contextlib
 import math
 import os
 import random
@@ -49,6 +50,16 @@ def limit_cores(most: float, cgroup: Path | None = None) -> str:
     except (OSError, ValueError, AttributeError) as error:
         return f"processors are not limited ({error})"
     return f"processors are limited to {math.ceil(wanted)} of {len(there)}"
+
+
+def allowed_cores(cgroup: Path | None = None) -> float:
+    """Tell how many cores this process and those that it starts may take together, by what holds now."""
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if cgroup is not None:
+        with contextlib.suppress(OSError, ValueError):
+            quota, period = (cgroup / "cpu.max").read_text().split()
+            return min(int(quota) / int(period), there)
+    return there
 
 
 def _put(file: Path, content: str) -> bool:

@@ -12,11 +12,13 @@ import msgspec
 
 from shoal_agent.agent import Agent, pair
 from shoal_agent.errors import AgentError, GatewayUnreachableError, NotPairedError
+from shoal_agent.host import Gauges, Host
 from shoal_agent.instance.folder import Folder, Ready, Settings
 from shoal_agent.instance.limits import join, limit_cores, limit_memory
 from shoal_agent.instance.logbook import open_log
 from shoal_agent.instance.pages import Screen, StatusPage
 from shoal_agent.instance.ssh import open_ssh
+from shoal_agent.instance.usage import InstanceUsage
 from shoal_agent.state import StateDirectory
 
 log = logging.getLogger(__name__)
@@ -68,11 +70,12 @@ class Instance:
             log.info("Screens on %s:%d and %d", settings.host, settings.desktop_port, settings.terminal_port)
             log.info("SSH server on %s:%d for user %s", settings.ssh_host, ssh.get_port(), settings.ssh_user)
             self._folder.say_ready(Ready(os.getpid(), ssh.get_port(), gateway_port))
-            await self._work()
+            await self._work(InstanceUsage(cgroup) if settings.is_measured_alone else Host())
         log.info("Stopped")
 
-    async def _work(self) -> None:
-        tasks = [asyncio.create_task(work) for work in (self._look_around(), self._seek_place(), self._report())]
+    async def _work(self, gauges: Gauges) -> None:
+        works = (self._look_around(), self._seek_place(), self._report(gauges))
+        tasks = [asyncio.create_task(work) for work in works]
         try:
             await self._stopping.wait()
             log.info("Stopping")
@@ -131,7 +134,7 @@ class Instance:
         )
         log.info("paired with the dashboard as %s", pairing.agent_id)
 
-    async def _report(self) -> None:
+    async def _report(self, gauges: Gauges) -> None:
         """Report telemetry once there is a place for it."""
         state = StateDirectory.at(self._folder.agent)
         while not self._stopping.is_set():
@@ -141,7 +144,8 @@ class Instance:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._stopping.wait(), LOOK_S)
                 continue
-            async with Agent.open(self._folder.agent, interval_s=self._settings.interval_s) as self._agent:
+            interval_s = self._settings.interval_s
+            async with Agent.open(self._folder.agent, interval_s=interval_s, gauges=gauges) as self._agent:
                 await self._stopping.wait()
 
     def _read_config(self) -> None:

@@ -46,6 +46,8 @@ class InstanceSettings(Struct, frozen=True, kw_only=True):
     """Bytes."""
     cpu_limit: float
     """Cores."""
+    is_measured_alone: bool = True
+    """Its telemetry tells what it takes of this machine, which it shares."""
     heartbeat: str
     """A file that is touched for as long as somebody looks after the process."""
     alone_grace_s: float
