@@ -3,18 +3,7 @@
 set -eu
 export PGOPTIONS='-c client_min_messages=warning'
 from=$1
-# The password goes by the environment: arguments show in ps.
-url=$(cat "$SHOAL_DATABASE_URL_FILE")
-PGPASSWORD=$(printf '%s\n' "$url" | sed -n 's|^[a-z]*://[^:@/]*:\([^@/]*\)@.*|\1|p' | LC_ALL=C awk '{
-  while (at = match($0, /%[0-9A-Fa-f][0-9A-Fa-f]/)) {
-    hex = toupper(substr($0, at + 1, 2)); digits = "0123456789ABCDEF"
-    text = text substr($0, 1, at - 1) sprintf("%c", 16 * index(digits, substr(hex, 1, 1)) + index(digits, substr(hex, 2)) - 17)
-    $0 = substr($0, at + 3)
-  }
-  print text $0
-}')
-export PGPASSWORD
-url=$(printf '%s\n' "$url" | sed 's|^\([a-z]*://[^:@/]*\):[^@/]*@|\1@|')
+. "${0%/*}/database-url.sh"
 for part in manifest.json database.dump; do
   test -s "$from/$part" || { echo "$from has no $part" >&2; exit 1; }
 done

@@ -11,18 +11,7 @@ rm -rf /backup/old
 find /backup -mindepth 1 -maxdepth 1 -name 'new*' -mmin +240 ! -path "$1" -exec rm -rf {} +  # of jobs that had to end
 test "$1" != room || exit 0
 test -e "$1/manifest.json" || { echo "no streams in $1: shoal backup $1 --no-database" >&2; exit 1; }
-# The password goes by the environment: arguments show in ps.
-url=$(cat "$SHOAL_DATABASE_URL_FILE")
-PGPASSWORD=$(printf '%s\n' "$url" | sed -n 's|^[a-z]*://[^:@/]*:\([^@/]*\)@.*|\1|p' | LC_ALL=C awk '{
-  while (at = match($0, /%[0-9A-Fa-f][0-9A-Fa-f]/)) {
-    hex = toupper(substr($0, at + 1, 2)); digits = "0123456789ABCDEF"
-    text = text substr($0, 1, at - 1) sprintf("%c", 16 * index(digits, substr(hex, 1, 1)) + index(digits, substr(hex, 2)) - 17)
-    $0 = substr($0, at + 3)
-  }
-  print text $0
-}')
-export PGPASSWORD
-url=$(printf '%s\n' "$url" | sed 's|^\([a-z]*://[^:@/]*\):[^@/]*@|\1@|')
+. "${0%/*}/database-url.sh"
 pg_dump --format=custom --file="$1/database.dump" --dbname="$url"
 name=$(date -u +%Y-%m-%dT%H%M%SZ)
 mv -T "$1" "/backup/$name"
