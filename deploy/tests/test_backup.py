@@ -1,5 +1,6 @@
 """What PostgreSQL's image runs for a backup, with its folder and programs elsewhere."""
 
+import fcntl
 import os
 import subprocess
 import time
@@ -80,6 +81,18 @@ def test_two_at_once_have_folders_of_their_own_and_what_one_left_goes(volume: Pa
     told = [one for one in containers(pod) if "/backup/new-$(JOB)" in (*one.get("args", []), *one.get("command", []))]
     assert len(told) == 2
     assert all("JOB" in {env["name"] for env in one["env"]} for one in told)
+
+
+def test_who_comes_while_a_backup_is_written_is_told(volume: Path) -> None:
+    with (volume / "new" / "lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        done = save(volume, f"{volume}/new")
+        assert (done.returncode, done.stderr) == (
+            1, f"another backup is being written into {volume}/new: wait until it is done\n",
+        )  # fmt: skip
+        assert (volume / "new" / "manifest.json").exists()
+    assert save(volume, f"{volume}/new").returncode == 0
+    assert not list(volume.glob("*/lock"))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Where commands sign in: what is set, else the suite that runs here."""
 
 import asyncio
+import fcntl
 import json
 from pathlib import Path
 
@@ -49,3 +50,17 @@ async def test_letters_of_the_suite_that_runs_here_are_listed_without_an_address
         await server.stop()
     assert told.exit_code == 0, told.output
     assert "it was too heavy" in told.output
+
+
+def test_a_backup_into_a_folder_that_another_one_writes_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    folder.mkdir()
+    (folder / "manifest.json").write_text("of the other")
+    with (folder / "lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        told = CliRunner().invoke(
+            app, ["backup", str(folder), "--no-database"], env={"SHOAL_NATS_URL": "nats://127.0.0.1:1"}
+        )
+    assert told.exit_code == 1
+    assert f"another backup is being written into {folder}" in told.output
+    assert (folder / "manifest.json").read_text() == "of the other"

@@ -11,9 +11,12 @@ rm -rf /backup/old
 find /backup -mindepth 1 -maxdepth 1 -name 'new*' -mmin +240 ! -path "$1" -exec rm -rf {} +  # of jobs that had to end
 test "$1" != room || exit 0
 test -e "$1/manifest.json" || { echo "no streams in $1: shoal backup $1 --no-database" >&2; exit 1; }
+exec 9>"$1/lock"
+flock -n 9 || { echo "another backup is being written into $1: wait until it is done" >&2; exit 1; }
 . "${0%/*}/database-url.sh"
 pg_dump --format=custom --file="$1/database.dump" --dbname="$url"
 name=$(date -u +%Y-%m-%dT%H%M%SZ)
 mv -T "$1" "/backup/$name"
+rm "/backup/$name/lock"
 ln -sfn "$name" /backup/latest
 echo "saved in /backup/$name"

@@ -7,6 +7,9 @@ on the saved stream: restoring marks facts of that time as unpublished again. Th
 the same ids.
 """
 
+import contextlib
+import fcntl
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -19,11 +22,13 @@ from nats.aio.client import Client
 
 from shoal.messaging import DEAD, EVENTS, TELEMETRY
 from shoal_operations.database import load_database, save_database
-from shoal_operations.snapshots import load_stream, save_stream
+from shoal_operations.snapshots import SnapshotError, load_stream, save_stream
 
 STREAMS: Final = (TELEMETRY, EVENTS, DEAD)
 MANIFEST: Final = "manifest.json"
 """Written last: a folder without it is no backup."""
+LOCK: Final = "lock"
+"""Held by whoever writes into the folder, `save-database.sh` too."""
 MARGIN: Final = timedelta(minutes=5)
 """How far the clocks of this machine and of the database may be apart."""
 
@@ -50,21 +55,22 @@ async def take_backup(
         programs: Where pg_dump is; by default on the path.
 
     Raises:
-        SnapshotError, DumpError: Something could not be saved: this is no backup.
+        SnapshotError, DumpError: Something could not be saved, or another one is written there: this is no backup.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # noqa: ASYNC240 - once, before anything runs
-    about = folder / MANIFEST
-    about.unlink(missing_ok=True)  # of an earlier attempt: what follows may fail half-way
-    began = datetime.now(UTC)
-    client = await _connect(nats_url)
-    try:
-        messages = {name: await save_stream(client, name, folder) for name in STREAMS}
-    finally:
-        await client.close()
-    if database_url is not None:
-        await save_database(database_url, folder, programs=programs)
-    manifest = Manifest(began, datetime.now(UTC), messages)
-    about.write_bytes(msgspec.json.encode(manifest))
+    with _alone_in(folder):
+        about = folder / MANIFEST
+        about.unlink(missing_ok=True)  # of an earlier attempt: what follows may fail half-way
+        began = datetime.now(UTC)
+        client = await _connect(nats_url)
+        try:
+            messages = {name: await save_stream(client, name, folder) for name in STREAMS}
+        finally:
+            await client.close()
+        if database_url is not None:
+            await save_database(database_url, folder, programs=programs)
+        manifest = Manifest(began, datetime.now(UTC), messages)
+        about.write_bytes(msgspec.json.encode(manifest))
     return manifest
 
 
@@ -112,6 +118,21 @@ async def publish_again(database_url: str, *, since: datetime) -> int:
         return marked
     finally:
         await connection.close()
+
+
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Keep others out of a folder; however this process ends, it keeps them out no longer."""
+    lock = folder / LOCK
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SnapshotError(f"another backup is being written into {folder}: wait until it is done") from None
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
 
 
 async def _connect(url: str) -> Client:
