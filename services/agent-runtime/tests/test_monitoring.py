@@ -11,12 +11,10 @@ from runtime_corner import Corner
 from runtime_door import Door
 from test_sockets_sign_in import beside_a_gateway  # noqa: F401 - a fixture
 
-from agent_runtime.agents.usecases import Births
 from agent_runtime.errors import BudgetExhaustedError, TokenBudgetExhaustedError
 from agent_runtime.monitoring.usecases.reports import Reports
 from agent_runtime.monitoring.usecases.spending import Spending
-from agent_runtime.ports import Estimate, Spent, StageTiming, TimedTurn
-from agent_runtime.runs.usecases.tallies import Tallies
+from agent_runtime.ports import Charge, Estimate, Spent, StageTiming, TimedTurn
 from shoal.clock import SystemClock
 from shoal.identity import Role
 from shoal.testing.suite import user
@@ -31,8 +29,7 @@ class Ledger:
         self.door = door
         resources = door.service.running.resources
         self._database = resources.database
-        tallies = Tallies(database=self._database, bus=resources.bus, births=Births(), process=resources.process)
-        self.spending = Spending(self._database, SystemClock(), tallies)
+        self.spending = Spending(self._database, SystemClock())
         self.reports = Reports(self._database, SystemClock())
 
     def _who(self, given: dict[str, str]) -> dict[str, str]:
@@ -49,11 +46,11 @@ class Ledger:
         who = {name: told.pop(name) for name in list(told) if name.endswith(("_id", "_key"))}
         spent = Spent(**self._who(who), model=model, cache_read_tokens=0, cache_write_tokens=0, **told)
         async with self._database.transaction() as tx:
-            return await self.spending.settle(tx, reservation, spent)
+            return (await self.spending.settle(tx, reservation, spent)).usd
 
     async def give_up(self, reservation: str) -> None:
         async with self._database.transaction() as tx:
-            assert await self.spending.settle(tx, reservation, None) == 0
+            assert await self.spending.settle(tx, reservation, None) == Charge()
 
     async def meet(self) -> None:
         """Make what budgets of these tests are about."""

@@ -24,7 +24,7 @@ from opentelemetry.trace import SpanKind
 
 from shoal.clock import to_rfc3339
 from shoal.database import Database, DatabaseUnavailableError, Transaction
-from shoal.leases import Lease, Leases
+from shoal.leases import HELD, Lease, Leases
 from shoal.messaging import EVENTS, Bus, MessagingUnavailableError, RejectedMessageError
 from shoal.telemetry import Metrics, Tracing
 from shoal_events import Event
@@ -152,8 +152,7 @@ class Relay:
     async def _pass(self, lease: Lease) -> int:
         """Publish one batch; returns how many rows were taken."""
         async with self._database.transaction() as tx:
-            await self._leases.held(tx, lease)
-            rows = await _pending(tx)
+            rows = await _pending(tx, lease)
             if not rows:
                 return 0
             entities = [
@@ -162,6 +161,7 @@ class Relay:
             outcomes = await asyncio.gather(*(self._publish_in_order(facts) for facts in entities))
             published = [row_id for outcome in outcomes for row_id in outcome.published]
             if published:
+                await tx.execute("set local synchronous_commit = off")  # whose mark is lost is published again
                 await tx.execute("update outbox set published_at = now() where id = any($1::bigint[])", published)
             for outcome in outcomes:
                 if outcome.rejected is not None:
@@ -276,22 +276,26 @@ async def forget_published(tx: Transaction) -> int:
     )
 
 
-async def _pending(tx: Transaction) -> list[OutboxRow]:
+async def _pending(tx: Transaction, lease: Lease) -> list[OutboxRow]:
+    """Take what waits, and keep the lease standing until the commit; nothing once it is another's."""
     return await tx.all(
         OutboxRow,
-        """
+        f"""
         select id, event_id, subject, type, entity_id, payload, traceparent, recorded_at
           from outbox as waiting
-         where published_at is null
+         where {HELD}
+           and published_at is null
            and rejected_at is null
            and not exists (select from outbox as earlier
                             where earlier.entity_id = waiting.entity_id
                               and earlier.rejected_at is not null
                               and earlier.published_at is null)
          order by id
-         limit $1
+         limit $3
            for update skip locked
-        """,
+        """,  # noqa: S608 - our own words
+        lease.key,
+        lease.epoch,
         BATCH,
     )
 

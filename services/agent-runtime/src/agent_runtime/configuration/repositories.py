@@ -65,6 +65,12 @@ class ConfigurationRepository:
             account_id,
         )
 
+    async def find_defaults(self, account_id: str) -> Defaults | None:
+        """Read an account's defaults; None when it configured nothing."""
+        return await self._tx.find(
+            Defaults, "select model, max_tokens, temperature from configuration where account_id = $1", account_id
+        )
+
     async def find(self, account_id: str) -> Settings | None:
         """Read what an account configured; None when it never did."""
         stored = await self._tx.find(

@@ -73,7 +73,9 @@ class Configurations:
 
     async def defaults(self, account_id: str) -> Defaults:
         """Give the account's defaults."""
-        return (await self.get(account_id)).defaults
+        async with self._database.reading() as database:
+            repository = ConfigurationRepository(database, self._envelope)
+            return await repository.find_defaults(account_id) or Settings.initial().defaults
 
     async def channels(self, account_id: str) -> Mapping[str, bool]:
         """Tell which channels the account has, and whether each is enabled."""

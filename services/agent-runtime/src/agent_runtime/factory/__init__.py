@@ -176,7 +176,7 @@ class Factory:
 
     def usage(self) -> Spending:
         """Tokens and budgets."""
-        return Spending(self.resources.database, self.resources.clock, self.runs.tallies())
+        return Spending(self.resources.database, self.resources.clock)
 
     def pipeline_log(self) -> ports.PipelineLog:
         """Timed turns."""

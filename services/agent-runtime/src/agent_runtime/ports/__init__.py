@@ -12,7 +12,16 @@ from agent_runtime.ports.configuration import Configuration, Defaults, Provider
 from agent_runtime.ports.delegation import Assignment, Delegations, Outcome
 from agent_runtime.ports.frames import Frame, Frames, Topic, session_topic
 from agent_runtime.ports.memory import Memories, Recollection
-from agent_runtime.ports.monitoring import Estimate, PipelineLog, Spent, StageTiming, Tallies, TimedTurn, Usage
+from agent_runtime.ports.monitoring import (
+    Charge,
+    Estimate,
+    ModelCall,
+    PipelineLog,
+    Spent,
+    StageTiming,
+    TimedTurn,
+    Usage,
+)
 from agent_runtime.ports.sessions import VOICE_SESSION, Message, SessionPlace, Sessions, Step, ToolCall
 from agent_runtime.ports.skills import ActiveSkill, Skills
 from agent_runtime.ports.turns import Queueing, RunStatus, SaidSoFar, TurnRequest, TurnResult, Turns
@@ -27,6 +36,7 @@ __all__ = [
     "Births",
     "Canvases",
     "ChannelSwitches",
+    "Charge",
     "Configuration",
     "Defaults",
     "Delegations",
@@ -39,6 +49,7 @@ __all__ = [
     "LiveSockets",
     "Memories",
     "Message",
+    "ModelCall",
     "Outcome",
     "PipelineLog",
     "Provider",
@@ -52,7 +63,6 @@ __all__ = [
     "Spent",
     "StageTiming",
     "Step",
-    "Tallies",
     "TimedTurn",
     "ToolCall",
     "ToolPolicy",

@@ -9,8 +9,8 @@ from msgspec import Struct
 from shoal.database import Transaction
 
 
-class Estimate(Struct, frozen=True, kw_only=True):
-    """What a call of a model may take at most, before it is made."""
+class ModelCall(Struct, frozen=True, kw_only=True):
+    """A call of a model: who asks, in which session and run, by which login or key; `model` is `provider/model`."""
 
     account_id: str
     agent_id: str
@@ -18,25 +18,31 @@ class Estimate(Struct, frozen=True, kw_only=True):
     credential_id: str
     run_id: str
     model: str
+
+
+class Estimate(ModelCall, frozen=True, kw_only=True):
+    """What a call may take at most, before it is made."""
+
     input_tokens: int
     output_tokens: int
 
 
-class Spent(Struct, frozen=True, kw_only=True):
-    """What a call of a model took."""
+class Spent(ModelCall, frozen=True, kw_only=True):
+    """What a call took."""
 
-    account_id: str
-    agent_id: str
-    session_key: str
-    credential_id: str
-    run_id: str
-    model: str
     input_tokens: int
     output_tokens: int
     cache_read_tokens: int
     cache_write_tokens: int
     tier: int
     at: datetime
+
+
+class Charge(Struct, frozen=True):
+    """What a call counts as: its cost in USD, and its tokens."""
+
+    usd: Decimal = Decimal(0)
+    tokens: int = 0
 
 
 class Usage(Protocol):
@@ -55,16 +61,8 @@ class Usage(Protocol):
         """Tell in how many seconds all budgets that refuse a call begin anew; None: one never does, or none refuses."""
         ...
 
-    async def settle(self, tx: Transaction, reservation: str, spent: Spent | None) -> Decimal:
-        """Record what a call took in place of what was set aside, None for nothing; returns its cost in USD."""
-        ...
-
-
-class Tallies(Protocol):
-    """What agents did, to be told as telemetry."""
-
-    async def count_tokens(self, tx: Transaction, account_id: str, agent_id: str, tokens: int) -> None:
-        """Count what a call of a model took, in the transaction that records it."""
+    async def settle(self, tx: Transaction, reservation: str, spent: Spent | None) -> Charge:
+        """Record what a call took in place of what was set aside, None for nothing."""
         ...
 
 

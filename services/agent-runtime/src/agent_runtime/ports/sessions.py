@@ -107,8 +107,11 @@ class Sessions(Protocol):
         """Make a session, or find it when another has just made it, and hold its row until the commit."""
         ...
 
-    async def say(self, tx: Transaction, session_id: str, message: Message) -> None:
-        """Append a message; one of the same run and role that stands already is not said twice."""
+    async def say(self, tx: Transaction, session_id: str, message: Message, *, earlier: int = 0) -> Sequence[Message]:
+        """Append a message; one of the same run and role that stands already is not said twice.
+
+        Returns up to so many earlier messages, oldest first.
+        """
         ...
 
     async def said(self, tx: Transaction, session_id: str, limit: int) -> Sequence[Message]:

@@ -142,9 +142,10 @@ class SessionRepository:
             run_id,
         )
 
-    async def append(self, session_id: str, message: Message) -> None:
-        """Write a session's next message, once."""
-        await self._tx.execute(
+    async def append(self, session_id: str, message: Message, *, earlier: int) -> Sequence[Message]:
+        """Write a session's next message, once; returns up to so many messages before it, oldest first."""
+        return await self._tx.all(
+            Message,
             """
             with placed as (
                 insert into message (session_id, seq, id, role, content, tool_calls, steps, run_id, is_incomplete,
@@ -154,13 +155,21 @@ class SessionRepository:
                  where id = $1
                     on conflict (run_id, role) where run_id <> '' do nothing
                 returning seq
+            ), counted as (
+                update session
+                   set message_count = placed.seq, updated_at = now()
+                  from placed
+                 where id = $1
             )
-            update session
-               set message_count = placed.seq, updated_at = now()
-              from placed
-             where id = $1
+            select id, role, content, timestamp, run_id, tool_calls, steps, is_incomplete
+              from (select seq, id, role, content, created_at as timestamp, run_id, tool_calls, steps, is_incomplete
+                      from message
+                     where session_id = $1 and not (run_id = $7 and role = $3)
+                     order by seq desc
+                     limit $10) as latest
+             order by seq
             """,
             *(session_id, message.id, message.role, message.content),
             *(msgspec.to_builtins(message.tool_calls), msgspec.to_builtins(message.steps)),
-            *(message.run_id, message.is_incomplete, message.timestamp),
+            *(message.run_id, message.is_incomplete, message.timestamp, earlier),
         )

@@ -94,9 +94,12 @@ class Sessions:
             await self._tell_created(tx, SessionPlace(session_id, account_id, session_key, agent_id))
         return await repository.lock(account_id, session_key)
 
-    async def say(self, tx: Transaction, session_id: str, message: Message) -> None:
-        """Append a message; one of the same run and role that stands already is not said twice."""
-        await SessionRepository(tx).append(session_id, message)
+    async def say(self, tx: Transaction, session_id: str, message: Message, *, earlier: int = 0) -> Sequence[Message]:
+        """Append a message; one of the same run and role that stands already is not said twice.
+
+        Returns up to so many earlier messages, oldest first.
+        """
+        return await SessionRepository(tx).append(session_id, message, earlier=earlier)
 
     async def said(self, tx: Transaction, session_id: str, limit: int) -> Sequence[Message]:
         """List the last messages, oldest first."""

@@ -1,15 +1,12 @@
 """SQL of budgets, and nothing else."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal
 
-from agent_runtime.monitoring.domain.budgets import Budget, Hold, Period, Scope, Standing
+from agent_runtime.monitoring.domain.budgets import Budget, Hold, Scope, Standing
 from shoal.database import Transaction
 
 Subjects = Sequence[tuple[Scope, str]]
-Begun = Mapping[Period, datetime]
-"""When the present period of each kind began."""
 
 
 class BudgetRepository:
@@ -125,29 +122,6 @@ class BudgetRepository:
             budget.account_id,
             str(budget.scope),
             budget.subject,
-        )
-
-    async def add(self, account_id: str, subjects: Subjects, begun: Begun, *, usd: Decimal, tokens: int) -> None:
-        """Count spending against every budget of these subjects, in its period that has begun then."""
-        await self._tx.execute(
-            """
-            insert into budget_spending as known (budget_id, since, usd, tokens)
-            select id, since, $6, $7
-              from budget
-              join unnest($4::text[], $5::timestamptz[]) as begun (period, since) using (period)
-             where account_id = $1
-               and (scope, subject) in (select scope, subject from unnest($2::text[], $3::text[]) as s (scope, subject))
-             order by id
-                on conflict (budget_id, since) do update
-               set usd = known.usd + excluded.usd, tokens = known.tokens + excluded.tokens
-            """,
-            account_id,
-            [str(scope) for scope, _ in subjects],
-            [subject for _, subject in subjects],
-            [str(period) for period in begun],
-            list(begun.values()),
-            usd,
-            tokens,
         )
 
     # what is set aside

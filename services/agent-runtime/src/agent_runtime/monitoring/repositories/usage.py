@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from agent_runtime.monitoring.domain.prices import Cost, PriceOverride, Tokens
+from agent_runtime.monitoring.domain.prices import PriceOverride
 from agent_runtime.monitoring.domain.usage import ByModel, BySession, ByTier, Span
-from agent_runtime.ports import Spent
 from shoal.database import Transaction
 
 
@@ -14,37 +13,6 @@ class UsageRepository:
 
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
-
-    async def insert(self, spent: Spent, tokens: Tokens, cost: Cost, *, provider: str, model: str) -> None:
-        """Record what a call took; from then to the commit no budget of the account begins."""
-        await self._tx.execute(
-            """
-            with held as materialized (
-                select pg_advisory_xact_lock_shared(hashtextextended($1, 3))
-            )
-            insert into usage_entry (account_id, agent_id, session_key, credential_id, run_id, provider, model, tier,
-                                     input_tokens, output_tokens, cache_read_tokens, cache_write_tokens,
-                                     input_cost, output_cost, price, at)
-            select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16
-              from held
-            """,
-            spent.account_id,
-            spent.agent_id,
-            spent.session_key,
-            spent.credential_id,
-            spent.run_id,
-            provider,
-            model,
-            spent.tier,
-            tokens.input,
-            tokens.output,
-            tokens.cache_read,
-            tokens.cache_write,
-            cost.input,
-            cost.output,
-            cost.price,
-            spent.at,
-        )
 
     async def by_model(self, account_id: str, span: Span) -> Sequence[ByModel]:
         """Add up by provider and model, most tokens first."""
@@ -110,17 +78,21 @@ class UsageRepository:
 
     # prices
 
-    async def override_of(self, account_id: str, *, provider: str, model: str, at: datetime) -> PriceOverride | None:
-        """Find the account's own price of a model that holds at a moment."""
+    async def price_held(self, account_id: str, *, provider: str, model: str, at: datetime) -> PriceOverride | None:
+        """Find the account's own price of a model at a moment; from then to the commit no budget of it begins."""
         return await self._tx.find(
             PriceOverride,
             """
+            with held as materialized (
+                select pg_advisory_xact_lock_shared(hashtextextended($1, 3))
+            )
             select id, account_id, provider, model, valid_from, input, output, cache_read, cache_write
               from price_override
              where account_id = $1
                and provider = $2
                and model = $3
                and valid_from <= ($4::timestamptz at time zone 'UTC')::date
+               and exists (select from held)
              order by valid_from desc
              limit 1
             """,

@@ -1,14 +1,15 @@
 """Spending: what calls of models took, what that cost, and how much there may be."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from agent_runtime.errors import BudgetExhaustedError, TokenBudgetExhaustedError
 from agent_runtime.monitoring.domain.budgets import Period, Scope, set_aside
 from agent_runtime.monitoring.domain.prices import Cost, Tokens, cost_of, split
 from agent_runtime.monitoring.repositories.budgets import BudgetRepository
+from agent_runtime.monitoring.repositories.spending import Entry, SpendingRepository
 from agent_runtime.monitoring.repositories.usage import UsageRepository
-from agent_runtime.ports import Estimate, Spent, Tallies
+from agent_runtime.ports import Charge, Estimate, ModelCall, Spent
 from shoal.clock import Clock
 from shoal.database import Database, Transaction
 from shoal.ids import new_id
@@ -24,10 +25,9 @@ class Spending:
     nobody settles, since its process died, lapses within the hour.
     """
 
-    def __init__(self, database: Database, clock: Clock, tallies: Tallies) -> None:
+    def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._tallies = tallies
 
     async def reserve(self, estimate: Estimate) -> str:
         """Set something aside for a call; returns the reservation, empty when no budget counts it.
@@ -44,7 +44,7 @@ class Spending:
         reservation = new_id("res")
         tokens = Tokens(input=estimate.input_tokens, output=estimate.output_tokens)
         async with self._database.transaction() as tx:
-            cost = await self._cost(tx, estimate, tokens)
+            cost = await self._cost(tx, estimate, tokens, at=now)
             budgets = BudgetRepository(tx)
             await budgets.lock([budget.id for budget in against])
             for budget in against:
@@ -69,40 +69,36 @@ class Spending:
                     waits.append(refused.retry_after_s)
         return max(waits, default=None)
 
-    async def settle(self, tx: Transaction, reservation: str, spent: Spent | None) -> Decimal:
-        """Record what a call took in place of what was set aside, None for nothing; returns its cost in USD."""
-        budgets = BudgetRepository(tx)
+    async def settle(self, tx: Transaction, reservation: str, spent: Spent | None) -> Charge:
+        """Record what a call took in place of what was set aside, None for nothing."""
         if reservation:
-            await budgets.release(reservation)
+            await BudgetRepository(tx).release(reservation)
         if spent is None:
-            return Decimal(0)
+            return Charge()
         tokens = Tokens.counted(
             input=spent.input_tokens,
             output=spent.output_tokens,
             cache_read=spent.cache_read_tokens,
             cache_write=spent.cache_write_tokens,
         )
-        cost = await self._cost(tx, spent, tokens)
-        provider, model = split(spent.model)
-        await UsageRepository(tx).insert(spent, tokens, cost, provider=provider, model=model)
+        cost = await self._cost(tx, spent, tokens, at=spent.at)
         begun = {period: period.begins(spent.at) for period in Period}
-        await budgets.add(spent.account_id, _subjects(spent), begun, usd=cost.total, tokens=tokens.total)
-        await self._tallies.count_tokens(tx, spent.account_id, spent.agent_id, tokens.total)
-        return cost.total
+        entry = Entry(spent=spent, tokens=tokens, cost=cost, subjects=_subjects(spent), begun=begun)
+        await SpendingRepository(tx).record(entry)
+        return Charge(cost.total, tokens.total)
 
     async def forget_lapsed(self) -> None:
         """Forget what nobody settled."""
         async with self._database.transaction() as tx:
             await BudgetRepository(tx).forget_lapsed()
 
-    async def _cost(self, tx: Transaction, call: Estimate | Spent, tokens: Tokens) -> Cost:
+    async def _cost(self, tx: Transaction, call: ModelCall, tokens: Tokens, *, at: datetime) -> Cost:
         provider, model = split(call.model)
-        at = call.at if isinstance(call, Spent) else self._clock.now()
-        override = await UsageRepository(tx).override_of(call.account_id, provider=provider, model=model, at=at)
+        override = await UsageRepository(tx).price_held(call.account_id, provider=provider, model=model, at=at)
         return cost_of(tokens, provider=provider, model=model, at=at, override=override)
 
 
-def _subjects(call: Estimate | Spent) -> list[tuple[Scope, str]]:
+def _subjects(call: ModelCall) -> list[tuple[Scope, str]]:
     """List whose budgets a call counts against."""
     return [
         (Scope.TOKEN, call.credential_id),

@@ -18,6 +18,7 @@ class Completion(Struct, frozen=True, kw_only=True):
         tier: What kind of model that asked for.
         score: How well it went, 0 to 1.
         latency_ms: How long it took, from its beginning.
+        tokens: What its last call of a model took.
         counting: Names the agent's counting, if this is the first turn that is counted.
     """
 
@@ -27,6 +28,7 @@ class Completion(Struct, frozen=True, kw_only=True):
     tier: int
     score: float
     latency_ms: float
+    tokens: int
     counting: str
 
 
@@ -57,10 +59,12 @@ class EndingRepository:
                 select $1, seq, type, data
                   from unnest($7::integer[], $8::text[], $9::jsonb[]) as event (seq, type, data)
             ), added as (
-                insert into tally as counted (account_id, agent_id, epoch, messages_total, response_ms, is_changed)
-                values ($10, $11, $12, 1, array[$13::double precision::real], true)
+                insert into tally as counted (account_id, agent_id, epoch, messages_total, tokens_total, response_ms,
+                                              is_changed)
+                values ($10, $11, $12, 1, $18, array[$13::double precision::real], true)
                     on conflict (account_id, agent_id) do update
                    set messages_total = counted.messages_total + 1,
+                       tokens_total = counted.tokens_total + excluded.tokens_total,
                        response_ms = counted.response_ms[1:999] || excluded.response_ms,
                        is_changed = true, changed_at = clock_timestamp()
             )
@@ -77,7 +81,7 @@ class EndingRepository:
             *([event.seq for event in events], [str(event.type) for event in events]),
             [dict(event.data) for event in events],
             *(run.account_id, run.agent_id, ended.counting, ended.latency_ms),
-            *(ended.complexity, ended.tier, ended.score, events[-1].seq),
+            *(ended.complexity, ended.tier, ended.score, events[-1].seq, ended.tokens),
         )
         assert found is not None  # noqa: S101 - its row is there
         return found

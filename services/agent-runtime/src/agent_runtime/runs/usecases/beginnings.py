@@ -81,11 +81,11 @@ class Beginnings:
         message = Message(
             id=new_id("msg"), role="user", content=run.content, timestamp=self._clock.now(), run_id=run.id
         )
-        await self._sessions.say(tx, run.session_id, message)
+        earlier = await self._sessions.say(tx, run.session_id, message, earlier=HISTORY - 1)
         await self._facts.started(tx, run)
 
         async def show() -> None:
             await recorder.show_message(message)
 
         tx.after_commit(show)
-        return await self._sessions.said(tx, run.session_id, HISTORY)
+        return (*earlier, message)

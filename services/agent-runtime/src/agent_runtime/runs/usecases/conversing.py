@@ -9,6 +9,7 @@ from agent_runtime.runs.domain.runs import CallRecord, CallStatus, EventType, Ru
 from agent_runtime.runs.errors import TooManyStepsError
 from agent_runtime.runs.repositories.course import CourseRepository
 from agent_runtime.runs.repositories.runs import RunRepository
+from agent_runtime.runs.repositories.tallies import TallyRepository
 from agent_runtime.runs.usecases.acting import Acting, recorded, result_told
 from agent_runtime.runs.usecases.assembly import Scene
 from agent_runtime.runs.usecases.beginnings import Taken
@@ -18,6 +19,7 @@ from agent_runtime.runs.usecases.pipeline import Pipeline
 from agent_runtime.runs.usecases.recorder import Recorder
 from agent_runtime.runs.usecases.transport import Answer, Transport
 from shoal.database import Database, Transaction
+from shoal.ids import new_id
 
 MOST_STEPS = 20
 
@@ -63,9 +65,9 @@ class Conversing:
             calls += wanted
         raise TooManyStepsError
 
-    async def settle(self, tx: Transaction, run: Run, answer: Answer, *, tier: int) -> None:
-        """Record what the last answer took."""
-        await self._transport.settle(tx, run, answer, tier=tier)
+    async def settle(self, tx: Transaction, run: Run, answer: Answer, *, tier: int) -> int:
+        """Record what the last answer took; returns how many tokens that was."""
+        return await self._transport.settle(tx, run, answer, tier=tier)
 
     async def _calls(self, run: Run) -> Sequence[CallRecord]:
         async with self._database.reading() as database:
@@ -91,7 +93,8 @@ class Conversing:
         async with recorder.writing() as tx:
             await CourseRepository(tx).add_step(run.id, step)
             await CourseRepository(tx).add_calls(run.id, wanted, approval=self._approval)
-            await self.settle(tx, run, answer, tier=scene.tier)
+            tokens = await self.settle(tx, run, answer, tier=scene.tier)
+            await TallyRepository(tx).count_tokens(run.account_id, run.agent_id, tokens, epoch=new_id("ep"))
             if waiting:
                 await self._ask(tx, run, waiting, recorder, pipeline)
         for call in wanted:

@@ -72,11 +72,20 @@ class Endings:
         self._clock = clock
 
     async def complete(
-        self, tx: Transaction, run: Run, course: Course, recorder: Recorder, timed: TimedTurn, *, score: float
+        self,
+        tx: Transaction,
+        run: Run,
+        course: Course,
+        recorder: Recorder,
+        timed: TimedTurn,
+        *,
+        score: float,
+        tokens: int,
     ) -> bool:
         """End a run with its answer, inside the worker's transaction; its last step is written with that.
 
-        Returns whether another run of its session waits.
+        `score` is how well it went, 0 to 1, `tokens` what its last call of a model took. Returns whether another run of
+        its session waits.
         """
         await self._pipeline_log.record(tx, timed)
         message = await self._say(tx, run, course, is_incomplete=False)
@@ -89,6 +98,7 @@ class Endings:
             tier=timed.tier,
             score=score,
             latency_ms=timed.latency_ms,
+            tokens=tokens,
             counting=new_id("ep"),
         )
         completed = await EndingRepository(tx).complete(run, ended)

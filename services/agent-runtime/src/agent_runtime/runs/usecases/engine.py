@@ -109,10 +109,10 @@ class Engine:
         async with pipeline.stage("scorer"):
             score = score_of(course.calls)
         async with pipeline.stage("learner"), recorder.writing() as tx:
-            await self._conversing.settle(tx, run, answer, tier=scene.tier)
+            tokens = await self._conversing.settle(tx, run, answer, tier=scene.tier)
             recorder.note(EventType.USAGE, _usage(course))
             timed = self._timed(run, scene, pipeline, model=str(answer.model), is_success=True)
-            return await self._endings.complete(tx, run, course, recorder, timed, score=score)
+            return await self._endings.complete(tx, run, course, recorder, timed, score=score, tokens=tokens)
 
     def _timed(self, run: Run, scene: Scene | None, pipeline: Pipeline, *, model: str, is_success: bool) -> TimedTurn:
         """Tell how long a turn and its stages took."""

@@ -10,7 +10,7 @@ from agent_runtime.ports import Births
 from agent_runtime.runs.repositories.tallies import Tally, TallyRepository, Untold
 from shoal.clock import to_rfc3339
 from shoal.database import Database, Transaction
-from shoal.ids import fingerprint, new_id
+from shoal.ids import fingerprint
 from shoal.messaging import TELEMETRY, Bus
 from shoal_events import Sample, SampleGroup, TelemetryBatch
 
@@ -19,17 +19,13 @@ COUNTERS = ("messages_total", "errors_total", "tokens_total")
 
 
 class Tallies:
-    """Counts what agents do, and tells of it. It is the port `Tallies`."""
+    """Tells what was counted of agents."""
 
     def __init__(self, *, database: Database, bus: Bus, births: Births, process: str) -> None:
         self._database = database
         self._bus = bus
         self._births = births
         self._process = process
-
-    async def count_tokens(self, tx: Transaction, account_id: str, agent_id: str, tokens: int) -> None:
-        """Count what a call of a model took, in the transaction that records it."""
-        await TallyRepository(tx).count_tokens(account_id, agent_id, tokens, epoch=new_id("ep"))
 
     async def tell(self) -> None:
         """Tell what was counted since the last time; what was told and not known to be stored is told again.

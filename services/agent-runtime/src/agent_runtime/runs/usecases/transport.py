@@ -32,11 +32,13 @@ from agent_runtime.runs.errors import (
     ModelUnavailableError,
     ModelUnknownError,
 )
+from agent_runtime.runs.repositories.tallies import TallyRepository
 from agent_runtime.runs.usecases.assembly import Scene
 from agent_runtime.runs.usecases.recorder import Recorder
 from shoal.clock import Clock
 from shoal.database import Database, DatabaseUnavailableError, Transaction
 from shoal.errors import AppError
+from shoal.ids import new_id
 from shoal.telemetry import Tracing
 
 TRIES = 3
@@ -136,9 +138,10 @@ class Transport:
                 recorder.note(EventType.RETRY, told)
         raise refused
 
-    async def settle(self, tx: Transaction, run: Run, answer: Answer, *, tier: int) -> None:
-        """Record what an answer took."""
-        await self._usage.settle(tx, answer.reservation, self._spent(run, answer.model, answer.usage, tier))
+    async def settle(self, tx: Transaction, run: Run, answer: Answer, *, tier: int) -> int:
+        """Record what an answer took; returns how many tokens that was."""
+        charge = await self._usage.settle(tx, answer.reservation, self._spent(run, answer.model, answer.usage, tier))
+        return charge.tokens
 
     async def _answer_by(self, run: Run, scene: Scene, prompt: Prompt, recorder: Recorder) -> Answer:
         model = await self._shelf.model(run.account_id, prompt.model)
@@ -193,7 +196,8 @@ class Transport:
         spent = self._spent(run, prompt.model, attempt.spent(prompt), tier) if attempt.has_begun else None
         try:
             async with self._database.transaction() as tx:
-                await self._usage.settle(tx, reservation, spent)
+                charge = await self._usage.settle(tx, reservation, spent)
+                await TallyRepository(tx).count_tokens(run.account_id, run.agent_id, charge.tokens, epoch=new_id("ep"))
         except DatabaseUnavailableError:
             structlog.get_logger().warning("usage_not_settled", run_id=run.id)
 

@@ -1,0 +1,68 @@
+"""What is written when a call of a model is over."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from msgspec import Struct
+
+from agent_runtime.monitoring.domain.budgets import Period, Scope
+from agent_runtime.monitoring.domain.prices import Cost, Tokens, split
+from agent_runtime.ports import Spent
+from shoal.database import Transaction
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """What a call took, and against whose budgets it counts.
+
+    Args:
+        spent: The call.
+        tokens: What it took, as far as that can be right.
+        cost: The same in USD.
+        subjects: Whose budgets count it.
+        begun: When the present period of each kind began.
+    """
+
+    spent: Spent
+    tokens: Tokens
+    cost: Cost
+    subjects: Sequence[tuple[Scope, str]]
+    begun: Mapping[Period, datetime]
+
+
+class SpendingRepository:
+    """Writes what a call took, and counts it against every budget that counts it; at once, for a turn waits."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    async def record(self, entry: Entry) -> None:
+        """Write an entry; the account is held (`UsageRepository.price_held`), so no budget misses it."""
+        spent, tokens, cost = entry.spent, entry.tokens, entry.cost
+        provider, model = split(spent.model)
+        await self._tx.execute(
+            """
+            with entered as (
+                insert into usage_entry (account_id, agent_id, session_key, credential_id, run_id, provider, model,
+                                         tier, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens,
+                                         input_cost, output_cost, price, at)
+                values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+            )
+            insert into budget_spending as known (budget_id, since, usd, tokens)
+            select id, since, $21, $22
+              from budget
+              join unnest($19::text[], $20::timestamptz[]) as begun (period, since) using (period)
+             where account_id = $1
+               and (scope, subject) in (select scope, subject
+                                          from unnest($17::text[], $18::text[]) as s (scope, subject))
+             order by id
+                on conflict (budget_id, since) do update
+               set usd = known.usd + excluded.usd, tokens = known.tokens + excluded.tokens
+            """,
+            *(spent.account_id, spent.agent_id, spent.session_key, spent.credential_id, spent.run_id),
+            *(provider, model, spent.tier),
+            *(tokens.input, tokens.output, tokens.cache_read, tokens.cache_write),
+            *(cost.input, cost.output, cost.price, spent.at),
+            *([str(scope) for scope, _ in entry.subjects], [subject for _, subject in entry.subjects]),
+            *([str(period) for period in entry.begun], list(entry.begun.values())),
+            *(cost.total, tokens.total),
+        )
