@@ -117,6 +117,31 @@ async def test_refused_servers(mcp_door: Door) -> None:
     assert (await talk.client.delete("/api/mcp-servers/none")).status_code == 404
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["Host", "content-length", "Transfer-Encoding", "Connection", "TE", "Proxy-Authorization", "Upgrade"],
+)
+async def test_headers_of_the_connection_are_nobodys_to_set(mcp_door: Door, http_port: int, name: str) -> None:
+    talk = await Talk.begin(mcp_door)
+    body = {"url": f"http://127.0.0.1:{http_port}/mcp", "headers": {"Authorization": "Bearer x", name: "1"}}
+    answer = await talk.client.put("/api/mcp-servers/x", json=body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "validation_error")
+    assert [problem["field"] for problem in answer.json()["error"]["details"]] == [f"headers.{name}"]
+    assert (await talk.client.get("/api/mcp-servers")).json() == []
+
+
+async def test_headers_that_are_no_http_are_refused(mcp_door: Door, http_port: int) -> None:
+    talk = await Talk.begin(mcp_door)
+    body = {"url": f"http://127.0.0.1:{http_port}/mcp"}
+    wrong = [("X Y", "1"), ("X:", "1"), ("", "1"), ("X", "a\r\nY: b"), ("X", "\x01"), ("X", "é"), ("X", " a")]
+    for name, value in wrong:
+        answer = await talk.client.put("/api/mcp-servers/x", json=body | {"headers": {name: value}})
+        assert answer.status_code == 400, (name, value)
+        assert answer.json()["error"]["details"], (name, value)
+    plain = {"headers": {"X-Team": "a b", "X-Empty": ""}}
+    assert (await talk.client.put("/api/mcp-servers/x", json=body | plain)).status_code == 200
+
+
 async def test_programs_are_not_started_unless_allowed(shared_door: Door) -> None:
     talk = await Talk.begin(shared_door)
     answer = await talk.client.put("/api/mcp-servers/x", json={"command": "/bin/true"})

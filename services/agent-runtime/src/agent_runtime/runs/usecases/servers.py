@@ -1,5 +1,6 @@
 """Keeping MCP servers, whose secrets are sealed."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -10,9 +11,19 @@ from agent_runtime.runs.errors import ServerNotFoundError, StdioNotAllowedError,
 from agent_runtime.runs.repositories.servers import SealedServer, ServerRepository
 from shoal.crypto import Envelope
 from shoal.database import Database, Transaction
+from shoal.errors import FieldProblem, ValidationError
 from shoal.outgoing import Outgoing
 
 MOST_SERVERS = 20
+_OF_THE_CONNECTION = frozenset(
+    (
+        *("connection", "content-length", "expect", "host", "http2-settings", "keep-alive", "proxy-authenticate"),
+        *("proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
+    )
+)
+"""Headers by which a request is framed and finds its way: whoever sends it writes them."""
+_VALUE = re.compile(r"(?:[!-~](?:[\t -~]*[!-~])?)?")
+"""What HTTP takes for the value of a header: printable, without blanks around it."""
 
 
 class Directory:
@@ -66,6 +77,7 @@ class McpServers:
         """Keep a server in place of what was there; without secrets those that are there stay, at the same address.
 
         Raises:
+            ValidationError: One of its headers cannot be sent, or is not anybody's to set.
             StdioNotAllowedError: It is a program, and programs may not be started here.
             OutgoingRefusedError: Its address may not be called.
             TooManyServersError: The account has as many as it may have.
@@ -73,6 +85,7 @@ class McpServers:
         if server.command and not self._is_stdio_allowed:
             raise StdioNotAllowedError
         if server.url:
+            _check_headers(secrets or {})
             await self._outgoing.check(server.url)
         sealed = None
         if secrets:
@@ -99,6 +112,18 @@ class McpServers:
     async def erase(self, tx: Transaction, account_id: str) -> None:
         """Forget the servers of an account that is no more."""
         await ServerRepository(tx).delete_all(account_id)
+
+
+def _check_headers(headers: Mapping[str, str]) -> None:
+    told = {name: _problem(name, value) for name, value in headers.items()}
+    if problems := [FieldProblem(f"headers.{name}", problem) for name, problem in told.items() if problem]:
+        raise ValidationError("These headers cannot be sent.", details=problems)
+
+
+def _problem(name: str, value: str) -> str:
+    if name.lower() in _OF_THE_CONNECTION:
+        return "belongs to the connection, which writes it itself"
+    return "" if _VALUE.fullmatch(value) else "printable ASCII characters, without blanks around them"
 
 
 def place_of(account_id: str, name: str) -> str:
