@@ -2,6 +2,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 import stat
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from nats.js.api import StreamConfig
 
 from shoal_embedded.nats import EmbeddedNats
 from shoal_embedded.nats_users import CONSUMER, PUBLISHES, USERS, NatsUser, service_users
-from shoal_embedded.processes import AlreadyRunningError, ServerError
+from shoal_embedded.processes import AlreadyRunningError, ServerError, ServerProcess
 from shoal_operations.readers import ensure_copy
 
 from .conftest import gone, program, until
@@ -185,6 +186,34 @@ async def test_failure_names_the_log_and_its_last_lines(server: EmbeddedNats, tm
     assert str(second.log) in message
     assert "address already in use" in message
     assert second.pid is None
+
+
+class Raced(EmbeddedNats):
+    """Somebody else is faster, twice: first at the port for clients, then at the monitor's."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory, sync_always=False)
+        self.others: list[socket.socket] = []
+
+    async def _prepare(self) -> ServerProcess:
+        prepared = await super()._prepare()
+        if len(self.others) < 2:
+            lost = self.port if not self.others else int(self.monitor_url.rpartition(":")[2])
+            self.others.append(socket.create_server(("127.0.0.1", lost)))
+        return prepared
+
+
+async def test_a_port_that_somebody_takes_first_is_given_up_for_another(tmp_path: Path) -> None:
+    server = Raced(tmp_path)
+    await server.start()
+    kept = server.port
+    await server.stop()
+    await server.start()
+    assert server.port == kept
+    assert (await server.monitor("/healthz"))["status"] == "ok"
+    await server.stop()
+    for other in server.others:
+        other.close()
 
 
 async def test_new_users_are_let_in_and_old_passwords_are_not(

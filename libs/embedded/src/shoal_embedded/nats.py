@@ -130,8 +130,9 @@ class EmbeddedNats(EmbeddedServer):
         await await_vacancy(PART, self._directory, self._occupant)
         for stale in self._directory.glob("*.ports"):
             stale.unlink()
+        if not (self._port and self._monitor_port):
+            self._monitor_port = free_port()
         self._port = self._port or free_port()
-        self._monitor_port = self._monitor_port or free_port()
         self._write_configuration()
         return ServerProcess(
             PART,

@@ -19,14 +19,24 @@ def free_port() -> int:
     Raises:
         ServerError: A hundred candidates in a row are taken.
     """
+    with hold_port() as held:
+        return int(held.getsockname()[1])
+
+
+def hold_port() -> socket.socket:
+    """Find such a port and keep it from everybody, until the socket that is returned is closed.
+
+    Raises:
+        ServerError: A hundred candidates in a row are taken.
+    """
     for _ in range(_ATTEMPTS):
-        port = secrets.choice(_CANDIDATES)
-        with socket.socket() as probe:
-            try:
-                probe.bind((LOOPBACK, port))
-            except OSError:
-                continue
-            return port
+        held = socket.socket()
+        try:
+            held.bind((LOOPBACK, secrets.choice(_CANDIDATES)))
+        except OSError:
+            held.close()
+            continue
+        return held
     raise ServerError("ports", f"found no free port from {_CANDIDATES.start} to {_CANDIDATES.stop - 1}")
 
 

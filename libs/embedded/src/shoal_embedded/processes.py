@@ -26,6 +26,7 @@ _LOG_LINES: Final = 12
 _LOG_BYTES: Final = 10 * 1024 * 1024
 _ORPHAN_SECONDS: Final = 5.0
 _CLAIM_SECONDS: Final = 0.5
+_TAKEN: Final = "address already in use"
 
 BARE: Final[Mapping[str, str]] = MappingProxyType({"PATH": os.defpath, "LC_ALL": "C"})
 """An environment that configures nothing."""
@@ -43,10 +44,16 @@ class ServerError(Exception):
     def __init__(self, part: str, problem: str, *, log: Path | None = None, lines: Sequence[str] = ()) -> None:
         self.part = part
         self.log = log
+        self._lines = lines
         told = [f"{part}: {problem}"]
         if log is not None:
             told.append(f"log: {log}")
         super().__init__("\n  ".join([*told, *lines]))
+
+    @property
+    def is_port_taken(self) -> bool:
+        """Whether the server said that somebody else listens where it was to."""
+        return any(_TAKEN in line.lower() for line in self._lines)
 
     @classmethod
     def from_log(cls, part: str, problem: str, log: Path, *, start: int = 0) -> Self:

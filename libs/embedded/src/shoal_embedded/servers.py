@@ -7,6 +7,7 @@ from typing import ClassVar, Final
 from shoal_embedded.processes import ServerError, ServerProcess, own_files
 
 _START_SECONDS: Final = 60.0  # recovery after a crash reads back what was written
+_OTHER_PORTS: Final = 5
 
 
 class EmbeddedServer(ABC):
@@ -43,13 +44,25 @@ class EmbeddedServer(ABC):
     async def start(self) -> None:
         """Start the server, at the first time with a new directory; return when it serves.
 
+        A port that nobody asked for, and that somebody else took before the server could, is given up for another.
+
         Raises:
             AlreadyRunningError: Another server serves the directory.
             ServerError: It cannot start; names the log and its last lines.
         """
-        with own_files(self.part):
-            self._server = await self._prepare()
-        await self._server.start(self._is_ready, within=_START_SECONDS)
+        other_ports = 0 if self._port else _OTHER_PORTS
+        while True:
+            with own_files(self.part):
+                self._server = await self._prepare()
+            try:
+                await self._server.start(self._is_ready, within=_START_SECONDS)
+            except ServerError as error:
+                if not (error.is_port_taken and other_ports):
+                    raise
+                other_ports -= 1
+                self._port = 0
+            else:
+                return
 
     async def stop(self) -> None:
         """End all sessions and stop the server; without effect on one that is stopped."""

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ from shoal.tasks import end
 from shoal.telemetry import configure_logging, log_as_told
 from shoal_embedded.nats import EmbeddedNats
 from shoal_embedded.nats_users import ADMIN, CONSUMER, COPIER, USERS, service_users
-from shoal_embedded.ports import LOOPBACK, ensure_free, free_port
+from shoal_embedded.ports import LOOPBACK, ensure_free, hold_port
 from shoal_embedded.postgres import EmbeddedPostgres
 from shoal_embedded.processes import ServerError
 from shoal_embedded.servers import EmbeddedServer
@@ -73,6 +74,7 @@ class LocalSuite:
         self._tell = tell
         self._say = say
         self._running: list[RunningService] = []
+        self._held_ports: dict[str, socket.socket] = {}
 
     @property
     def url(self) -> str:
@@ -131,6 +133,8 @@ class LocalSuite:
 
     async def start_service(self, name: str) -> None:
         """Start one service (again)."""
+        if name in self._held_ports:
+            self._held_ports.pop(name).close()
         if self._in_processes:
             log = self.logs / f"{name}.log"
             self.processes[name] = ServiceProcess(name, environment=self._given | self.environment, log=log)
@@ -181,6 +185,8 @@ class LocalSuite:
         for running in reversed(self._running):
             await running.stop()
         self._running.clear()
+        while self._held_ports:
+            self._held_ports.popitem()[1].close()
         for process in reversed(self.processes.values()):
             await process.stop()
         for server in (self.nats, self.postgres):
@@ -212,7 +218,8 @@ class LocalSuite:
         return database_url, self.nats.url_for
 
     def _write_environment(self, installation: Installation, database_url: str, nats_url: Callable[[str], str]) -> None:
-        addresses = {name: f"{LOOPBACK}:{free_port()}" for name in self.services if name != "gateway"}
+        self._held_ports = {name: hold_port() for name in self.services if name != "gateway"}
+        addresses = {name: f"{LOOPBACK}:{held.getsockname()[1]}" for name, held in self._held_ports.items()}
         addresses["gateway"] = f"{LOOPBACK}:{self.port}"
         made = installation.environment(admin_url=database_url, nats_url=nats_url, addresses=addresses)
         made |= {"SHOAL_DATABASE_URL": database_url, "GATEWAY_HOST": self.host, "SHOAL_STATE": str(self.state)}
