@@ -62,3 +62,14 @@ async def test_description_is_openapi_without_internal_routes(door: Door, creden
     assert not {path for path in document["paths"] if path in {"/healthz", "/readyz", "/metrics"}}
     pattern = document["components"]["schemas"]["Thing"]["properties"]["token"]["pattern"]
     assert pattern == "^[A-Za-z0-9_-]{1,64}$"  # as JavaScript reads it
+
+
+async def test_description_says_which_bodies_refuse_unknown_fields(door: Door, credentials: Installation) -> None:
+    token = door.gateway.issue_own(audience="toy")
+    answer = await door.anonymous.get("/internal/openapi.json", headers={"x-shoal-identity": token})
+    schemas = answer.json()["components"]["schemas"]
+    body = {"name": "x", "unknown": True}
+    assert (await door.client.post("/pairing/things", json=body)).status_code == 201
+    assert "additionalProperties" not in schemas["Thing"]
+    assert (await door.client.put("/strict", json=body)).status_code == 400
+    assert schemas["Strict"]["additionalProperties"] is False

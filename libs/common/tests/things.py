@@ -29,6 +29,10 @@ class Thing(Struct, frozen=True):
     token: SubjectToken = "x"
 
 
+class Strict(Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+
+
 class FullError(errors.ConflictError):
     """No room is left."""
 
@@ -87,6 +91,10 @@ class OtherController(Controller):
     @post("/lines", opt={"media_types": ("application/x-ndjson",)}, status_code=200)
     async def lines(self, request: Request[Any, Any, Any]) -> dict[str, int]:
         return {"bytes": len(await request.body())}
+
+    @put("/strict")
+    async def strict(self, data: Strict) -> Strict:
+        return data
 
     @get("/who")
     async def who(self, principal: Principal) -> dict[str, str]:

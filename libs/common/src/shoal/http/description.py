@@ -1,0 +1,25 @@
+"""How OpenAPI documents tell what Litestar leaves out of them."""
+
+from typing import Any
+
+from litestar.openapi.spec import Schema
+from litestar.plugins import OpenAPISchemaPlugin
+from litestar.typing import FieldDefinition
+from msgspec import Struct
+
+
+class ClosedStructs(OpenAPISchemaPlugin):
+    """Says of Structs that refuse fields they do not know that they do; all else is told by Litestar's own plugin."""
+
+    def is_plugin_supported_field(self, field_definition: FieldDefinition) -> bool:
+        """Tell whether this is such a Struct."""
+        struct = field_definition.origin or field_definition.annotation
+        return field_definition.is_subclass_of(Struct) and struct.__struct_config__.forbid_unknown_fields
+
+    def to_openapi_schema(self, field_definition: FieldDefinition, schema_creator: Any) -> Schema:
+        """Write its schema, closed."""
+        others = (plugin for plugin in schema_creator.plugins if plugin is not self)
+        whole = next(plugin for plugin in others if schema_creator.plugin_supports_field(plugin, field_definition))
+        schema: Schema = whole.to_openapi_schema(field_definition, schema_creator)
+        schema.additional_properties = False
+        return schema
