@@ -22,6 +22,7 @@ from typing import Any
 
 import metrics
 import yaml
+from forms import DURATION, FREE, NARROW, WHOLE_SECONDS
 from settings import Field, fields
 
 from shoal.config import Secret
@@ -41,61 +42,6 @@ ALONE = frozenset({"ssh-manager"})
 """Services that run once: two would hold every connection twice."""
 DRAWN = frozenset({"encryption_key"})
 """Secret settings that can be drawn by lot; any other is the operator's to give."""
-TEXTS = {"type": ["string", "number", "boolean"]}
-WORDS_BY_NAME = {"type": "object", "additionalProperties": {"type": "string"}}
-OBJECTS = {"type": "array", "items": {"type": "object"}}
-FREE: Mapping[str, Any] = {
-    "nodeSelector": WORDS_BY_NAME,
-    "affinity": {"type": "object"},
-    "digests": {"type": "object", "additionalProperties": {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"}},
-    "extraVolumes": OBJECTS,
-    "extraVolumeMounts": OBJECTS,
-    "serviceAnnotations": WORDS_BY_NAME,
-    "podLabels": WORDS_BY_NAME,
-    "podAnnotations": WORDS_BY_NAME,
-    "labels": WORDS_BY_NAME,
-    "annotations": WORDS_BY_NAME,
-    "dnsPodLabels": WORDS_BY_NAME,
-    "tolerations": OBJECTS,
-    "pullSecrets": OBJECTS,
-    "peers": OBJECTS,
-    "gatewayFrom": OBJECTS,
-    "metricsFrom": OBJECTS,
-    "readersFrom": OBJECTS,
-    "egress": OBJECTS,
-    "agentRuntimeTo": OBJECTS,
-    "resources": {
-        "type": "object",
-        "additionalProperties": False,
-        "properties": {"requests": {"type": "object"}, "limits": {"type": "object"}},
-    },
-    "extraEnv": {
-        "type": "object",
-        "propertyNames": {"pattern": "^[A-Z][A-Z0-9_]*$"},
-        "additionalProperties": {"type": [*TEXTS["type"], "object"]},
-    },
-}
-"""What is the operator's own affair inside: its form is Kubernetes'."""
-LABEL = {"type": "string", "pattern": "^([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$"}
-NARROW: Mapping[str, Any] = {
-    "instances.installation": LABEL,
-    "fullnameOverride": {"type": "string", "maxLength": 40},
-    "image.pullPolicy": {"enum": ["Always", "IfNotPresent", "Never"]},
-    "gateway.serviceType": {"enum": ["ClusterIP", "NodePort", "LoadBalancer"]},
-    "ingress.controller": {"enum": ["", "nginx"]},
-    "shared.publicUrl": {"type": "string", "pattern": "^https?://[^/]+$"},
-    "credentials.revision": TEXTS,
-    "replicas": {"type": "integer", "minimum": 1},
-    "backup.keep": {"type": "integer", "minimum": 1},
-    "alerts.backupHours": {"type": "integer", "minimum": 1},
-    "preStop": {"type": "integer", "minimum": 0, "maximum": 300},
-    "autoscaling.cpu": {"type": "integer", "minimum": 1, "maximum": 100},
-}
-DURATION = {"type": "string", "pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d))+$"}
-WHOLE_SECONDS = {"type": "string", "pattern": "^[0-9]+[smh]$"}
-"""Of these the chart computes how long a pod may take to end."""
-
-
 _BLOCK = r"(?m)(?<=^NAME:\n)((?:(?:  .*)?\n)*?)  config:.*\n(?:    .*\n)*"
 """The settings of a service in values.yaml, and what stands before them."""
 _TABLE = r"(?s)(?<=<!-- metrics -->\n).*(?=<!-- end -->)"
@@ -180,7 +126,7 @@ def schema(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _schema_of(value: Any, path: str, types: Mapping[str, Any]) -> dict[str, Any]:
     name, parent = path.rpartition(".")[2], ".".join(path.split(".")[-2:])
-    for known in (types.get(path), NARROW.get(path), NARROW.get(parent), NARROW.get(name), FREE.get(name)):
+    for known in (NARROW.get(path), types.get(path), NARROW.get(parent), NARROW.get(name), FREE.get(name)):
         if known is not None:
             return dict(known)
     if isinstance(value, Mapping):
@@ -192,12 +138,10 @@ def _schema_of(value: Any, path: str, types: Mapping[str, Any]) -> dict[str, Any
 
 
 def _type(field: Field) -> dict[str, Any]:
-    if narrow := NARROW.get(f"shared.{field.key}" if field.is_shared else ""):
-        return dict(narrow)
     if field.name in {"drain_delay", "drain_timeout"}:
-        return WHOLE_SECONDS
+        return dict(WHOLE_SECONDS)
     if field.hint is timedelta:
-        return DURATION
+        return dict(DURATION)
     if typing.get_origin(field.hint) is tuple:
         return {"type": "array", "items": {"type": "string"}}
     kind = {bool: "boolean", int: "integer", float: "number"}.get(field.hint, "string")

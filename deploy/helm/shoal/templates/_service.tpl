@@ -12,6 +12,9 @@ Takes (dict "root" . "name" "pairing"). What a service is told stands in values.
 {{- $shared := $root.Values.shared -}}
 {{- $scales := and $facts.scales (dig "autoscaling" "enabled" false $values) (not $root.Values.stopped) -}}
 {{- $replicas := ternary 0 (ternary (int $values.replicas) 1 $facts.scales) $root.Values.stopped -}}
+{{- if and $scales (gt (int $values.autoscaling.min) (int $values.autoscaling.max)) }}
+{{- fail (printf "%s.autoscaling.min is more than its max" $name) }}
+{{- end }}
 {{- $grace := add $root.Values.preStop (include "shoal.seconds" $shared.drainDelay | int) (include "shoal.seconds" $shared.drainTimeout | int) 15 -}}
 apiVersion: v1
 kind: ServiceAccount
