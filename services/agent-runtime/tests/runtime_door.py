@@ -1,5 +1,7 @@
 """The service as its callers meet it: an account with an admin and a user, and another account."""
 
+import contextlib
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -41,9 +43,21 @@ class Door:
 
     async def sql(self, statement: str, *arguments: Any) -> list[asyncpg.Record]:
         """Look at the service's own tables."""
+        async with self._tables() as connection:
+            return await connection.fetch(statement, *arguments)
+
+    @contextlib.asynccontextmanager
+    async def held(self, statement: str, *arguments: Any) -> AsyncIterator[None]:
+        """Hold what a statement locks, as somebody slow does."""
+        async with self._tables() as connection, connection.transaction():
+            await connection.execute(statement, *arguments)
+            yield
+
+    @contextlib.asynccontextmanager
+    async def _tables(self) -> AsyncIterator[asyncpg.Connection]:
         connection = await asyncpg.connect(self.suite.database_url)
         try:
             await connection.execute("set search_path to agent_runtime")
-            return await connection.fetch(statement, *arguments)
+            yield connection
         finally:
             await connection.close()

@@ -97,6 +97,22 @@ async def test_socket_that_comes_in_the_middle_of_an_answer_hears_all_of_it(talk
             assert after["offset"] == before["offset"] + len(before["content"])
 
 
+async def test_socket_that_comes_while_what_was_said_is_slow_to_be_stored_hears_all_of_it(talk: Talk) -> None:
+    run_id = await talk.run("/slowly " + " ".join(f"word{number}" for number in range(15)))
+    async with opened(talk) as first, opened(talk) as late:
+        await first.subscribe(f"session:{talk.key}")
+        await first.hear("stream_chunk")
+        async with talk.door.held("select from run where id = $1 for update", run_id):
+            for _ in range(3):
+                await first.hear("stream_chunk")
+            await late.subscribe(f"session:{talk.key}")
+            for _ in range(6):
+                await first.hear("stream_chunk")
+        chunks = only(await until(late, "stream_done"), "stream_chunk")
+    said = (await talk.client.get(f"/api/sessions/{talk.key}")).json()["messages"][-1]["content"]
+    assert "".join(chunk["content"] for chunk in chunks) == said
+
+
 async def test_message_of_a_socket_that_leaves_at_once_is_answered(talk: Talk) -> None:
     async with opened(talk, f"/ws/chat/{talk.key}") as chat:
         await chat.say({"type": "message", "content": "Good-bye"})

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from agent_runtime import ports
 from agent_runtime.ports import TurnRequest
-from agent_runtime.sockets.domain.endings import Ending
+from agent_runtime.sockets.domain.endings import STALLED, Ending
 from agent_runtime.sockets.domain.frames import (
     STREAM_CHUNK,
     CancelFrame,
@@ -20,8 +20,11 @@ from agent_runtime.sockets.domain.frames import (
 from agent_runtime.sockets.errors import NoSessionNamedError, NothingToCancelError
 from shoal.identity import Principal
 
-STORED_WITHIN_S = 0.25
-"""After how long what an agent said is certainly stored."""
+JOINED_WITHIN_S = 5.0
+"""How long what is stored of an answer may lag behind what is heard of it."""
+_SILENT_S = 0.25
+"""After how long without a word an agent is taken to say nothing just now."""
+_LOOK_S = 0.05
 _OWN_FIELDS = ("type", "canvas_id", "session_id")
 
 
@@ -86,19 +89,33 @@ class Speaking:
 
     async def _catch_up(self, session_key: str) -> None:
         """Tell what was said so far of the answer that a session is at, then what was held back, without a gap."""
-        turns, account_id = self._subjects.turns, self._peer.principal.account_id
         try:
-            if await turns.so_far(account_id, session_key) is None:
-                return
-            await asyncio.sleep(STORED_WITHIN_S)
-            said = await turns.so_far(account_id, session_key)
-            content = "" if said is None else said.content[: self._peer.held_from(said.run_id)]
-            if said is not None and content:
-                told = {"session_key": session_key, "run_id": said.run_id, "content": content, "offset": 0}
+            said = await self._joined(session_key)
+            if said is not None and said.content:
+                told = {"session_key": session_key, "run_id": said.run_id, "content": said.content, "offset": 0}
                 topic = ports.session_topic(session_key)
                 self._peer.answer({**told, "type": STREAM_CHUNK, "topic": topic, "data": told})
         finally:
             self._peer.release()
+
+    async def _joined(self, session_key: str) -> ports.SaidSoFar | None:
+        """Read what was said so far, up to where what is held back goes on: that is stored a little after it is heard.
+
+        Where it is not stored in time the socket ends; its peer reads what stands when it comes again.
+        """
+        turns, account_id, loop = self._subjects.turns, self._peer.principal.account_id, asyncio.get_running_loop()
+        began = loop.time()
+        while (said := await turns.so_far(account_id, session_key)) is not None:
+            begins, waited = self._peer.held_from(said.run_id), loop.time() - began
+            if begins is None and waited >= _SILENT_S:
+                return said
+            if begins is not None and begins <= len(said.content):
+                return msgspec.structs.replace(said, content=said.content[:begins])
+            if waited >= JOINED_WITHIN_S:
+                self._peer.end(STALLED)
+                return None
+            await asyncio.sleep(_LOOK_S)
+        return None
 
     async def _say(self, frame: MessageFrame, session_key: str) -> None:
         request = self._request(
