@@ -74,6 +74,15 @@ async def test_rules_are_added_changed_and_deleted(shared_door: Door) -> None:
     assert await rules(talk) == {}
 
 
+async def test_admins_write_rules_and_users_read_them(shared_door: Door) -> None:
+    talk = await Talk.begin(shared_door)
+    someone = shared_door.service.client(user(talk.account_id, "user_someone"))
+    for method, path, body in (("PATCH", "", RULE), ("DELETE", "/simple-transforms", None)):
+        answer = await someone.request(method, f"/api/delegation/rules{path}", json=body)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden"), method
+    assert [rule["name"] for rule in (await someone.get("/api/delegation/rules")).json()] == ["simple-transforms"]
+
+
 async def test_an_agent_delegates_to_plain_code_by_rule(shared_door: Door) -> None:
     talk = await Talk.begin(shared_door)
     told = await talk.say(asking('{"b":1}', "format-json"))

@@ -85,15 +85,15 @@ async def installed(door: Door) -> dict[str, bool]:
 
 
 async def refusal(door: Door, package_id: str) -> tuple[int, str]:
-    answer = await door.alice.post("/api/skills/install", json={"id": package_id})
+    answer = await door.admin.post("/api/skills/install", json={"id": package_id})
     return answer.status_code, answer.json().get("error", {}).get("code", "")
 
 
 async def test_an_account_begins_with_skills_and_what_it_uninstalls_stays_away(door: Door) -> None:
     assert await installed(door) == {"code-review": True, "summarize": True}
-    assert (await door.alice.delete("/api/skills/summarize")).json() == {"success": True}
+    assert (await door.admin.delete("/api/skills/summarize")).json() == {"success": True}
     assert await installed(door) == {"code-review": True}
-    assert (await door.alice.delete("/api/skills/summarize")).status_code == 404
+    assert (await door.admin.delete("/api/skills/summarize")).status_code == 404
     assert (await door.stranger.get("/api/skills")).json() != []
 
 
@@ -102,7 +102,7 @@ async def test_search_tells_what_can_be_installed_and_installing_it_works(door: 
     assert found[0].keys() == {"id", "name", "description", "version", "author", "stars", "tags", "signed"}
     assert found[0]["name"] == "release-checklist"
     assert len((await door.alice.get("/api/skills/registry/search")).json()) >= 5
-    assert (await door.alice.post("/api/skills/install", json={"id": found[0]["id"]})).json() == {"success": True}
+    assert (await door.admin.post("/api/skills/install", json={"id": found[0]["id"]})).json() == {"success": True}
     assert (await installed(door))["release-checklist"] is True
     shown = (await door.alice.get("/api/skills/release-checklist")).json()
     assert "Way back" in shown["instructions"]
@@ -119,19 +119,30 @@ async def test_only_enabled_skills_are_told_to_agents(door: Door) -> None:
     assert [skill.name for skill in active] == ["summarize", "code-review"]
     assert active[0].allowed_tools is None
     assert active[1].allowed_tools == ("read_file", "list_directory", "memory_read", "memory_write")
-    switched = await door.alice.patch("/api/skills/summarize", json={"enabled": False})
+    switched = await door.admin.patch("/api/skills/summarize", json={"enabled": False})
     assert (switched.json()["name"], switched.json()["enabled"]) == ("summarize", False)
     assert [skill.name for skill in await skills.active("acct_1", names)] == ["code-review"]
-    assert (await door.alice.post("/api/skills/install", json={"id": "builtin:summarize"})).status_code == 200
+    assert (await door.admin.post("/api/skills/install", json={"id": "builtin:summarize"})).status_code == 200
     assert (await installed(door))["summarize"] is False, "installing again leaves the switch"
     assert len(await skills.active("acct_2", names)) == 2
 
 
+async def test_admins_change_skills_and_users_read_them(door: Door) -> None:
+    for method, path, body in (
+        ("POST", "/install", {"id": "builtin:release-checklist"}),
+        ("PATCH", "/summarize", {"enabled": False}),
+        ("DELETE", "/summarize", None),
+    ):
+        answer = await door.alice.request(method, f"/api/skills{path}", json=body)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden"), method
+    assert await installed(door) == {"code-review": True, "summarize": True}
+
+
 async def test_what_is_wrong_is_refused(door: Door) -> None:
     for body in ({}, {"id": ""}, {"id": 1}, {"id": "x" * 129}, {"id": "a", "url": "http://x"}):
-        assert (await door.alice.post("/api/skills/install", json=body)).status_code == 400, body
-    assert (await door.alice.patch("/api/skills/code-review", json={"enabled": "yes"})).status_code == 400
-    assert (await door.alice.patch("/api/skills/none", json={"enabled": True})).status_code == 404
+        assert (await door.admin.post("/api/skills/install", json=body)).status_code == 400, body
+    assert (await door.admin.patch("/api/skills/code-review", json={"enabled": "yes"})).status_code == 400
+    assert (await door.admin.patch("/api/skills/none", json={"enabled": True})).status_code == 404
     assert (await door.alice.get("/api/skills/none")).status_code == 404
     assert (await door.alice.get(f"/api/skills/registry/search?q={'x' * 201}")).status_code == 400
     for method, path in (("GET", ""), ("POST", "/install"), ("GET", "/registry/search"), ("DELETE", "/code-review")):

@@ -108,12 +108,18 @@ async def test_browser_speaks_unless_a_provider_is_chosen(door: Corner) -> None:
     assert (
         refused.json()["error"] == refused.json()["detail"] == "The browser itself speaks: the provider is `browser`."
     )
-    unknown = await door.alice.put("/api/voice/tts/config", json={"provider": "nobody"})
+    unknown = await door.admin.put("/api/voice/tts/config", json={"provider": "nobody"})
     assert (unknown.status_code, unknown.json()["code"]) == (400, "provider_unknown")
 
 
+async def test_admins_choose_who_speaks(door: Corner) -> None:
+    refused = await door.alice.put("/api/voice/tts/config", json={"speed": 2.0})
+    assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+    assert (await door.alice.get("/api/voice/tts/config")).json()["speed"] == 1.0
+
+
 async def test_openai_speaks(spoken: Corner, provider: SpeechProvider) -> None:
-    chosen = await spoken.alice.put("/api/voice/tts/config", json={"provider": "openai", "speed": 1.25})
+    chosen = await spoken.admin.put("/api/voice/tts/config", json={"provider": "openai", "speed": 1.25})
     assert chosen.json() == {"provider": "openai", "model": "tts-1", "voice": "alloy", "speed": 1.25}
     said = await spoken.alice.post("/api/voice/tts", json={"text": "Hello", "voice": "nova"})
     assert said.status_code == 200
@@ -127,7 +133,7 @@ async def test_openai_speaks(spoken: Corner, provider: SpeechProvider) -> None:
 
 
 async def test_elevenlabs_speaks(spoken: Corner, provider: SpeechProvider) -> None:
-    await spoken.alice.put("/api/voice/tts/config", json={"provider": "elevenlabs"})
+    await spoken.admin.put("/api/voice/tts/config", json={"provider": "elevenlabs"})
     assert (await spoken.alice.post("/api/voice/tts", json={"text": "Hello"})).content == provider.SOUND
     (asked,) = provider.asked
     assert (asked.path, asked.headers["xi-api-key"]) == ("/v1/text-to-speech/Rachel", "xi-1")
@@ -136,7 +142,7 @@ async def test_elevenlabs_speaks(spoken: Corner, provider: SpeechProvider) -> No
 
 async def test_what_keeps_a_provider_from_speaking_is_told_in_words(spoken: Corner, provider: SpeechProvider) -> None:
     async def refusal(text: str, said_by: str) -> tuple[int, str]:
-        await spoken.alice.put("/api/voice/tts/config", json={"provider": said_by})
+        await spoken.admin.put("/api/voice/tts/config", json={"provider": said_by})
         answer = await spoken.alice.post("/api/voice/tts", json={"text": text})
         assert isinstance(answer.json()["error"], str)
         return answer.status_code, answer.json()["code"]

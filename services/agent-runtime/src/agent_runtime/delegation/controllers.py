@@ -9,7 +9,7 @@ from agent_runtime.delegation.domain.tasks import ActiveDelegation
 from agent_runtime.delegation.schemas import HistoryView, PutRule, RuleDeleted, RuleView
 from agent_runtime.delegation.usecases.delegations import Delegations
 from agent_runtime.delegation.usecases.rules import Rules
-from shoal.http.auth import require_user
+from shoal.http.auth import require_admin, require_user
 from shoal.identity import Principal
 
 MOST_LISTED = 200
@@ -56,12 +56,15 @@ class DelegationController(Controller):
         """List the account's rules in the order of deciding."""
         return [RuleView.from_domain(rule) for rule in await delegation_rules.list_for(principal.account_id)]
 
-    @patch("/rules", operation_id="putDelegationRule", summary="Add or change a rule")
+    @patch("/rules", operation_id="putDelegationRule", summary="Add or change a rule", guards=[require_admin])
     async def put(self, data: PutRule, delegation_rules: Rules, principal: Principal) -> RuleView:
         """Change the rule of this name, or add it."""
         return RuleView.from_domain(await delegation_rules.put(principal.account_id, data.name, data.changes))
 
-    @delete("/rules/{name:path}", operation_id="deleteDelegationRule", summary="Delete a rule", status_code=200)
+    @delete(
+        "/rules/{name:path}", operation_id="deleteDelegationRule", summary="Delete a rule", guards=[require_admin],
+        status_code=200,
+    )  # fmt: skip
     async def remove(self, name: str, delegation_rules: Rules, principal: Principal) -> RuleDeleted:
         """Delete a rule."""
         bare = name.removeprefix("/")

@@ -20,7 +20,7 @@ from agent_runtime.voice.schemas import (
 )
 from agent_runtime.voice.usecases import Voices
 from shoal.errors import AppError
-from shoal.http.auth import require_user
+from shoal.http.auth import require_admin, require_user
 from shoal.http.errors import respond
 from shoal.identity import Principal
 
@@ -92,7 +92,7 @@ class VoiceController(Controller):
         """Show provider, model, voice and speed."""
         return SpeechView.from_domain((await voices.get(principal.account_id)).speech)
 
-    @put("/tts/config", operation_id="changeSpeech", summary="Change who makes speech of text",
+    @put("/tts/config", operation_id="changeSpeech", summary="Change who makes speech of text", guards=[require_admin],
          exception_handlers={AppError: respond_in_words})  # fmt: skip
     async def change_speech(self, data: ChangeSpeech, voices: Voices, principal: Principal) -> SpeechView:
         """Change what is given; another provider brings its own model and voice."""
