@@ -1,12 +1,16 @@
 """Publishing is durable, or says why not."""
 
 import asyncio
+import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 
 from shoal.messaging import EVENTS, Bus, MessagingUnavailableError, Pull, RejectedMessageError, subscribed
 from shoal_embedded.nats import EmbeddedNats
@@ -113,6 +117,49 @@ async def test_server_down_means_unavailable_at_once_and_publishing_goes_on_afte
     await nats_at_hand.start()
     await until(lambda: bus.problem() is None)
     await tell(bus)
+
+
+async def test_live_messages_arrive_whole_and_in_order_however_fast_they_come(bus: Bus, admin: Client) -> None:
+    heard: asyncio.Queue[tuple[bytes, str]] = asyncio.Queue()
+
+    async def hear(message: Msg) -> None:
+        heard.put_nowait((message.data, (message.headers or {})["of"]))
+
+    await admin.subscribe("live.>", cb=hear)
+    await admin.flush()
+    for number in range(300):
+        await bus.publish_live("live.a" if number % 2 else "live.b", b"%d" % number, headers={"of": str(number)})
+        if number % 100 == 99:
+            await asyncio.sleep(0.005)
+    async with asyncio.timeout(5):
+        assert [await heard.get() for _ in range(300)] == [(b"%d" % number, str(number)) for number in range(300)]
+
+
+async def test_live_messages_published_just_before_the_end_are_sent(bus: Bus, admin: Client) -> None:
+    heard: list[bytes] = []
+
+    async def hear(message: Msg) -> None:
+        heard.append(message.data)
+
+    await admin.subscribe("live.last", cb=hear)
+    await admin.flush()
+    for number in range(3):
+        await bus.publish_live("live.last", b"%d" % number)
+    await bus.close()
+    await until(lambda: heard == [b"0", b"1", b"2"])
+
+
+async def test_live_messages_that_nobody_takes_do_not_fill_the_memory(bus: Bus, nats_at_hand: EmbeddedNats) -> None:
+    assert nats_at_hand.pid is not None
+    os.kill(nats_at_hand.pid, signal.SIGSTOP)
+    try:
+        before = psutil.Process().memory_info().rss
+        for _ in range(400):
+            await bus.publish_live("live.flood", b"x" * 256 * 1024)
+            await asyncio.sleep(0)
+        assert psutil.Process().memory_info().rss - before < 48 * 1024 * 1024
+    finally:
+        os.kill(nats_at_hand.pid, signal.SIGCONT)
 
 
 async def test_publish_without_an_answer_means_unavailable_by_its_deadline(tmp_path: Path) -> None:

@@ -20,6 +20,9 @@ ACK_WAIT_S = 10.0
 """After which what a process held when it died goes to another."""
 _SUBJECT = re.compile(r"[^\s.*>]+(?:\.[^\s.*>]+)+")
 _FORBIDDEN = re.compile(r'permissions violation for publish to "([^"]+)"')
+GATHER_S = 0.002
+"""How long live messages may wait that follow another one: a write for each costs more than the messages."""
+_MOST_GATHERED = 8 * 1024 * 1024
 _MOST_SILENCES = 3
 """How often in a row a server may fail to answer on a connection that looks well, before it is made anew."""
 _BAD_REQUEST = 400
@@ -41,6 +44,9 @@ class Bus:
         self._changed = asyncio.Event()
         self._publishing: dict[str, set[asyncio.Timeout]] = {}
         self._forbidden: set[str] = set()
+        self._gathered: list[tuple[str, bytes, dict[str, str] | None]] = []
+        self._gathered_size = 0
+        self._sender: asyncio.Task[None] | None = None
 
     @property
     def client(self) -> Client:
@@ -149,11 +155,18 @@ class Bus:
                 raise RejectedMessageError(f"this user may not publish to {subject}") from error
             raise MessagingUnavailableError(retry_after_s=1) from error
 
-    async def publish_live(self, subject: str, payload: bytes) -> None:
-        """Publish to whoever listens right now; nothing is stored, nothing is raised."""
-        if self.is_connected:
-            with contextlib.suppress(NatsError, OSError):
-                await self._client.publish(subject, payload)
+    async def publish_live(self, subject: str, payload: bytes, *, headers: dict[str, str] | None = None) -> None:
+        """Publish to whoever listens right now, in order; nothing is stored, nothing is raised.
+
+        The first message goes at once, those that follow it within `GATHER_S` go together. While the server does not
+        take what is sent, what is more than 8 MiB is dropped.
+        """
+        if not self.is_connected or self._gathered_size > _MOST_GATHERED:
+            return
+        self._gathered.append((subject, payload, headers))
+        self._gathered_size += len(payload)
+        if self._sender is None or self._sender.done():
+            self._sender = asyncio.create_task(self._send_gathered())
 
     async def pull(
         self,
@@ -197,7 +210,20 @@ class Bus:
             return
         with contextlib.suppress(NatsError, OSError, TimeoutError):
             async with asyncio.timeout(5):
+                if self._sender is not None:
+                    await self._sender
                 await (self._client.drain() if self._client.is_connected else self._client.close())
+
+    async def _send_gathered(self) -> None:
+        """Send what waits, and what comes while this rests, until nothing does."""
+        while self._gathered:
+            gathered, self._gathered, self._gathered_size = self._gathered, [], 0
+            for subject, payload, headers in gathered:
+                try:
+                    await self._client.publish(subject, payload, headers=headers)
+                except (NatsError, OSError, ValueError) as error:
+                    structlog.get_logger().warning("live_not_published", subject=subject, error=repr(error))
+            await asyncio.sleep(GATHER_S)
 
     async def _connect(self) -> None:
         """Connect for the first time, by a client of its own: one that failed keeps what it was asked meanwhile."""

@@ -77,13 +77,8 @@ class Audiences:
     async def publish(self, frame: Frame) -> None:
         """Show a frame to whoever listens right now, in every process."""
         self._show(frame)
-        if self._bus.is_connected:
-            try:
-                client = self._bus.client
-                subject = f"{FRAMES}.{subjects.token(frame.account_id)}"
-                await client.publish(subject, _encode(frame), headers={ORIGIN: self._process})
-            except (NatsError, OSError, ValueError) as error:
-                structlog.get_logger().warning("frame_not_published", topic=frame.topic, error=repr(error))
+        subject = f"{FRAMES}.{subjects.token(frame.account_id)}"
+        await self._bus.publish_live(subject, _encode(frame), headers={ORIGIN: self._process})
 
     async def join(self, account_id: str, viewer: Viewer, names: Iterable[str]) -> None:
         """Let a viewer hear an account's frames of some names from now on.
