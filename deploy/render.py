@@ -7,7 +7,7 @@ Usage: python deploy/render.py [--check]. Writes, inside deploy/helm/shoal:
 - values.yaml: the blocks `shared` and `<service>.config`, in the order and the words of each config.py;
 - values.schema.json: strict, from values.yaml and the types of the configs;
 
-and the table of metrics in docs/telemetry.md.
+and the table of metrics in docs/telemetry.md, and those of settings in docs/settings.md.
 """
 
 import json
@@ -23,7 +23,7 @@ from typing import Any
 import metrics
 import yaml
 from forms import DURATION, FREE, NARROW, WHOLE_SECONDS
-from settings import Field, fields
+from settings import Field, duration, fields, tables
 
 from shoal.config import Secret
 from shoal.identity import PERMITTED_CALLS
@@ -44,8 +44,8 @@ DRAWN = frozenset({"encryption_key"})
 """Secret settings that can be drawn by lot; any other is the operator's to give."""
 _BLOCK = r"(?m)(?<=^NAME:\n)((?:(?:  .*)?\n)*?)  config:.*\n(?:    .*\n)*"
 """The settings of a service in values.yaml, and what stands before them."""
-_TABLE = r"(?s)(?<=<!-- metrics -->\n).*(?=<!-- end -->)"
-"""The table of metrics in a document."""
+_TABLE = r"(?s)(?<=<!-- NAME -->\n).*(?=<!-- end -->)"
+"""What is rendered of a document."""
 
 
 def main() -> None:
@@ -67,7 +67,9 @@ def render() -> Iterator[tuple[str, str]]:
     yield "files/nats-accounts.json", accounts
     yield str(OPERATIONS / "nats-accounts.json"), accounts
     about = DOCS / "telemetry.md"
-    yield str(about), _replaced(about.read_text(), _TABLE, _raw(metrics.table()))
+    yield str(about), _replaced(about.read_text(), _TABLE.replace("NAME", "metrics"), _raw(metrics.table()))
+    about = DOCS / "settings.md"
+    yield str(about), _replaced(about.read_text(), _TABLE.replace("NAME", "settings"), _raw(f"\n{tables()}\n"))
     values = values_yaml((CHART / "values.yaml").read_text())
     yield "values.yaml", values
     yield "values.schema.json", _json(schema(yaml.safe_load(values)))
@@ -150,23 +152,15 @@ def _type(field: Field) -> dict[str, Any]:
 
 def _setting(field: Field, *, indent: int) -> str:
     margin = " " * indent
-    words = textwrap.fill(" ".join(field.words.split()), 118 - indent, initial_indent=f"{margin}# ",
+    words = textwrap.fill(field.words, 118 - indent, initial_indent=f"{margin}# ",
                           subsequent_indent=f"{margin}# ")  # fmt: skip
     return f"{words}\n{margin}{field.key}: {_spelled(field.default)}\n"
 
 
 def _spelled(value: object) -> str:
     if isinstance(value, timedelta):
-        return _duration(value)
+        return duration(value)
     return json.dumps(value)
-
-
-def _duration(value: timedelta) -> str:
-    seconds = value.total_seconds()
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
-        if seconds >= size and seconds % size == 0:
-            return f"{int(seconds // size)}{unit}"
-    return f"{seconds:g}s" if seconds >= 1 or not seconds else f"{seconds * 1000:g}ms"
 
 
 def _replaced(text: str, pattern: str, by: str) -> str:

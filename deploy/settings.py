@@ -1,9 +1,12 @@
-"""The settings of every service, as a chart can decide them: read from its Config and the words below each field."""
+"""The settings of every service, read from its Config and the words below each field.
+
+The chart decides some of them, docs/settings.md lists them all.
+"""
 
 import ast
 import inspect
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from types import NoneType, UnionType
 from typing import Annotated, Any
@@ -32,6 +35,7 @@ class Field(Struct):
     hint: Any
     words: str
     is_shared: bool
+    is_required: bool
 
     @property
     def key(self) -> str:
@@ -44,23 +48,62 @@ def fields(name: str) -> Iterator[Field]:
     """Yield the settings of a service that a chart may decide: shared ones first, then its own, in their order."""
     service = installed().get(name)
     config = service.config if service is not None else ServiceConfig
+    ordered = sorted(_every(config, _prefix(service, name)), key=lambda one: one.name not in _names(ServiceConfig))
+    for field in ordered:
+        if field.name not in DECIDED or field.name == "host":
+            yield msgspec.structs.replace(field, default=INSIDE.get(field.name, field.default))
+
+
+def tables() -> str:
+    """Write every setting there is: those of every service, then what each has beside them."""
+    written = f"## Every service\n\n{_table(_every(ServiceConfig, '<SERVICE>'))}"
+    for service in installed().values():
+        own = (one for one in _every(service.config, service.prefix) if one.name not in _names(ServiceConfig))
+        written += f"\n## {service.name}\n\nPort {service.port}.\n\n{_table(own)}"
+    return written
+
+
+def duration(value: timedelta) -> str:
+    """Write a duration as it is given."""
+    seconds = value.total_seconds()
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        if seconds >= size and seconds % size == 0:
+            return f"{int(seconds // size)}{unit}"
+    return f"{seconds:g}s" if seconds >= 1 or not seconds else f"{seconds * 1000:g}ms"
+
+
+def _every(config: type[ServiceConfig], prefix: str) -> Iterator[Field]:
+    """Yield every setting, in its order."""
     hints = typing.get_type_hints(config, include_extras=True)
     words = {**_words(ServiceConfig), **_words(config)}
-    ordered = sorted(msgspec.structs.fields(config), key=lambda field: field.name not in _names(ServiceConfig))
-    for field in ordered:
-        if field.name in DECIDED and field.name != "host":
-            continue
+    for field in msgspec.structs.fields(config):
         shared = next(iter(_variable(hints[field.name]).shared), None)
-        prefix = _prefix(service, name)
-        default = None if field.default is msgspec.NODEFAULT else field.default
         yield Field(
             name=field.name,
             variable=shared or f"{prefix}_{field.name.upper()}",
-            default=INSIDE.get(field.name, default),
+            default=None if field.required else field.default,
             hint=_plain(hints[field.name]),
-            words=words[field.name],
+            words=" ".join(words[field.name].split()),
             is_shared=shared is not None,
+            is_required=field.required,
         )
+
+
+def _table(settings: Iterable[Field]) -> str:
+    rows = [f"| `{one.variable}` | {_default(one)} | {one.words.replace('|', '&#124;')} |" for one in settings]
+    return "\n".join(["| variable | default | meaning |", "| --- | --- | --- |", *rows]) + "\n"
+
+
+def _default(field: Field) -> str:
+    match field.default:
+        case None | "" | ():
+            return "required" if field.is_required else "-"
+        case bool() as is_on:
+            return f"`{str(is_on).lower()}`"
+        case timedelta() as span:
+            return f"`{duration(span)}`"
+        case other:
+            return f"`{other}`"
 
 
 def _words(config: type[Struct]) -> dict[str, str]:

@@ -17,11 +17,12 @@ class Config(ServiceConfig, frozen=True, kw_only=True):
     allowed_origins: tuple[str, ...] = ()
     """Further origins, such as `https://dashboard.example`, whose pages may act with a user's cookies."""
     cookie_secure: bool | None = None
-    """Whether cookies are sent over TLS only; by default when `public_url` is https."""
+    """Whether cookies are sent over TLS only, named `__Host-…`; by default when `public_url` is https."""
     trusted_proxies: tuple[str, ...] = ()
     """Networks (CIDR) whose `X-Forwarded-For` is believed."""
     inner_networks: tuple[str, ...] = ()
-    """Networks (CIDR) from which probes, scrapers and services come, beside private ones: public IPv6, say."""
+    """Networks (CIDR) from which probes, scrapers and services come, beside private ones and
+    100.64.0.0/10: public IPv6, say."""
     session_idle_ttl: timedelta = timedelta(hours=3)
     """How long a login may go unused."""
     session_ttl: timedelta = timedelta(hours=24)

@@ -155,10 +155,3 @@ def test_explanation_names_sources_and_hides_secrets(tmp_path: Path) -> None:
     assert rows["TOY_TTL"] == ("default", "0:30:00")
     assert {name for name, source, _ in explain(Config, "TOY", {}) if source == "default"} == set(rows)
     assert explain(Config, "TOY", {})[0] == ("TOY_TOKEN", "default", "(required)")
-
-
-def test_readme_tells_every_setting_of_every_service() -> None:
-    told = (Path(__file__).parents[1] / "README.md").read_text()
-    names = [name for name, _, _ in explain(ServiceConfig, "<SERVICE>", {})]
-    for name in names:
-        assert name in told or name.replace("<SERVICE>", "SHOAL") in told, name

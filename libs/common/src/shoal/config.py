@@ -130,7 +130,7 @@ class ServiceConfig(Struct, frozen=True, kw_only=True):
     services: Annotated[str, shared("SHOAL_SERVICES", check=_object_of_texts)] = "{}"
     """Where the other services answer: a JSON object from service name to `host:port`."""
     stream_replicas: Annotated[int, shared("SHOAL_STREAM_REPLICAS"), Meta(ge=1, le=5)] = 1
-    """On how many NATS servers each stream is kept."""
+    """On how many NATS servers each stream is kept: 3 on a cluster of three."""
     drain_delay: Annotated[timedelta, shared("SHOAL_DRAIN_DELAY")] = timedelta(0)
     """How long readiness is already down before the server stops taking requests."""
     drain_timeout: Annotated[timedelta, shared("SHOAL_DRAIN_TIMEOUT")] = timedelta(seconds=10)

@@ -10,7 +10,7 @@ class Config(ServiceConfig, frozen=True, kw_only=True):
     """Settings of pairing."""
 
     public_url: Annotated[str, shared("SHOAL_PUBLIC_URL")] = "http://127.0.0.1:8080"
-    """Where agents and browsers reach the gateway; `websocket_url` is made of it."""
+    """Where agents and browsers reach the gateway; `websocket_url` and `inbox_url` are made of it."""
     token_ttl: timedelta = timedelta(minutes=30)
     """How long a pairing token may be redeemed."""
     expiry_interval: timedelta = timedelta(seconds=30)

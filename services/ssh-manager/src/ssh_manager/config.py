@@ -41,9 +41,9 @@ class Config(ServiceConfig, frozen=True, kw_only=True):
     """How long a request to replace a key waits for a connection that is being made: one that was lost is back within
     five seconds once the instance answers, and nobody should have to ask twice for that."""
     audit_retention_days: Annotated[int, Meta(ge=1)] = 90
-    """How long the audit log is kept."""
+    """How many days the audit log is kept."""
     history_days: Annotated[int, Meta(ge=1)] = 30
-    """How long the history of connections is kept."""
+    """How many days the history of connections is kept."""
     tunnel_interval: timedelta = timedelta(seconds=10)
     """How often it is tried to get through each tunnel to its other end."""
     ticket_ttl: timedelta = timedelta(minutes=10)
