@@ -121,7 +121,18 @@ async def test_subscriber_says_what_keeps_it_from_subscribing(make_subscriber: M
     subscriber = make_subscriber()
     await admin.jetstream().delete_stream(EVENTS)
     async with at_work(subscriber.run()):
-        await until(lambda: "stream not found" in str(subscriber.problem()))
+        await until(lambda: subscriber.problem() == "not subscribed to NATS yet: stream not found")
+
+
+async def test_subscriber_says_that_nats_is_not_there(database: Database) -> None:
+    waiting = deliveries.Deliveries(
+        service="toy", stream=EVENTS, consumer=DURABLE, database=database, bus=Bus("nats://127.0.0.1:1", name="toy")
+    )
+
+    async def never(_: object) -> None: ...
+
+    async with at_work(waiting.run(never, at_once=1)):
+        await until(lambda: waiting.problem() == "not subscribed to NATS yet: not connected")
 
 
 async def test_cancelled_subscriber_leaves_its_messages_to_the_next(

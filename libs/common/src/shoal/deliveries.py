@@ -14,6 +14,7 @@ from enum import StrEnum
 import structlog
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
+from nats.js.errors import APIError
 
 from shoal.database import Database, DatabaseUnavailableError
 from shoal.messaging import ACK_WAIT_S, DEAD, Bus, MessagingUnavailableError, RejectedMessageError
@@ -88,8 +89,16 @@ class Deliveries:
                     self._problem = "not subscribed"
                     await pull.close()
             except MessagingUnavailableError as error:
-                self._problem = f"not subscribed: {error.__cause__ or error}"
+                self._tell(error)
                 await asyncio.sleep(_REOPEN_S)
+
+    def _tell(self, error: MessagingUnavailableError) -> None:
+        """Say in words why nothing arrives; the log has the cause, once."""
+        cause = error.__cause__
+        why = self._bus.problem() or (cause.description if isinstance(cause, APIError) else None) or "no answer"
+        before, self._problem = self._problem, f"not subscribed to NATS yet: {why}"
+        if self._problem != before:
+            structlog.get_logger().warning("not_subscribed", consumer=self._consumer, error=repr(cause or error))
 
     async def is_outage(self, error: Exception) -> bool:
         """Tell an outage, which all messages share, from a message whose own statements take too long or collide."""

@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping
 
+import structlog
 from litestar import Controller, Response, get
 from msgspec import Struct
 
@@ -24,6 +25,7 @@ class Readiness(Struct, frozen=True):
 KEEP_S = 1.0
 ANSWER_S = 0.7
 """Less than who asks for readiness waits: they shall hear what is wrong."""
+_SILENT = "does not answer"
 Check = Callable[[], str | None]
 Detail = Callable[[], str | int]
 
@@ -74,7 +76,9 @@ class Probe:
             await self._ask()
             self._problem = None
         except Exception as error:  # noqa: BLE001 - whatever it was, the answer is no
-            self._problem = f"does not answer: {type(error.__cause__ or error).__name__}"
+            if self._problem != _SILENT:
+                structlog.get_logger().warning("probe_failed", error=repr(error.__cause__ or error))
+            self._problem = _SILENT
         finally:
             self._asking = None
 
@@ -129,7 +133,8 @@ def _ask(check: Check) -> str | None:
     try:
         return check()
     except Exception as error:  # noqa: BLE001 - a check that fails is a problem, not a reason to say nothing
-        return f"cannot be checked: {error!r}"
+        structlog.get_logger().warning("check_failed", error=repr(error), exc_info=error)
+        return "cannot be checked; the log tells why"
 
 
 class HealthController(Controller):
