@@ -6,6 +6,7 @@ import io
 import json
 import logging
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -214,8 +215,14 @@ def test_level_that_is_none_is_info(log: io.StringIO) -> None:
     assert [line["event"] for line in lines(log)] == ["told"]
 
 
-def test_service_may_have_a_level_of_its_own(log: io.StringIO) -> None:
-    own = {"TELEMETRY_INGEST_LOG_LEVEL": "debug", "PAIRING_LOG_LEVEL": "error"}
+def test_service_may_have_a_level_of_its_own(log: io.StringIO, tmp_path: Path) -> None:
+    file = tmp_path / "level"
+    file.write_text("error\n")
+    own = {
+        "TELEMETRY_INGEST_LOG_LEVEL": "debug",
+        "PAIRING_LOG_LEVEL_FILE": str(file),
+        "METRICS_QUERY_LOG_LEVEL_FILE": "/nowhere",
+    }
     log_as_told({"SHOAL_LOG_LEVEL": "warning", "SHOAL_HOST": "::", **own}, stream=log)
     for service in ("telemetry-ingest", "pairing", "gateway"):
         with structlog.contextvars.bound_contextvars(service=service):

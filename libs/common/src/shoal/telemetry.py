@@ -23,6 +23,8 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from structlog.typing import EventDict, Processor
 
+from shoal.config import look_up
+
 EXPORT_S = 3
 _LOG_LEVEL = "_LOG_LEVEL"
 _SEVERITIES = logging.getLevelNamesMapping()
@@ -146,11 +148,11 @@ def _endpoint(environment: Mapping[str, str]) -> str | None:
 
 def log_as_told(environment: Mapping[str, str], *, stream: TextIO | None = None) -> None:
     """Set up the process's log with the levels that variables name: `SHOAL_LOG_LEVEL`, and one service's own."""
-    own = {
-        name.removesuffix(_LOG_LEVEL).lower().replace("_", "-"): level
-        for name, level in environment.items()
-        if name.endswith(_LOG_LEVEL)
-    }
+    own: dict[str, str] = {}
+    for name in {given.removesuffix("_FILE") for given in environment}:
+        with contextlib.suppress(OSError):  # loading the configuration will tell of it
+            if name.endswith(_LOG_LEVEL) and (level := look_up([name], environment)):
+                own[name.removesuffix(_LOG_LEVEL).lower().replace("_", "-")] = level
     configure_logging(own.pop("shoal", "info"), own=own, stream=stream)
 
 
