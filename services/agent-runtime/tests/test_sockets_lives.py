@@ -3,18 +3,33 @@
 import asyncio
 import contextlib
 import time
+from datetime import timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 from runtime_door import ALICE, Door
 from runtime_sockets import wire
 from websockets.exceptions import ConnectionClosed
 
+from agent_runtime.sockets.usecases.credentials import Credential, Credentials
+from agent_runtime.sockets.usecases.slots import Slots
+from agent_runtime.sockets.usecases.sockets import Sockets
 from shoal.identity import Principal, Via
 from shoal.testing.suite import eventually, user
 from shoal_events import AccountDeleted, ApiKeyRevoked, LoginEnded, UserDeleted
 
 LOGIN = {"login_id": "login_1", "account_id": "acct_1", "user_id": "user_alice", "reason": "logout"}
+
+
+class Opening:
+    """A socket of Alice's that is being let in."""
+
+    def __init__(self, socket_id: str) -> None:
+        self.id = socket_id
+        self.credential = Credential(principal=ALICE)
+        self.checked_at = 0.0
+        self.ended_at: float | None = None
 
 
 async def test_socket_without_a_credential_is_closed_in_time(open_door: Any) -> None:
@@ -59,6 +74,30 @@ async def test_user_has_so_many_sockets_over_all_replicas_and_no_more(open_door:
             await other.hear("connected")
         await first.connection.close()
         await eventually(lambda: _is_welcome(two))
+
+
+async def test_sockets_that_open_at_once_leave_each_other_their_slots(door: Door) -> None:
+    resources = door.service.running.resources
+    sockets = Sockets(Credentials(resources.peers), resources.clock, revalidate_every=timedelta(minutes=1))
+    beats = {"beat": timedelta(seconds=1), "silent_for": timedelta(minutes=1)}
+    slots = Slots(resources.database, sockets, process="another", sockets_per_user=2, on_change=lambda _: None, **beats)
+    late, early = Opening("sock_late"), Opening("sock_early")
+    connection = await asyncpg.connect(door.suite.database_url)
+    async with connection.transaction():
+        await connection.execute("set local search_path to agent_runtime")
+        await connection.execute("select pg_advisory_xact_lock(hashtextextended($1, 2))", ALICE.user_id)
+        sockets.open(late)
+        claiming = asyncio.create_task(slots.claim(late.id, ALICE))
+        await eventually(lambda: _waits_for_its_turn(door))
+        sockets.open(early)
+        await connection.execute("insert into socket_process (id) values ('another')")
+        await connection.execute(
+            "insert into socket (id, account_id, user_id, process) values ($1, 'acct_1', $2, 'another')",
+            *(early.id, ALICE.user_id),
+        )
+    await connection.close()
+    assert await claiming
+    assert {row["id"] for row in await door.sql("select id from socket")} == {late.id, early.id}
 
 
 async def test_process_that_was_taken_for_lost_counts_its_sockets_again(open_door: Any) -> None:
@@ -113,6 +152,10 @@ async def test_restart_closes_sockets_as_going_away(open_door: Any) -> None:
         assert await page.closed() == 1001
         await stopping
     assert await door.sql("select * from socket") == []
+
+
+async def _waits_for_its_turn(door: Door) -> bool:
+    return bool(await door.sql("select from pg_locks where locktype = 'advisory' and not granted"))
 
 
 async def _is_welcome(door: Door) -> bool:

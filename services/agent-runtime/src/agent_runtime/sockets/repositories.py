@@ -12,6 +12,10 @@ class SlotRepository:
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
 
+    async def queue(self, user_id: str) -> None:
+        """Have a user's claims follow each other, over all processes: this one's turn lasts to the commit."""
+        await self._tx.value("select pg_advisory_xact_lock(hashtextextended($1, 2))", user_id)
+
     async def claim(
         self,
         socket_id: str,
@@ -23,18 +27,17 @@ class SlotRepository:
         most: int,
         silent_for: timedelta,
     ) -> bool:
-        """Take a slot for a socket; False when the user has none left.
+        """Take a slot for a socket, in its user's queue; False when the user has none left.
 
         Args:
             socket_id: The socket.
             account_id: Whose.
             user_id: Whose slot.
             process: Who holds the socket.
-            held: Every socket of this user that this process holds now; its other rows are left-overs.
+            held: Every socket of this user that this process holds by this turn; its other rows are left-overs.
             most: How many slots a user has.
             silent_for: After how long without a beat a process' rows count no more.
         """
-        await self._tx.value("select pg_advisory_xact_lock(hashtextextended($1, 2))", user_id)
         await self._tx.execute("insert into socket_process (id) values ($1) on conflict do nothing", process)
         await self._tx.execute(
             "delete from socket where user_id = $1 and process = $2 and id <> all($3::text[])",

@@ -64,12 +64,14 @@ class Slots:
             UnavailableError: That cannot be told right now.
         """
         async with self._database.transaction() as tx:
-            is_free = await SlotRepository(tx).claim(
+            slots = SlotRepository(tx)
+            await slots.queue(principal.user_id)
+            is_free = await slots.claim(
                 socket_id,
                 account_id=principal.account_id,
                 user_id=principal.user_id,
                 process=self._process,
-                held=self._sockets.of_user(principal.user_id),
+                held=self._sockets.of_user(principal.user_id),  # now: others may have come in while this one waited
                 most=self._most,
                 silent_for=self._silent_for,
             )
