@@ -9,21 +9,44 @@ ARG PYTHON=python:3.13-slim-bookworm
 
 # Everything is installed here, pinned, into one folder that the result takes over; what installs stays behind.
 FROM ${PYTHON} AS build
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore PIP_CONSTRAINT=/src/constraints.txt
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore PIP_CONSTRAINT=/src/constraints.txt \
+    PATH=/opt/pip/bin:$PATH
 WORKDIR /src
 RUN python3 -m venv /opt/pip && python3 -m venv --without-pip /opt/shoal
+COPY constraints.txt .
+
+# What is to be fetched. These lists stay as they are while only our own sources change, and so do the layers made of them.
+FROM build AS wanted
+ARG SERVICE
 COPY . .
+RUN mkdir /wanted \
+    && python tools/members.py --builds all > /wanted/builds \
+    && python tools/members.py --others "agent[instance]" > /wanted/instance \
+    && python tools/members.py --others $SERVICE > /wanted/service \
+    && touch -d @0 /wanted/*
 
 FROM build AS build-service
 ARG SERVICE
 RUN test -n "$SERVICE" || { echo "SERVICE is not set: --build-arg SERVICE=pairing" >&2; exit 1; }
-RUN /opt/pip/bin/pip --python /opt/shoal/bin/python install --quiet $(/opt/pip/bin/python tools/members.py "$SERVICE") \
+COPY --from=wanted /wanted/builds /wanted/service /wanted/
+RUN pip install --quiet -r /wanted/builds \
+    && pip --python /opt/shoal/bin/python install --quiet -r /wanted/service
+COPY . .
+RUN pip wheel --quiet --no-deps --no-build-isolation -w /wheels $(python tools/members.py "$SERVICE") \
+    && pip --python /opt/shoal/bin/python install --quiet --no-deps --no-index /wheels/*.whl \
+    && pip --python /opt/shoal/bin/python check \
     && cp tools/healthcheck.py /opt/shoal/ \
     && /opt/shoal/bin/python -c "from shoal.service import installed; print(*(s.port for s in installed().values()))" > /opt/shoal/ports \
     && /opt/shoal/bin/shoal list
 
 FROM build AS build-instance
-RUN /opt/pip/bin/pip --python /opt/shoal/bin/python install --quiet "./libs/agent[instance]"
+COPY --from=wanted /wanted/builds /wanted/instance /wanted/
+RUN pip install --quiet -r /wanted/builds \
+    && pip --python /opt/shoal/bin/python install --quiet -r /wanted/instance
+COPY libs/agent libs/agent
+RUN pip wheel --quiet --no-deps --no-build-isolation -w /wheels ./libs/agent \
+    && pip --python /opt/shoal/bin/python install --quiet --no-deps --no-index /wheels/*.whl \
+    && pip --python /opt/shoal/bin/python check
 
 # What an instance runs: the agent with its SSH server (2222) and screens (6081, 6082); its own pages, 3000 and 8080, are
 # reached through SSH. Its volumes are mounted below /root, so others than root must be able to walk through it.

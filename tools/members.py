@@ -1,6 +1,8 @@
 """Name the folders that a service is installed from: its own, and every member of the workspace that it needs.
 
-Usage: python tools/members.py SERVICE…, or `all`. Prints a line for each folder, with its extras. Needs only Python.
+Usage: python tools/members.py SERVICE…, or `all`, or a member such as `agent[instance]`. Prints a line for each folder,
+with its extras; with `--others` what they need beside each other, with `--builds` what builds them, a requirement a
+line. Needs only Python.
 """
 
 import re
@@ -16,19 +18,25 @@ _REQUIREMENT = re.compile(r"([A-Za-z0-9-]+)(?:\[([^\]]*)\])?")
 
 
 def main() -> None:
-    """Print the folders."""
+    """Print the folders, or the requirements."""
     members = {project(folder)["name"]: folder for folder in folders()}
-    asked = [name for name in sys.argv[1:] if name != "all"]
-    if "all" in sys.argv[1:]:
-        asked = [folder.name for folder in members.values() if is_service(folder)]
+    services = [folder.name for folder in members.values() if is_service(folder)]
+    asked = [one for one in sys.argv[1:] if not one.startswith("--")]
     wanted: dict[str, set[str]] = {}
-    for name in [*(f"shoal-{name}" if f"shoal-{name}" in members else name for name in asked), *ALWAYS]:
-        if name not in members:
-            sys.exit(f"shoal: no member is called {name}: {', '.join(sorted(members))}")
-        need(name, set(), members, wanted)
-    for name, extras in wanted.items():
-        written = f"[{','.join(sorted(extras))}]" if extras else ""
-        print(f"./{members[name].relative_to(ROOT)}{written}")
+    for one in [name for given in asked for name in (services if given == "all" else [given])]:
+        name, extras = parted(one)
+        need(f"shoal-{name}" if f"shoal-{name}" in members else name, extras, members, wanted)
+        for always in ALWAYS if name in services else ():
+            need(always, set(), members, wanted)
+    if "--others" in sys.argv:
+        needed = {one for name, extras in wanted.items() for one in requirements(members[name], extras)}
+        print(*sorted(one for one in needed if parted(one)[0] not in members), sep="\n")
+    elif "--builds" in sys.argv:
+        print(*sorted({one for name in wanted for one in about(members[name])["build-system"]["requires"]}), sep="\n")
+    else:
+        for name, extras in wanted.items():
+            written = f"[{','.join(sorted(extras))}]" if extras else ""
+            print(f"./{members[name].relative_to(ROOT)}{written}")
 
 
 def folders() -> list[Path]:
@@ -44,22 +52,41 @@ def is_service(folder: Path) -> bool:
 
 def need(name: str, extras: set[str], members: dict[str, Path], wanted: dict[str, set[str]]) -> None:
     """Note a member and all members that it needs in turn."""
+    if name not in members:
+        sys.exit(f"shoal: no member is called {name}: {', '.join(sorted(members))}")
     seen = wanted.get(name)
     wanted[name] = (seen or set()) | extras
     if seen is not None and extras <= seen:
         return
-    about = project(members[name])
-    optional = about.get("optional-dependencies", {})
-    for requirement in [*about["dependencies"], *(one for extra in extras for one in optional[extra])]:
-        found = _REQUIREMENT.match(requirement)
-        if found and found[1] in members:
-            need(found[1], set(filter(None, (found[2] or "").split(","))), members, wanted)
+    for requirement in requirements(members[name], extras):
+        other, its_extras = parted(requirement)
+        if other in members:
+            need(other, its_extras, members, wanted)
+
+
+def requirements(folder: Path, extras: set[str]) -> list[str]:
+    """List what a member needs, with these extras."""
+    said = project(folder)
+    optional = said.get("optional-dependencies", {})
+    return [*said["dependencies"], *(one for extra in sorted(extras) for one in optional[extra])]
 
 
 def project(folder: Path) -> dict[str, Any]:
     """Read what a member says of itself."""
-    about = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
-    return dict(about)
+    return dict(about(folder)["project"])
+
+
+def about(folder: Path) -> dict[str, Any]:
+    """Read a member's pyproject.toml."""
+    return tomllib.loads((folder / "pyproject.toml").read_text())
+
+
+def parted(requirement: str) -> tuple[str, set[str]]:
+    """Part a requirement into its name and its extras."""
+    found = _REQUIREMENT.match(requirement)
+    if found is None:
+        sys.exit(f"shoal: {requirement!r} is no requirement")
+    return found[1], set(filter(None, (found[2] or "").split(",")))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,43 @@ def test_results_run_as_nobody_in_particular() -> None:
 
 def test_versions_are_pinned_by_constraints() -> None:
     assert any("PIP_CONSTRAINT=/src/constraints.txt" in rest for word, rest in stage("build") if word == "ENV")
+    assert ("COPY", "constraints.txt .") in stage("build")
     assert not re.search(r":latest\b|\bcurl\b|\bwget\b|apt-get", DOCKERFILE)
+
+
+@pytest.mark.parametrize(("name", "sources"), [("build-service", ". ."), ("build-instance", "libs/agent libs/agent")])
+def test_what_others_wrote_is_fetched_before_our_sources_come(name: str, sources: str) -> None:
+    steps = stage(name)
+    before, after = steps[: steps.index(("COPY", sources))], steps[steps.index(("COPY", sources)) :]
+    assert [rest for word, rest in before if word == "COPY"] == [
+        f"--from=wanted /wanted/builds /wanted/{name.removeprefix('build-')} /wanted/"
+    ]
+    assert any("install --quiet -r /wanted/" in rest for word, rest in before if word == "RUN")
+    ours = " ".join(rest for word, rest in after if word == "RUN")
+    assert "--no-deps --no-build-isolation" in ours
+    assert "--no-deps --no-index" in ours
+    assert "/python check" in ours, "nothing else tells that a requirement was left out"
+
+
+def test_what_is_fetched_is_all_that_members_need_of_others() -> None:
+    members = members_of("all", "agent[instance]")
+    needed = {one for folder in members for one in needs(ROOT / folder.partition("[")[0], "[instance]" in folder)}
+    ours = {tomllib.loads((ROOT / one.partition("[")[0] / "pyproject.toml").read_text())["project"]["name"]
+            for one in members}  # fmt: skip
+    others = set(members_of("--others", "all", "agent[instance]"))
+    assert {one for one in needed if re.split(r"[\[<>=]", one)[0] not in ours} == others
+    assert set(members_of("--others", "agent[instance]")) < others
+    assert members_of("--builds", "all") == ["uv_build>=0.9"]
+
+
+def needs(folder: Path, with_instance: bool) -> list[str]:  # noqa: FBT001 - internal
+    about = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    return [*about["dependencies"], *(about["optional-dependencies"]["instance"] if with_instance else [])]
+
+
+def members_of(*words: str) -> list[str]:
+    command = [sys.executable, ROOT / "tools" / "members.py", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
 
 
 def test_health_is_asked_without_curl() -> None:
@@ -84,10 +121,7 @@ def test_builder_gets_nothing_but_what_is_installed() -> None:
 def test_each_service_names_the_folders_that_it_needs(name: str) -> None:
     if name != "all" and name not in installed():
         pytest.skip(f"{name} is not part of this suite")
-    run = subprocess.run(
-        [sys.executable, ROOT / "tools" / "members.py", name], capture_output=True, text=True, check=True
-    )
-    folders = run.stdout.split()
+    folders = members_of(name)
     assert {"./libs/common", "./libs/operations", "./proto-schemas/python"} <= set(folders)
     assert "./libs/embedded" not in folders, "no image carries servers"
     assert (len([one for one in folders if one == "./gateway" or "services" in one]) == 1) == (name != "all")
