@@ -9,6 +9,7 @@ from gateway.accounts.schemas import Done, ResetPassword
 from gateway.accounts.usecases.accounts import Accounts
 from gateway.accounts.usecases.users import Users
 from gateway.logins.cookies import CookieJar
+from gateway.logins.errors import LinkInvalidError
 from gateway.logins.schemas import (
     ChangePassword,
     LoginEndedView,
@@ -24,10 +25,18 @@ from gateway.logins.schemas import (
 from gateway.logins.usecases.logins import Logins
 from gateway.logins.usecases.password_changes import PasswordChanges
 from gateway.logins.usecases.sign_ins import SignIns
+from gateway.pages import page, wants_page
 from shoal.http.auth import require_admin, require_person, require_session, require_user
+from shoal.http.errors import respond
 from shoal.identity import Principal
 
 _NOT_KEPT = MappingProxyType({"cache-control": "no-store"})
+
+
+def tell_spent(request: Request[Any, Any, Any], error: LinkInvalidError) -> Response[bytes]:
+    """Answer people with a page, programs with the common body."""
+    refused = respond(request, error)
+    return page("link.html", status=refused.status_code) if wants_page(request) else refused
 
 
 class AuthController(Controller):
@@ -58,7 +67,13 @@ class AuthController(Controller):
         opened = await sign_ins.by_password(data.username, data.password, source=principal.source)
         return Response(SignedInView.from_domain(opened.user), cookies=[jar.keep(opened)])
 
-    @get("/link/{code:str}", operation_id="followLink", summary="Sign in by a one-time link", status_code=303)
+    @get(
+        "/link/{code:str}",
+        operation_id="followLink",
+        summary="Sign in by a one-time link",
+        status_code=303,
+        exception_handlers={LinkInvalidError: tell_spent},
+    )
     async def follow_link(self, code: str, sign_ins: SignIns, jar: CookieJar, principal: Principal) -> Response[None]:
         """Use a one-time link up: sets the session cookie and leads to the front page."""
         opened = await sign_ins.by_link(code, source=principal.source)

@@ -1,21 +1,11 @@
 """HTTP: health and documents."""
 
-from importlib.resources import files
-
 from litestar import Controller, Response, get
 
 from gateway.overview.documents import Documents
 from gateway.overview.health import SuiteHealth
 from gateway.overview.schemas import HealthView, RootView, SystemHealthView
-
-_PAGE_HEADERS = {
-    "content-security-policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "referrer-policy": "no-referrer",
-    "cache-control": "no-cache",
-}
+from gateway.pages import page
 
 
 class OverviewController(Controller):
@@ -53,21 +43,16 @@ class PagesController(Controller):
     include_in_schema = False
 
     @get("/", operation_id="docsPage")
-    async def page(self) -> Response[bytes]:
+    async def documentation(self) -> Response[bytes]:
         """Give the page."""
-        return _page("docs.html", "text/html")
+        return page("docs.html")
 
     @get("/docs.js", operation_id="docsScript")
     async def script(self) -> Response[bytes]:
         """Give its script."""
-        return _page("docs.js", "text/javascript")
+        return page("docs.js", "text/javascript")
 
     @get("/docs.css", operation_id="docsStyle")
     async def style(self) -> Response[bytes]:
         """Give its style."""
-        return _page("docs.css", "text/css")
-
-
-def _page(name: str, media_type: str) -> Response[bytes]:
-    content = files("gateway.overview").joinpath("pages", name).read_bytes()
-    return Response(content, media_type=media_type, headers=_PAGE_HEADERS)
+        return page("docs.css", "text/css")
