@@ -6,6 +6,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -101,6 +102,29 @@ async def test_server_that_is_away_holds_nothing_up(mcp_door: Door, http_port: i
     (server,) = (await talk.client.get("/api/mcp-servers")).json()
     assert server["status"] == "error"
     assert server["error"]
+
+
+async def test_secrets_stay_with_the_program_or_the_address_that_they_were_stored_for(
+    mcp_door: Door, http_port: int
+) -> None:
+    talk = await Talk.begin(mcp_door)
+    at = f"http://127.0.0.1:{http_port}"
+    program = {"command": "/bin/false", "args": ["a"], "enabled": False}
+
+    async def kept(was: dict[str, Any], secret: dict[str, Any], now: dict[str, Any]) -> bool:
+        for body in (was | secret, now):
+            assert (await talk.client.put("/api/mcp-servers/x", json=body)).status_code == 200
+        (row,) = await mcp_door.sql("select secrets from mcp_server where account_id = $1", talk.account_id)
+        return row["secrets"] is not None
+
+    env, headers = {"env": {"KEY": "secret"}}, {"headers": {"Authorization": "secret"}}
+    assert await kept(program, env, program | {"enabled": True})
+    assert not await kept(program, env, program | {"command": "/bin/true"})
+    assert not await kept(program, env, program | {"args": ["b"]})
+    assert not await kept(program, env, {"url": f"{at}/mcp"})
+    assert await kept({"url": f"{at}/mcp"}, headers, {"url": f"{at}/mcp"})
+    assert not await kept({"url": f"{at}/mcp"}, headers, {"url": f"{at}/other"})
+    assert not await kept(program, env, program | {"env": {}})
 
 
 async def test_refused_servers(mcp_door: Door) -> None:

@@ -91,10 +91,6 @@ class MemoryRepository:
         """Count an account's entries."""
         return int(await self._tx.value("select count(*) from memory where account_id = $1", account_id))
 
-    async def has(self, account_id: str, key: str) -> bool:
-        """Tell whether something stands under a key."""
-        return bool(await self._tx.value("select true from memory where account_id = $1 and key = $2", account_id, key))
-
     async def find(self, account_id: str, key: str) -> Entry | None:
         """Read one entry."""
         return await self._tx.find(

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from agent_runtime import ports
+from agent_runtime import ports, quotas
 from agent_runtime.memory import domain
 from agent_runtime.memory.clients import Meanings
 from agent_runtime.memory.domain import DEFAULT_NAMESPACE, MOST_ENTRIES, MOST_MEANT, Entry, Found, Query
@@ -33,9 +33,11 @@ class Memories:
         meaning = await self._meanings.of(account_id, " ".join((key, *unique, value[:MOST_MEANT])))
         async with self._database.transaction() as tx:
             repository = MemoryRepository(tx)
-            if not await repository.has(account_id, key) and await repository.count(account_id) >= MOST_ENTRIES:
+            await quotas.hold(tx, account_id, "memory")
+            entry = await repository.put(account_id, key, value, namespace, unique, meaning)
+            if await repository.count(account_id) > MOST_ENTRIES:
                 raise MemoryFullError
-            return await repository.put(account_id, key, value, namespace, unique, meaning)
+            return entry
 
     async def list_for(
         self, account_id: str, *, namespace: str = "", tag: str = "", limit: int, offset: int = 0

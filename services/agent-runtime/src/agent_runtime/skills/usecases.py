@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from agent_runtime import quotas
 from agent_runtime.ports import ActiveSkill
 from agent_runtime.skills.clients.registry import Registry
 from agent_runtime.skills.clients.shipped import ShippedPackages
@@ -60,6 +61,7 @@ class Skills:
         await self._begin(account_id)
         async with self._database.transaction() as tx:
             repository = SkillRepository(tx)
+            await quotas.hold(tx, account_id, "skill")
             await repository.put(account_id, package, package_id)
             if await repository.count(account_id) > MOST_SKILLS:
                 raise TooManySkillsError

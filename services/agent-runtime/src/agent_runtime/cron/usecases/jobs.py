@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from agent_runtime import quotas
 from agent_runtime.cron.domain.firings import (
     MOST_JOBS,
     MOST_UNFINISHED,
@@ -74,10 +75,11 @@ class Jobs:
         made = msgspec.structs.replace(job, id=new_id("cron"))
         async with self._database.transaction() as tx:
             repository = JobRepository(tx)
-            if await repository.count(job.account_id) >= MOST_JOBS:
-                raise TooManyJobsError
+            await quotas.hold(tx, job.account_id, "cron_job")
             timed = await self._timed(repository, made)
             await repository.insert(timed)
+            if await repository.count(job.account_id) > MOST_JOBS:
+                raise TooManyJobsError
             await repository.wake(CHANNEL)
             return timed
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from agent_runtime import quotas
 from agent_runtime.delegation.domain.rules import BOOSTER, MOST_RULES, Rule, check
 from agent_runtime.delegation.errors import InvalidRuleError, RuleNotFoundError, TooManyRulesError
 from agent_runtime.delegation.repositories import RuleRepository, TaskRepository
@@ -42,12 +43,13 @@ class Rules:
         await self._begin(account_id)
         async with self._database.transaction() as tx:
             repository = RuleRepository(tx)
+            await quotas.hold(tx, account_id, "delegation_rule")
             rules = {rule.name: rule for rule in await repository.list_of(account_id)}
-            rule = _changed(rules.get(name), name, changes)
+            rules[name] = rule = _changed(rules.get(name), name, changes)
             check(rule)
-            if name not in rules and len(rules) >= MOST_RULES:
-                raise TooManyRulesError
             await repository.put(account_id, rule)
+            if len(rules) > MOST_RULES:
+                raise TooManyRulesError
         return rule
 
     async def remove(self, account_id: str, name: str) -> None:

@@ -20,6 +20,10 @@ class McpServer(Struct, frozen=True, kw_only=True):
     is_enabled: bool
     version: int
 
+    def keeps_secrets(self, before: "McpServer | None") -> bool:
+        """Tell whether stored secrets may stay: never beyond the address, or the program, that they were stored for."""
+        return before is not None and _shown_to(self) == _shown_to(before)
+
 
 class OpenServer(Struct, frozen=True, kw_only=True):
     """A server with its secrets opened: headers where it has an address, variables where it is a program."""
@@ -39,3 +43,7 @@ class LinkState(Struct, frozen=True):
     status: str = "disconnected"
     tool_count: int = 0
     error: str = ""
+
+
+def _shown_to(server: McpServer) -> tuple[str, str, tuple[str, ...]]:
+    return server.url, server.command, server.arguments

@@ -43,6 +43,18 @@ class ServerRepository:
             account_id,
         )
 
+    async def find(self, account_id: str, name: str) -> McpServer | None:
+        """Read a server."""
+        return await self._tx.find(
+            McpServer,
+            """
+            select account_id, name, url, command, arguments, secret_names, is_enabled, version
+              from mcp_server
+             where account_id = $1 and name = $2
+            """,
+            *(account_id, name),
+        )
+
     async def enabled(self, account_id: str) -> Sequence[SealedServer]:
         """Read the account's servers that are to be used."""
         return await self._tx.all(
@@ -56,13 +68,7 @@ class ServerRepository:
             account_id,
         )
 
-    async def put(
-        self,
-        server: McpServer,
-        *,
-        sealed: bytes | None,
-        is_keeping: bool,
-    ) -> None:
+    async def put(self, server: McpServer, *, sealed: bytes | None, is_keeping: bool) -> None:
         """Write a server in place of what was there; its secrets too, unless those that are there shall stay."""
         await self._tx.execute(
             """
@@ -72,9 +78,8 @@ class ServerRepository:
                 on conflict (account_id, name) do update
                set url = excluded.url, command = excluded.command, arguments = excluded.arguments,
                    is_enabled = excluded.is_enabled, version = known.version + 1, updated_at = now(),
-                   secrets = case when $9 and known.url = excluded.url then known.secrets else excluded.secrets end,
-                   secret_names = case when $9 and known.url = excluded.url then known.secret_names
-                                       else excluded.secret_names end
+                   secrets = case when $9 then known.secrets else excluded.secrets end,
+                   secret_names = case when $9 then known.secret_names else excluded.secret_names end
             """,
             *(server.account_id, server.name, server.url, server.command, list(server.arguments)),
             *(sealed, list(server.secret_names), server.is_enabled, is_keeping),

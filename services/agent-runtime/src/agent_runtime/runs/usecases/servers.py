@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from agent_runtime import quotas
 from agent_runtime.runs.clients.mcp.links import McpLinks
 from agent_runtime.runs.domain.servers import LinkState, McpServer, OpenServer
 from agent_runtime.runs.errors import ServerNotFoundError, StdioNotAllowedError, TooManyServersError
@@ -74,7 +75,7 @@ class McpServers:
         return [(server, self._links.state(account_id, server.name)) for server in servers]
 
     async def put(self, server: McpServer, secrets: Mapping[str, str] | None) -> None:
-        """Keep a server in place of what was there; without secrets those that are there stay, at the same address.
+        """Keep a server in place of what was there; without secrets those that are there stay, where they may.
 
         Raises:
             ValidationError: One of its headers cannot be sent, or is not anybody's to set.
@@ -93,7 +94,9 @@ class McpServers:
             sealed = self._envelope.seal(msgspec.json.encode(dict(secrets)), place=place)
         async with self._database.transaction() as tx:
             repository = ServerRepository(tx)
-            await repository.put(server, sealed=sealed, is_keeping=secrets is None)
+            await quotas.hold(tx, server.account_id, "mcp_server")
+            before = await repository.find(server.account_id, server.name)
+            await repository.put(server, sealed=sealed, is_keeping=secrets is None and server.keeps_secrets(before))
             if await repository.count(server.account_id) > MOST_SERVERS:
                 raise TooManyServersError
         self._links.forget(server.account_id)
