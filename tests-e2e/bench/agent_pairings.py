@@ -6,43 +6,16 @@ import itertools
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any
 
 import msgspec
 from stack import Account, Stack
 from stack.figures import percentile
 
+from bench.caller import Caller
 from bench.rows import Row, Scale, bench_stack
 from shoal.testing.suite import eventually
 
 COUPLES, AGENTS, AT_ONCE = 4, 15, 8
-
-
-class Caller:
-    """One connection to the gateway, bare of any client library."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, headers: str) -> None:
-        self._reader, self._writer, self._headers = reader, writer, headers
-
-    @classmethod
-    async def open(cls, stack: Stack) -> "Caller":
-        """Connect."""
-        host, _, port = stack.url.removeprefix("http://").partition(":")
-        return cls(*await asyncio.open_connection(host, int(port)), f"Host: {host}:{port}\r\n")
-
-    async def post(self, path: str, body: object, *, key: str | None = None) -> tuple[Any, float]:
-        """Ask; returns the answer and how many milliseconds it took."""
-        content = msgspec.json.encode(body)
-        bearer = f"Authorization: Bearer {key}\r\n" if key else ""
-        head = f"POST {path} HTTP/1.1\r\n{self._headers}{bearer}Content-Type: application/json\r\n"
-        started = time.perf_counter()
-        self._writer.write(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
-        answer = await self._reader.readuntil(b"\r\n\r\n")
-        size = int(answer.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
-        said = await self._reader.readexactly(size)
-        took = (time.perf_counter() - started) * 1000
-        assert answer.startswith(b"HTTP/1.1 20"), said
-        return msgspec.json.decode(said), took
 
 
 class Couple:
@@ -56,9 +29,10 @@ class Couple:
         """Propose and confirm one pairing; returns milliseconds of either."""
         mine, theirs = next(self.pairs)
         path, body = f"/v1/connections/{self.connection}/pairings", {"my_agent_id": mine, "their_agent_id": theirs}
-        proposed, creating = await caller.post(path, body, key=self.keys[0])
-        _, confirming = await caller.post(f"/v1/pairings/{proposed['id']}/confirm", None, key=self.keys[1])
-        return creating, confirming
+        proposed = await caller.ask("POST", path, msgspec.json.encode(body), key=self.keys[0])
+        pairing_id = msgspec.json.decode(proposed.body)["id"]
+        confirmed = await caller.ask("POST", f"/v1/pairings/{pairing_id}/confirm", b"null", key=self.keys[1])
+        return proposed.took_ms, confirmed.took_ms
 
 
 async def run(scale: Scale) -> list[Row]:
@@ -96,7 +70,7 @@ class Measured(msgspec.Struct, frozen=True):
 
 async def measure(stack: Stack, count: int, pair: Callable[[Caller], Awaitable[tuple[float, float]]]) -> Measured:
     """Let callers make pairs until there are so many."""
-    callers = [await Caller.open(stack) for _ in range(AT_ONCE)]
+    callers = [await Caller.open(stack.url) for _ in range(AT_ONCE)]
     left: Iterator[int] = iter(range(count))
 
     async def work(caller: Caller) -> list[tuple[float, float]]:
@@ -109,10 +83,10 @@ async def measure(stack: Stack, count: int, pair: Callable[[Caller], Awaitable[t
 
 async def dashboard_pair(caller: Caller, key: str) -> tuple[float, float]:
     """Open and confirm one dashboard pairing."""
-    opened, opening = await caller.post("/pairing/init", {"name": "bench"}, key=key)
-    body = {"token": opened["token"], "agent_id": f"agent_{os.urandom(6).hex()}"}
-    _, confirming = await caller.post("/pairing/confirm", body)
-    return opening, confirming
+    opened = await caller.ask("POST", "/pairing/init", b'{"name":"bench"}', key=key)
+    body = {"token": msgspec.json.decode(opened.body)["token"], "agent_id": f"agent_{os.urandom(6).hex()}"}
+    confirmed = await caller.ask("POST", "/pairing/confirm", msgspec.json.encode(body))
+    return opened.took_ms, confirmed.took_ms
 
 
 async def couple(stack: Stack, number: int) -> Couple:

@@ -1,6 +1,5 @@
 """Questions about a hundred agents' month, through the gateway."""
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from statistics import median
@@ -9,6 +8,7 @@ from stack import PairedAgent, Stack
 from stack.figures import percentile
 
 from bench.agents import paired
+from bench.caller import Caller
 from bench.rows import Row, Scale, bench_stack
 from bench.seed import seed
 
@@ -46,20 +46,12 @@ async def run(scale: Scale) -> list[Row]:
 
 
 async def asking(stack: Stack, query: str) -> Callable[[PairedAgent], Awaitable[float]]:
-    """Open one connection to the gateway, bare of any client library; its questions return milliseconds."""
-    host, _, port = stack.url.removeprefix("http://").partition(":")
-    reader, writer = await asyncio.open_connection(host, int(port), limit=2**24)
-    headers = f"Host: {host}:{port}\r\nAuthorization: Bearer {await stack.admin.create_key()}\r\n\r\n"
+    """Open one connection to the gateway; its questions return milliseconds."""
+    caller = await Caller.open(stack.url, key=await stack.admin.create_key())
 
     async def ask(agent: PairedAgent) -> float:
-        started = time.perf_counter()
-        path = f"/telemetry/metrics/{agent.agent_id}{query}"
-        writer.write(f"GET {path} HTTP/1.1\r\n{headers}".encode())
-        head = await reader.readuntil(b"\r\n\r\n")
-        body = await reader.readuntil(b"\r\n0\r\n\r\n")
-        took = (time.perf_counter() - started) * 1000
-        assert head.startswith(b"HTTP/1.1 200"), head
-        assert b'"value":' in body, body[:300]
-        return took
+        answer = await caller.ask("GET", f"/telemetry/metrics/{agent.agent_id}{query}")
+        assert b'"value":' in answer.body, answer.body[:300]
+        return answer.took_ms
 
     return ask

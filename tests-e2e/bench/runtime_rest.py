@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from msgspec import Struct
-from stack import Account, Stack
+from stack import Account
 from stack.figures import percentile
 
+from bench.caller import Caller
 from bench.rows import Row, Scale, bench_stack
 from shoal.testing.suite import eventually
 
@@ -78,48 +79,13 @@ class Scene(Struct, frozen=True):
         return text.replace("{number}", str(next(self.numbers))) if "{number}" in text else text
 
 
-class Caller:
-    """One connection to the gateway, bare of any client library."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, headers: str) -> None:
-        self._reader, self._writer, self._headers = reader, writer, headers
-
-    @classmethod
-    async def open(cls, stack: Stack, key: str) -> "Caller":
-        """Connect."""
-        host, _, port = stack.url.removeprefix("http://").partition(":")
-        headers = f"Host: {host}:{port}\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n"
-        return cls(*await asyncio.open_connection(host, int(port), limit=2**24), headers)
-
-    async def ask(self, method: str, path: str, body: str) -> float:
-        """Ask; returns how many milliseconds it took."""
-        content = body.encode()
-        size = f"Content-Length: {len(content)}\r\n" if method == "POST" else ""
-        started = time.perf_counter()
-        self._writer.write(f"{method} {path} HTTP/1.1\r\n{self._headers}{size}\r\n".encode() + content)
-        head = await self._reader.readuntil(b"\r\n\r\n")
-        said = await self._rest(head.lower())
-        took = (time.perf_counter() - started) * 1000
-        assert head.startswith(b"HTTP/1.1 20"), f"{method} {path}: {said[:300]!r}"
-        return took
-
-    async def _rest(self, head: bytes) -> bytes:
-        if b"content-length:" in head:
-            return await self._reader.readexactly(int(head.partition(b"content-length:")[2].partition(b"\r\n")[0]))
-        said = b""
-        while size := int(await self._reader.readuntil(b"\r\n"), 16):
-            said += (await self._reader.readexactly(size + 2))[:-2]
-        await self._reader.readexactly(2)
-        return said
-
-
 async def run(scale: Scale) -> list[Row]:
     """Ask each route in turn, first one caller, then eight at once."""
     share_s = SHARE_S / 2 if scale.quick else SHARE_S
     async with bench_stack() as stack:
         key = await stack.admin.create_key()
         scene = await furnished(stack.admin)
-        callers = [await Caller.open(stack, key) for _ in range(AT_ONCE)]
+        callers = [await Caller.open(stack.url, key=key) for _ in range(AT_ONCE)]
         asked = [("GET", path, "") for path in GET] + [("POST", path, json.dumps(body)) for path, body in POST]
         return [await measured(scene, callers, *question, share_s=share_s) for question in asked]
 
@@ -157,8 +123,8 @@ async def measured(scene: Scene, callers: list[Caller], method: str, path: str, 
     async def work(number: int, until: float) -> list[float]:
         times: list[float] = []
         while time.perf_counter() < until or not times:
-            asked = scene.filled(path, number), scene.filled(body, number)
-            times.append(await callers[number].ask(method, *asked))
+            answer = await callers[number].ask(method, scene.filled(path, number), scene.filled(body, number).encode())
+            times.append(answer.took_ms)
         return times
 
     for _ in range(WARM):

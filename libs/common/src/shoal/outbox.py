@@ -161,8 +161,7 @@ class Relay:
             outcomes = await asyncio.gather(*(self._publish_in_order(facts) for facts in entities))
             published = [row_id for outcome in outcomes for row_id in outcome.published]
             if published:
-                await tx.execute("set local synchronous_commit = off")  # whose mark is lost is published again
-                await tx.execute("update outbox set published_at = now() where id = any($1::bigint[])", published)
+                await _mark(tx, published)
             for outcome in outcomes:
                 if outcome.rejected is not None:
                     await self._count_rejection(tx, outcome.rejected, outcome.reason)
@@ -297,6 +296,22 @@ async def _pending(tx: Transaction, lease: Lease) -> list[OutboxRow]:
         lease.key,
         lease.epoch,
         BATCH,
+    )
+
+
+async def _mark(tx: Transaction, published: Sequence[int]) -> None:
+    """Note what the stream has without waiting for the disk: a mark that is lost publishes again, under the same id."""
+    await tx.execute(
+        """
+        with unhurried as materialized (
+            select set_config('synchronous_commit', 'off', true)
+        )
+        update outbox
+           set published_at = now()
+         where id = any($1::bigint[])
+           and exists (select from unhurried)
+        """,
+        published,
     )
 
 
