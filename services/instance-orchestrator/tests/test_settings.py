@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from orchestrator_door import INSTANCES, Door, Open, refused
 
+from instance_orchestrator.domain.keys import mask
 from shoal.testing.suite import eventually
 from shoal_events import (
     AccountDeleted,
@@ -43,6 +44,13 @@ async def test_keys_are_shown_masked_and_never_whole(idle: Door) -> None:
     body = await put(idle, {"anthropic_api_key": "sk-ant-new-key-here", "brave_api_key": "abcd"})
     assert (body["anthropic_api_key"], body["brave_api_key"], body["openai_api_key"]) == ("****here", "****", "")
     assert body["api_keys"] == {"ANTHROPIC_API_KEY": "****here", "BRAVE_API_KEY": "****"}
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"), [("", ""), ("abcde", "****"), ("sk-fifteen-char", "****"), ("sk-sixteen-chars", "****hars")]
+)
+def test_a_mask_shows_a_quarter_of_a_key_at_most(key: str, shown: str) -> None:
+    assert mask(key) == shown
 
 
 async def test_a_masked_key_sent_back_changes_nothing(idle: Door) -> None:

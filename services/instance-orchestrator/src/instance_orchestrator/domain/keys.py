@@ -14,16 +14,16 @@ CONTRACT_KEYS: Mapping[str, str] = {
 """From the contract's fields to the variables that instances are given."""
 MASK = "****"
 MOST_KEY = 4096
-_SHOWN = 4
+_SHOWN, _LONG = 4, 16
 _NAME = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 _RESERVED = re.compile(r"(PATH|HOME|USER|SHELL|IFS|ENV|BASH_ENV|LANG|LC_.*|LD_.*|PYTHON.*|SHOAL_.*|VNC_.*)\Z")
 
 
 def mask(key: str) -> str:
-    """Show no more than the last four characters of a key, and none of a short one."""
+    """Show the last four characters of a key, as the contract does, where that is no more than a quarter of it."""
     if not key:
         return ""
-    return MASK + (key[-_SHOWN:] if len(key) > _SHOWN else "")
+    return MASK + (key[-_SHOWN:] if len(key) >= _LONG else "")
 
 
 def check_name(name: str) -> str:
