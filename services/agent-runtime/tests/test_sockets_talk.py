@@ -61,6 +61,18 @@ async def test_chat_socket_tells_what_was_said_and_streams_what_is(talk: Talk) -
     assert session["message_count"] == 4
 
 
+async def test_history_tells_a_message_just_as_it_was_told_live(talk: Talk) -> None:
+    async with opened(talk, f"/ws/chat/{talk.key}") as chat:
+        await chat.hear("history")
+        await chat.say({"type": "message", "content": "/tool list_directory {}\n/tool nothing"})
+        told = only(await until(chat, "stream_done"), "chat:message")
+    async with opened(talk, f"/ws/chat/{talk.key}") as chat:
+        history = (await chat.hear("history"))["messages"]
+    assert len(told) == 2
+    assert [call.get("is_error", False) for call in told[1]["tool_calls"]] == [False, True]
+    assert history == [{name: frame["data"][name] for name in said} for frame, said in zip(told, history, strict=True)]
+
+
 async def test_answer_is_committed_before_the_stream_is_done(talk: Talk) -> None:
     async with opened(talk) as page, opened(talk) as other:
         await page.subscribe(f"session:{talk.key}")

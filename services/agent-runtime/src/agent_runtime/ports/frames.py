@@ -3,7 +3,10 @@
 from enum import StrEnum
 from typing import Any, Protocol
 
+import msgspec
 from msgspec import Struct
+
+from agent_runtime.ports.sessions import Message
 
 
 class Topic(StrEnum):
@@ -45,3 +48,21 @@ class Frames(Protocol):
 def session_topic(session_key: str) -> str:
     """Name the topic of one session's frames."""
     return f"session:{session_key}"
+
+
+def message_told(message: Message) -> dict[str, Any]:
+    """Tell a message as frames and events do: live, and in what is told of it later."""
+    return {
+        "id": message.id,
+        "role": message.role,
+        "content": message.content,
+        "timestamp": msgspec.to_builtins(message.timestamp),
+        "tool_calls": [
+            {"id": call.id, "name": call.name, "arguments": call.arguments}
+            | ({} if call.result is None else {"result": call.result})
+            | ({"is_error": True} if call.is_error else {})
+            for call in message.tool_calls
+        ],
+        "run_id": message.run_id,
+        "incomplete": message.is_incomplete,
+    }

@@ -4,11 +4,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import msgspec
-
-from agent_runtime.ports import ActiveSkill, Message, Step, ToolCall
+from agent_runtime.ports import ActiveSkill, Message, Step, ToolCall, message_told
 from agent_runtime.runs.domain.models import AgentSaid, Call, Said, ToolSaid, UserSaid, tokens_of
 from agent_runtime.runs.domain.runs import NO_RESULT, NOTHING_SAID, CallRecord, StepRecord
+
+__all__ = [
+    "continued",
+    "conversation",
+    "instructions",
+    "message_read",
+    "message_steps",
+    "message_told",
+    "whole_text",
+]
 
 
 def conversation(messages: Sequence[Message], *, most_tokens: int) -> tuple[Said, ...]:
@@ -52,24 +60,6 @@ def message_steps(steps: Sequence[StepRecord], calls: Sequence[CallRecord], rest
 def whole_text(steps: Sequence[Step]) -> str:
     """Join what was said at each step."""
     return "\n\n".join(text for step in steps if (text := step.text.strip("\n")))
-
-
-def message_told(message: Message) -> dict[str, Any]:
-    """Tell a message as frames and events do."""
-    return {
-        "id": message.id,
-        "role": message.role,
-        "content": message.content,
-        "timestamp": msgspec.to_builtins(message.timestamp),
-        "tool_calls": [
-            {"id": call.id, "name": call.name, "arguments": call.arguments}
-            | ({} if call.result is None else {"result": call.result})
-            | ({"is_error": True} if call.is_error else {})
-            for call in message.tool_calls
-        ],
-        "run_id": message.run_id,
-        "incomplete": message.is_incomplete,
-    }
 
 
 def message_read(told: Mapping[str, Any]) -> Message:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from agent_runtime.ports import Drawing, Frame, Message, Topic
+from agent_runtime.ports import Drawing, Frame, Message, Topic, message_told
 from agent_runtime.sockets.domain.topics import forms_of
 
 MOST_HISTORY_BYTES = 1024 * 1024
@@ -17,20 +17,12 @@ def newest(messages: Sequence[Message]) -> list[dict[str, Any]]:
     told: deque[dict[str, Any]] = deque()
     size = 0
     for message in reversed(messages):
-        one = said(message)
+        one = message_told(message)
         size += len(msgspec.json.encode(one))
         if size > MOST_HISTORY_BYTES:
             break
         told.appendleft(one)
     return list(told)
-
-
-def said(message: Message) -> dict[str, Any]:
-    """Tell a message as `chat:message` does."""
-    told: dict[str, Any] = msgspec.to_builtins(message)
-    told.pop("steps")
-    told["incomplete"] = told.pop("is_incomplete")
-    return told
 
 
 def state(drawing: Drawing) -> dict[str, Any]:
