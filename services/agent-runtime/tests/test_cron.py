@@ -46,7 +46,7 @@ async def until_ended(talk: Talk, job: dict[str, Any], *, count: int = 1) -> lis
         found[:] = reversed(await firings(talk, job))
         return sum("ended_at" in firing for firing in found) >= count
 
-    await eventually(are_over, lambda: found, within_s=10)
+    await eventually(are_over, lambda: found, within_s=20)
     return found
 
 
@@ -214,16 +214,17 @@ async def test_a_job_that_names_a_session_as_another_account_has_it_speaks_in_it
 
 
 @pytest.mark.fault
+@pytest.mark.timeout(120)
 @pytest.mark.asyncio(loop_scope="function")
 async def test_two_replicas_one_killed_fire_every_tick_once(open_door: Any, suite: Any, tmp_path: Any) -> None:
-    settings = {"AGENT_RUNTIME_CRON_LEAST_PAUSE": "1s"}
+    settings = {"AGENT_RUNTIME_CRON_LEAST_PAUSE": "1s", "AGENT_RUNTIME_RUN_LEASE": "10s"}
     apart = {"SHOAL_STATE": str(tmp_path), "AGENT_RUNTIME_PORT": str(free_port()), "PATH": os.environ["PATH"]}
     holder = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "agent_runtime"),
         env=suite.environment() | settings | apart | {"AGENT_RUNTIME_RUN_LEASE": "2s"},
     )
     try:
-        await eventually(lambda: _holds_lease(suite), within_s=10)
+        await eventually(lambda: _holds_lease(suite), within_s=30)
         door = await open_door(**settings)
         talk = await Talk.begin(door)
         job = await create(talk, schedule=EVERY_SECOND, payload="tick")
@@ -246,8 +247,10 @@ async def test_two_replicas_one_killed_fire_every_tick_once(open_door: Any, suit
     due = [datetime.fromisoformat(firing["due_at"]) for firing in told]
     assert due == [due[0] + timedelta(seconds=number) for number in range(len(due))]
     runs = await door.sql("select id, idempotency_key, status from run where session_key = $1", job["session_key"])
-    assert sorted(run["idempotency_key"] for run in runs) == sorted(firing["id"] for firing in told)
-    assert {run["id"] for run in runs} == {firing["run_id"] for firing in told}
+    begun = [firing for firing in told if firing["status"] != "skipped"]  # as is what waits behind twenty others
+    assert datetime.fromisoformat(begun[-1]["due_at"]) > killed_at
+    assert sorted(run["idempotency_key"] for run in runs) == sorted(firing["id"] for firing in begun)
+    assert {run["id"] for run in runs} == {firing["run_id"] for firing in begun}
     assert sum(run["status"] != "completed" for run in runs) <= 1, "only the turn that was killed"
 
 

@@ -22,6 +22,8 @@ from shoal_events import Event
 
 E = TypeVar("E", bound=Event)
 DEADLINE_S = 5.0
+_READY_S = 20.0
+"""A service that starts on a busy machine is no failure of the test's."""
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Nothing here speaks TLS, and to read all authorities of the machine takes longer than many a test."""
 
@@ -83,6 +85,7 @@ class Suite:
             await eventually(
                 lambda: running.resources.health.readiness().ready,
                 running.resources.health.readiness,
+                within_s=_READY_S,
             )
         return service
 
