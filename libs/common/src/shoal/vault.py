@@ -12,10 +12,37 @@ import structlog
 
 from shoal.config import ConfigError, Secret
 from shoal.crypto import Envelope, EnvelopeError
-from shoal.database import DatabaseUnavailableError
+from shoal.database import Database, DatabaseUnavailableError
 
 AGAIN_S = 1.0
 _BYTES = 32
+_CANARY = b"these words open with the right key"
+
+
+class KeyProof:
+    """Tries a service's key on what was sealed first, the one row of its table `key_check`.
+
+    Args:
+        database: Where that is.
+        envelope: The service's.
+        place: What the row is sealed for, such as `toy/key_check/sealed`.
+    """
+
+    def __init__(self, database: Database, envelope: Envelope, *, place: str) -> None:
+        self._database = database
+        self._envelope = envelope
+        self._place = place
+
+    async def give(self) -> None:
+        """Prove that the key is the right one; the first one to ask decides which that is.
+
+        Raises:
+            EnvelopeError: It is another one.
+        """
+        sealed = self._envelope.seal(_CANARY, place=self._place)
+        async with self._database.transaction() as tx:
+            await tx.execute("insert into key_check (sealed) values ($1) on conflict do nothing", sealed)
+            self._envelope.open(await tx.value("select sealed from key_check"), place=self._place)
 
 
 class KeyCheck:

@@ -11,14 +11,13 @@ from instance_orchestrator.config import Config
 from instance_orchestrator.domain.ports import PortRange
 from instance_orchestrator.instruments import Instruments
 from instance_orchestrator.jobs.reconciler import Reconciler
-from instance_orchestrator.repositories.keys import SEALED
+from instance_orchestrator.repositories.keys import KEY_CHECK, SEALED
 from instance_orchestrator.subscribers import Subscribers
 from instance_orchestrator.usecases.assignments import Assignments
 from instance_orchestrator.usecases.configurations import Configurations
 from instance_orchestrator.usecases.convergence import Convergence
 from instance_orchestrator.usecases.exports import Exports
 from instance_orchestrator.usecases.instances import Instances
-from instance_orchestrator.usecases.key_proof import KeyProof
 from instance_orchestrator.usecases.logs import Logs
 from instance_orchestrator.usecases.planning import Planning, Site
 from instance_orchestrator.usecases.seats import Seats
@@ -31,7 +30,7 @@ from shoal.jobs import Job, housekeeping
 from shoal.resealing import Resealing
 from shoal.resources import Component, Resources
 from shoal.subscriptions import Handlers, Subscription
-from shoal.vault import KeyCheck, envelope_of
+from shoal.vault import KeyCheck, KeyProof, envelope_of
 from shoal_events import (
     AccountDeleted,
     PairingConfirmed,
@@ -124,10 +123,7 @@ class Factory:
         sweep = Sweep(assignments.known_users, lambda fact: fact.user_id, assignments.vanished_user)
         resources = self.resources
         return [
-            KeyCheck(
-                KeyProof(database=resources.database, envelope=self.envelope).give,
-                variable=KEY_VARIABLE,
-            ),
+            KeyCheck(KeyProof(resources.database, self.envelope, place=KEY_CHECK.place).give, variable=KEY_VARIABLE),
             resources.relay(),
             resources.subscriber(Subscription("users", users)),
             resources.subscriber(Subscription("ssh-keys", keys)),

@@ -11,11 +11,11 @@ from shoal.database import Transaction
 from shoal.resealing import SealedColumn
 
 _SCHEMA = "agent_runtime"
-_CANARY = b"these words open with the right key"
 
+KEY_CHECK = SealedColumn("key_check", "sealed", "agent_runtime/key_check/sealed")
 SEALED = (
     SealedColumn("provider", "sealed", "agent_runtime/provider/{account_id}/{name}/{api_base}"),
-    SealedColumn("key_check", "sealed", "agent_runtime/key_check/sealed"),
+    KEY_CHECK,
 )
 """What is sealed here, in its places."""
 
@@ -145,19 +145,6 @@ class ConfigurationRepository:
             return None
         key = found.sealed and self._envelope.open(found.sealed, place=_place(account_id, name, found.api_base))
         return OpenProvider(found.api_base, found.is_enabled, key.decode() if key else None)
-
-    async def is_right(self) -> bool:
-        """Prove that our key is the one that sealed the rest; the first one to ask leaves the proof.
-
-        Raises:
-            EnvelopeError: It is another one.
-        """
-        place = f"{_SCHEMA}/key_check/sealed"
-        await self._tx.execute(
-            "insert into key_check (sealed) values ($1) on conflict do nothing",
-            self._envelope.seal(_CANARY, place=place),
-        )
-        return self._envelope.open(await self._tx.value("select sealed from key_check"), place=place) == _CANARY
 
     async def forget(self, account_id: str) -> None:
         """Delete everything of an account."""

@@ -56,15 +56,6 @@ class Configurations:
                 if change.new_key is not None:
                     await repository.put_key(account_id, name, change.base, change.new_key)
 
-    async def is_key_right(self) -> None:
-        """Prove that secrets can be opened.
-
-        Raises:
-            EnvelopeError: They were sealed with another key.
-        """
-        async with self._database.transaction() as tx:
-            await ConfigurationRepository(tx, self._envelope).is_right()
-
     async def end_account(self, tx: Transaction, account_id: str) -> None:
         """Forget what an account that is no more configured."""
         await ConfigurationRepository(tx, self._envelope).forget(account_id)

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from agent_runtime import ports
 from agent_runtime.agents.subscribers import AccountSubscribers
-from agent_runtime.configuration.repositories import SEALED as SEALED_KEYS
+from agent_runtime.configuration.repositories import KEY_CHECK, SEALED as SEALED_KEYS
 from agent_runtime.counts import Counts
 from agent_runtime.cron.jobs import Scheduler
 from agent_runtime.factory import Factory
@@ -17,7 +17,7 @@ from shoal.jobs import Job, housekeeping
 from shoal.resealing import Resealing
 from shoal.resources import Component
 from shoal.subscriptions import Handlers, Subscription
-from shoal.vault import KeyCheck
+from shoal.vault import KeyCheck, KeyProof
 from shoal_events import AccountCreated, AccountDeleted
 
 GATHER = timedelta(milliseconds=20)
@@ -33,7 +33,7 @@ def components(factory: Factory) -> list[Component]:
         AccountDeleted: subscribers.on_account_deleted,
     }
     return [
-        KeyCheck(factory.configurations().is_key_right, variable=KEY_VARIABLE),
+        KeyCheck(KeyProof(resources.database, factory.envelope, place=KEY_CHECK.place).give, variable=KEY_VARIABLE),
         resources.relay(gather=GATHER),
         resources.subscriber(Subscription("accounts", accounts)),
         resources.copier(Copy("accounts", owner="gateway", handlers=accounts, is_required=False)),

@@ -11,13 +11,13 @@ from shoal.database import Transaction
 from shoal.resealing import SealedColumn
 
 SCHEMA = "instance_orchestrator"
-CANARY = b"these words open with the right key"
+KEY_CHECK = SealedColumn("key_check", "sealed", "instance_orchestrator/key_check/sealed")
 SEALED = (
     SealedColumn("account_key", "sealed", "instance_orchestrator/account_key/{account_id}/{name}"),
     SealedColumn("instance_key", "sealed", "instance_orchestrator/instance_key/{instance_id}/{name}"),
     SealedColumn("host_key", "sealed", "instance_orchestrator/host_key/{instance_id}/private"),
     SealedColumn("instance", "pairing_token", "instance_orchestrator/instance/{id}/pairing_token"),
-    SealedColumn("key_check", "sealed", "instance_orchestrator/key_check/sealed"),
+    KEY_CHECK,
 )
 """What is sealed here, in its places."""
 
@@ -133,20 +133,6 @@ class KeyRepository:
             *(instance_id, good_for_s),
         )
         return None if sealed is None else self._open(_Sealed("pairing_token", sealed), f"instance/{instance_id}")
-
-    async def is_right(self) -> bool:
-        """Prove that our key is the one that sealed the rest; the first one to ask leaves the proof.
-
-        Raises:
-            EnvelopeError: It is another one.
-        """
-        place = f"{SCHEMA}/key_check/sealed"
-        await self._tx.execute(
-            "insert into key_check (sealed) values ($1) on conflict do nothing",
-            self._envelope.seal(CANARY, place=place),
-        )
-        sealed = await self._tx.value("select sealed from key_check")
-        return self._envelope.open(sealed, place=place) == CANARY
 
     def _seal(self, secret: str, place: str, name: str) -> bytes:
         return self._envelope.seal(secret.encode(), place=f"{SCHEMA}/{place}/{name}")
