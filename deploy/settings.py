@@ -18,8 +18,8 @@ from shoal.config import ServiceConfig, Variable
 from shoal.service import Service, installed
 
 DECIDED = frozenset(
-    {"host", "port", "database_url", "nats_url", "identity_key", "identity_keys", "services", "state", "backend",
-     "kubeconfig", "image", "namespace", "installation"}
+    {"host", "port", "database_url", "nats_url", "nats_ca", "identity_key", "identity_keys", "services", "state",
+     "backend", "kubeconfig", "image", "namespace", "installation"}
 )  # fmt: skip
 """Settings that the chart decides itself."""
 INSIDE: Mapping[str, object] = {"drain_delay": timedelta(seconds=5), "host": "0.0.0.0"}

@@ -43,8 +43,20 @@ MATRIX: Mapping[str, Object] = {
         "extraVolumeMounts": [{"name": "ca", "mountPath": "/etc/ca", "readOnly": True}],
     },
     "servers of one's own": {
-        "postgres": {"bundled": False, "existing": {"host": "db.example", "secret": "superuser", "secretKey": "uri"}},
-        "nats": {"bundled": False, "existing": {"host": "nats.example"}},
+        "postgres": {
+            "bundled": False,
+            "existing": {
+                "host": "db.example",
+                "secret": "superuser",
+                "secretKey": "uri",
+                "authority": {"secret": "db-ca"},
+            },
+        },
+        "nats": {
+            "bundled": False,
+            "existing": {"host": "nats.example", "authority": {"configMap": "roots", "key": "nats.pem"}},
+        },
+        "backup": {"enabled": True},
         "shared": {"streamReplicas": 3, "publicUrl": "https://shoal.example"},
     },
     "secrets of one's own": {"credentials": {"existing": "mine"}, "fullnameOverride": "fleet"},

@@ -361,6 +361,31 @@ def test_what_operators_add_reaches_the_pods() -> None:
     assert named(objects, "Service", "shoal-gateway")["metadata"]["annotations"] == {"a": "b"}
 
 
+def test_whoever_speaks_with_servers_of_ones_own_trusts_who_signed_for_them() -> None:
+    told = {"SHOAL_NATS_CA": "/etc/shoal/authorities/nats.crt", "PGSSLROOTCERT": "/etc/shoal/authorities/postgres.crt"}
+    sources = [
+        {"configMap": {"name": "roots", "items": [{"key": "nats.pem", "path": "nats.crt"}]}},
+        {"secret": {"name": "db-ca", "items": [{"key": "ca.crt", "path": "postgres.crt"}]}},
+    ]
+    everybody = dict(pods(render(MATRIX["servers of one's own"])))
+    assert {part_of(pod) for pod in everybody.values()} == {*OURS, "readers", "backup"}
+    for name, pod in everybody.items():
+        volumes = {one["name"]: one for one in pod["spec"]["volumes"]}
+        assert volumes["authorities"]["projected"]["sources"] == sources, name
+        for container in containers(pod):
+            assert {one["name"]: one.get("value") for one in container["env"]}.items() >= told.items(), name
+            mounts = {one["name"]: one["mountPath"] for one in container["volumeMounts"]}
+            assert mounts["authorities"] == "/etc/shoal/authorities", name
+
+
+def test_without_an_authority_nothing_is_mounted_and_two_are_refused() -> None:
+    named = {"existing": {"authority": {"secret": "ca"}}}
+    for values in ({}, {"nats": named, "postgres": named}, {"nats": {"bundled": False, "existing": {"host": "nats"}}}):
+        assert "authorities" not in json.dumps(render(values)), "bundled servers speak in the clear"
+    both = {"bundled": False, "existing": {"host": "nats", "authority": {"secret": "ca", "configMap": "ca"}}}
+    assert not is_taken({"nats": both})
+
+
 def test_pods_start_anew_when_a_server_moves() -> None:
     moved = {"postgres": {"bundled": False, "existing": {"host": "db.example"}}}
     for name, pod in dict(pods(render(moved))).items():

@@ -69,6 +69,49 @@ items:
 {{- end -}}
 {{- end -}}
 
+{{/*
+Private authorities who signed the certificates of servers of one's own: variables, mount and volume of whoever speaks
+with these servers; nothing where none is named. libpq, asyncpg and dbmate know PGSSLROOTCERT.
+*/}}
+{{- define "shoal.authorities" -}}
+{{- $named := dict -}}
+{{- range $server := list "postgres" "nats" -}}
+{{- $values := index $.Values $server -}}
+{{- with $values.existing.authority -}}
+{{- if and .configMap .secret }}{{ fail (printf "%s.existing.authority names both a ConfigMap and a Secret" $server) }}{{ end -}}
+{{- if and (or .configMap .secret) (not $values.bundled) }}{{ $_ := set $named $server . }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $named -}}
+{{- end -}}
+
+{{- define "shoal.authorityVariables" -}}
+{{- $variables := dict "postgres" "PGSSLROOTCERT" "nats" "SHOAL_NATS_CA" -}}
+{{- range $server, $_ := include "shoal.authorities" . | fromJson }}
+- {name: {{ index $variables $server }}, value: /etc/shoal/authorities/{{ $server }}.crt}
+{{- end -}}
+{{- end -}}
+
+{{- define "shoal.authorityMounts" -}}
+{{- if include "shoal.authorities" . | fromJson }}
+- {name: authorities, mountPath: /etc/shoal/authorities, readOnly: true}
+{{- end -}}
+{{- end -}}
+
+{{- define "shoal.authorityVolumes" -}}
+{{- with include "shoal.authorities" . | fromJson }}
+- name: authorities
+  projected:
+    sources:
+      {{- range $server, $one := . }}
+      - {{ ternary "configMap" "secret" (ne $one.configMap "") }}:
+          name: {{ default $one.secret $one.configMap }}
+          items:
+            - {key: {{ $one.key }}, path: {{ $server }}.crt}
+      {{- end }}
+{{- end -}}
+{{- end -}}
+
 {{/* The namespace of instances. */}}
 {{- define "shoal.bots" -}}
 {{- default (printf "%s-bots" .Release.Namespace) .Values.instances.namespace -}}

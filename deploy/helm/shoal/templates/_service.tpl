@@ -118,11 +118,13 @@ spec:
               value: /etc/shoal/admin/database-url
             - name: {{ $facts.prefix }}_DATABASE_URL_FILE
               value: /etc/shoal/secrets/database-url
+            {{- include "shoal.authorityVariables" $root | indent 12 }}
           resources: {{- toYaml $root.Values.migrations.resources | nindent 12 }}
           volumeMounts:
             - {name: secrets, mountPath: /etc/shoal/secrets, readOnly: true}
             - {name: admin, mountPath: /etc/shoal/admin, readOnly: true}
             - {name: tmp, mountPath: /tmp}
+            {{- include "shoal.authorityMounts" $root | indent 12 }}
             {{- with $root.Values.extraVolumeMounts }}{{ toYaml . | nindent 12 }}{{ end }}
       containers:
         - name: {{ $name }}
@@ -158,6 +160,7 @@ spec:
           volumeMounts:
             - {name: secrets, mountPath: /etc/shoal/secrets, readOnly: true}
             - {name: tmp, mountPath: /tmp}
+            {{- include "shoal.authorityMounts" $root | indent 12 }}
             {{- if $values.workspacesClaim }}
             - {name: workspaces, mountPath: /tmp/shoal/workspaces}
             {{- end }}
@@ -183,6 +186,7 @@ spec:
             {{- include "shoal.adminSecret" $root | nindent 12 }}
         - name: tmp
           emptyDir: {sizeLimit: 256Mi}
+        {{- include "shoal.authorityVolumes" $root | indent 8 }}
         {{- with $values.workspacesClaim }}
         - name: workspaces
           persistentVolumeClaim:
@@ -278,6 +282,7 @@ spec:
 {{- end }}
 - name: SHOAL_STATE
   value: /tmp/shoal
+{{- include "shoal.authorityVariables" $root }}
 {{- if eq $name "instance-orchestrator" }}
 - name: SHOAL_INSTANCE_BACKEND
   value: kubernetes

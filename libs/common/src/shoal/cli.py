@@ -22,6 +22,7 @@ from typer.core import TyperGroup
 
 from shoal.config import ConfigError, ServiceConfig, check_postgres_url, explain, load, look_up, parse_duration
 from shoal.describe import describe
+from shoal.messaging import trust
 from shoal.runtime import ServiceFailedError, run as run_services
 from shoal.schema import MigrationError
 from shoal.service import Service, installed
@@ -214,7 +215,9 @@ async def _problem_of_nats(config: ServiceConfig) -> str | None:
     client = Client()
     try:
         async with asyncio.timeout(3):  # nats-py goes on trying a server that refuses, whatever it is told
-            await client.connect(config.nats_url.reveal(), allow_reconnect=False, error_cb=note)
+            await client.connect(
+                config.nats_url.reveal(), tls=trust(config.nats_ca), allow_reconnect=False, error_cb=note
+            )
         await client.close()
     except (OSError, NatsError, TimeoutError) as error:
         return f"NATS cannot be reached: {told[-1] if told else str(error) or 'no answer'}"

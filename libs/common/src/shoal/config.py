@@ -6,6 +6,7 @@ path of a file that holds the value, which is how secrets arrive in containers.
 """
 
 import re
+import ssl
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -105,6 +106,13 @@ def _object_of_texts(text: str) -> None:
         raise ValueError(f"must hold a JSON object of texts: {error}") from None
 
 
+def _certificates(text: str) -> None:
+    try:
+        ssl.create_default_context(cafile=text)
+    except ssl.SSLError:
+        raise ValueError(f"{text} holds no certificate as PEM") from None
+
+
 def _log_level(text: str) -> None:
     if text.lower() not in _LEVELS:
         raise ValueError(f"{text!r} is none of {', '.join(_LEVELS)}")
@@ -117,6 +125,8 @@ class ServiceConfig(Struct, frozen=True, kw_only=True):
     """PostgreSQL as this service's working role: `postgresql://role:password@host:port/database`."""
     nats_url: Annotated[Secret, shared("SHOAL_NATS_URL", check=_nats_url)]
     """NATS as this service's user: `nats://user:password@host:port`."""
+    nats_ca: Annotated[Path | None, shared("SHOAL_NATS_CA", check=_certificates)] = None
+    """The certificates (PEM) of who may have signed NATS' own; without it, those that the machine trusts."""
     identity_key: Annotated[Secret, shared(check=_private_key)]
     """This service's private Ed25519 key (PEM), by which it signs its calls to others."""
     identity_keys: Annotated[str, shared("SHOAL_IDENTITY_KEYS", check=_object_of_texts)]

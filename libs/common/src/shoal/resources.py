@@ -20,7 +20,7 @@ from shoal.ids import new_id
 from shoal.jobs import Job, JobRunner
 from shoal.leases import Leases
 from shoal.listening import Acts, Listener
-from shoal.messaging import Bus, StreamLimits
+from shoal.messaging import Bus, StreamLimits, trust
 from shoal.outbox import Outbox, Relay
 from shoal.peers import Peers
 from shoal.subscriptions import Subscriber, Subscription
@@ -64,7 +64,10 @@ class Resources(Generic[C]):
         self.database = Database(config.database_url.reveal(), schema=schema, pool_size=config.database_pool)
         self.leases = Leases(self.database, owner=f"{socket.gethostname()}/{self.process}")
         self.bus = Bus(
-            config.nats_url.reveal(), name=f"shoal-{service}", limits=StreamLimits(replicas=config.stream_replicas)
+            config.nats_url.reveal(),
+            name=f"shoal-{service}",
+            limits=StreamLimits(replicas=config.stream_replicas),
+            tls=trust(config.nats_ca),
         )
         self.outbox_channel = f"{schema}_outbox"
         self.outbox = Outbox(channel=self.outbox_channel, tracing=self.tracing)

@@ -66,9 +66,9 @@ class Schema:
             *(_dbmate(), "--env", "SHOAL_DBMATE_URL", *folders, "--no-dump-schema"),
             *("--migrations-table", "schema_migration", "--migration-lock", "migrate"),
             env={
-                "SHOAL_DBMATE_URL": url,
-                "PATH": os.environ.get("PATH", ""),
-            },  # not an argument: those show in ps
+                "SHOAL_DBMATE_URL": url,  # not an argument: those show in ps
+                **{name: os.environ[name] for name in ("PATH", "PGSSLROOTCERT") if name in os.environ},
+            },
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )

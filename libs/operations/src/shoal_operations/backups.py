@@ -16,12 +16,11 @@ from typing import Final
 
 import asyncpg
 import msgspec
-import nats
 from msgspec import Struct
-from nats.aio.client import Client
 
 from shoal.messaging import DEAD, EVENTS, TELEMETRY
 from shoal_operations.database import load_database, save_database
+from shoal_operations.servers import sign_in
 from shoal_operations.snapshots import SnapshotError, load_stream, save_stream
 
 STREAMS: Final = (TELEMETRY, EVENTS, DEAD)
@@ -62,7 +61,7 @@ async def take_backup(
         about = folder / MANIFEST
         about.unlink(missing_ok=True)  # of an earlier attempt: what follows may fail half-way
         began = datetime.now(UTC)
-        client = await _connect(nats_url)
+        client = await sign_in(nats_url)
         try:
             messages = {name: await save_stream(client, name, folder) for name in STREAMS}
         finally:
@@ -94,7 +93,7 @@ async def restore_backup(
     if not has_database:
         await load_database(database_url, folder, programs=programs)
     await publish_again(database_url, since=manifest.began_at - MARGIN)
-    client = await _connect(nats_url)
+    client = await sign_in(nats_url)
     try:
         for name in STREAMS:
             await load_stream(client, name, folder)
@@ -133,7 +132,3 @@ def _alone_in(folder: Path) -> Iterator[None]:
             yield
         finally:
             lock.unlink(missing_ok=True)
-
-
-async def _connect(url: str) -> Client:
-    return await nats.connect(url, connect_timeout=5, allow_reconnect=False)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 import asyncpg
-import nats
 import typer
 from nats.errors import Error as NatsError
 from rich.console import Console
@@ -22,6 +21,7 @@ from shoal_operations.credentials import as_user, write_credentials
 from shoal_operations.database import DumpError
 from shoal_operations.letters import letters, replay as send_again
 from shoal_operations.readers import ensure_copy
+from shoal_operations.servers import sign_in
 from shoal_operations.snapshots import SnapshotError
 
 AGAIN_S = 2.0
@@ -99,7 +99,7 @@ def dead(
 
 
 async def _replay(url: str, chosen: list[int] | None) -> int:
-    client = await nats.connect(url, allow_reconnect=False)
+    client = await sign_in(url)
     try:
         return await send_again(client, chosen)
     finally:
@@ -108,7 +108,7 @@ async def _replay(url: str, chosen: list[int] | None) -> int:
 
 async def _list(url: str) -> None:
     table = Table("sequence", "died", "consumer", "subject", "reason")
-    client = await nats.connect(url, allow_reconnect=False)
+    client = await sign_in(url)
     try:
         async for one in letters(client):
             died = one.died_at.isoformat(timespec="seconds") if one.died_at else ""

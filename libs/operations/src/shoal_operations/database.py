@@ -86,8 +86,8 @@ def _environment(url: str) -> dict[str, str]:
     parts = urlsplit(url)
     options = {name: value for name, value in parse_qsl(parts.query) if name in TLS}
     return {
+        **{name: os.environ[name] for name in ("PATH", "PGSSLROOTCERT") if name in os.environ},
         **{f"PG{name.upper()}": value for name, value in options.items()},
-        "PATH": os.environ.get("PATH", ""),
         "PGHOST": parts.hostname or "",
         "PGPORT": str(parts.port or 5432),
         "PGUSER": unquote(parts.username or ""),

@@ -3,11 +3,11 @@
 from datetime import timedelta
 from typing import Final
 
-import nats
 from nats.js.api import ExternalStream, StorageType, StreamConfig, StreamSource
 from nats.js.errors import BadRequestError
 
 from shoal.messaging import EVENTS as STREAM
+from shoal_operations.servers import sign_in
 
 COPY_API: Final = "copy.api"
 """Prefix under which READERS sees the JetStream API of SHOAL; only the mirror may use it."""
@@ -15,7 +15,6 @@ COPY_DELIVER: Final = "copy.deliver"
 """Prefix under which SHOAL delivers to the mirror."""
 
 _DAYS: Final = timedelta(days=7)
-_CONNECT_SECONDS: Final = 5
 
 
 async def ensure_copy(url: str, *, max_bytes: int = 1024**3) -> None:
@@ -34,7 +33,7 @@ async def ensure_copy(url: str, *, max_bytes: int = 1024**3) -> None:
         deny_delete=True,
         deny_purge=True,
     )
-    client = await nats.connect(url, connect_timeout=_CONNECT_SECONDS, allow_reconnect=False)
+    client = await sign_in(url)
     try:
         jetstream = client.jetstream()
         try:

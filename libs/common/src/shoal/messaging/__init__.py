@@ -10,6 +10,7 @@ from shoal.messaging.errors import MessagingUnavailableError, RejectedMessageErr
 from shoal.messaging.feed import Feed, FeedBrokenError
 from shoal.messaging.pull import Pull, acknowledge, subscribed
 from shoal.messaging.streams import DEAD, EVENTS, TELEMETRY, StreamLimits, streams
+from shoal.messaging.trust import trust
 
 __all__ = [
     "ACK_WAIT_S",
@@ -26,4 +27,5 @@ __all__ = [
     "acknowledge",
     "streams",
     "subscribed",
+    "trust",
 ]

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import re
+import ssl
 from collections.abc import Iterator, Mapping, Sequence
 
 import structlog
@@ -33,8 +34,11 @@ _ACCOUNT_FULL = 10002
 class Bus:
     """One connection to NATS, kept for as long as the process lives."""
 
-    def __init__(self, url: str, *, name: str, limits: StreamLimits | None = None) -> None:
+    def __init__(
+        self, url: str, *, name: str, limits: StreamLimits | None = None, tls: ssl.SSLContext | None = None
+    ) -> None:
         self._url = url
+        self._tls = tls
         self._name = name
         self._limits = limits or StreamLimits()
         self._client = Client()
@@ -231,6 +235,7 @@ class Bus:
         try:
             await client.connect(
                 self._url,
+                tls=self._tls,
                 name=self._name,
                 allow_reconnect=True,
                 max_reconnect_attempts=-1,
