@@ -1,5 +1,6 @@
 """What agents draw: kept, shown, and shown again to whoever comes later."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -7,6 +8,8 @@ import pytest_asyncio
 from runtime_corner import Corner
 from runtime_door import Door
 from runtime_sockets import wire
+
+from shoal.testing.suite import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -74,6 +77,25 @@ async def test_account_keeps_the_canvases_that_were_drawn_on_last(door: Corner) 
         assert (await door.alice.post(f"/api/canvas/{canvas_id}/commands", json=command)).status_code == 200
     kept = [canvas["canvas_id"] for canvas in (await door.alice.get("/api/canvas")).json()]
     assert kept == ["new", "c200", *(f"c{age}" for age in range(1, 199))]
+    assert await door.sql("select count(*) from canvas where account_id = $1", door.account_id) == [(200,)]
+
+
+async def test_canvases_that_are_drawn_at_once_are_no_more_than_that(door: Corner) -> None:
+    await door.sql(
+        "insert into canvas (account_id, id) select $1, 'c' || n from generate_series(1, 200) as n", door.account_id
+    )
+
+    async def draw(canvas_id: str) -> int:
+        command = {"command": "render", "element": TEXT}
+        return (await door.alice.post(f"/api/canvas/{canvas_id}/commands", json=command)).status_code
+
+    async def wait() -> bool:
+        return len(await door.sql("select from pg_locks where not granted")) >= 2
+
+    async with door.held("lock table canvas in share mode"):
+        drawing = [asyncio.create_task(draw(f"new{number}")) for number in range(5)]
+        await eventually(wait)
+    assert [await task for task in drawing] == [200] * 5
     assert await door.sql("select count(*) from canvas where account_id = $1", door.account_id) == [(200,)]
 
 

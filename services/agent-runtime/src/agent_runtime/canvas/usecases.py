@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from agent_runtime import quotas
 from agent_runtime.canvas.domain import MOST_CANVASES, CanvasSummary, Step, in_order, steps_of, told
 from agent_runtime.canvas.errors import CanvasNotFoundError
 from agent_runtime.canvas.repositories import CanvasRepository
@@ -36,6 +37,7 @@ class Canvases:
             canvases = CanvasRepository(tx)
             version = await canvases.lock(account_id, canvas_id)
             if version == 1:
+                await quotas.hold(tx, account_id, "canvas")
                 await canvases.forget_oldest(account_id, kept=MOST_CANVASES)
             standing = in_order(await canvases.elements(account_id, canvas_id))
             steps = steps_of(command, standing, lambda: new_id("el", length=10))
