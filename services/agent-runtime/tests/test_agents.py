@@ -10,7 +10,6 @@ from shoal.identity import Issuer
 from shoal.testing.suite import eventually
 from shoal_events import (
     AccountCreated,
-    AccountDeleted,
     RuntimeAgentCreated,
     RuntimeAgentDeleted,
     RuntimeAgentUpdated,
@@ -68,7 +67,7 @@ async def test_agents_are_made_changed_stopped_and_removed(shared_door: Door) ->
     assert [fact.version for fact in deleted] == [4]
 
 
-async def test_refused_agents(shared_door: Door) -> None:
+async def test_agents_that_could_not_be_are_refused_and_an_id_is_taken_once(shared_door: Door) -> None:
     talk = await Talk.begin(shared_door)
     for body in (
         {},
@@ -144,18 +143,3 @@ async def test_what_agents_do_is_told_as_telemetry_once(shared_door: Door) -> No
     assert [sample.seq for sample in samples] == list(range(1, len(samples) + 1))
     assert sum(len(sample.metrics.response_ms) for sample in samples) == 2
     assert samples[-1].metrics.tokens_total == await talk.tokens() > 0
-
-
-async def test_deleted_account_leaves_nothing(shared_door: Door) -> None:
-    talk = await Talk.begin(shared_door)
-    await talk.say("Hello")
-    told = AccountDeleted(account_id=talk.account_id, version=2)
-    await shared_door.suite.publish(told, event_id=str(uuid4()))
-
-    async def is_gone() -> bool:
-        return not await shared_door.sql("select from agent where account_id = $1", talk.account_id)
-
-    await eventually(is_gone)
-    for table in ("session", "run", "tally"):
-        assert not await shared_door.sql(f"select from {table} where account_id = $1", talk.account_id)
-    assert not await shared_door.sql("select from message where session_id not in (select id from session)")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from agent_runtime.runs.clients.workspace import Workspace
+from agent_runtime.runs.clients.workspace import Workspace, Workspaces
 from agent_runtime.runs.errors import ToolError
 
 PART = st.sampled_from(["..", ".", "", "a", "b", "out", "link", "up", "etc", "passwd", "~", "a\x00b", "…", "a" * 300])
@@ -91,3 +91,21 @@ def test_written_files_are_read_back_in_pieces(tmp_path: Path) -> None:
 def test_names_that_are_no_text_are_listed_all_the_same(tmp_path: Path) -> None:
     (tmp_path / os.fsdecode(b"a\xff")).write_text("x")
     assert [entry.name for entry in Workspace(tmp_path).list(".")] == ["a\ufffd"]
+
+
+def test_removing_a_folder_takes_links_and_leaves_what_they_lead_to(tmp_path: Path) -> None:
+    (tmp_path / "acct_1").mkdir()
+    _, outside = make(tmp_path / "acct_1")
+    workspaces = Workspaces(tmp_path)
+    (tmp_path / "acct_2").symlink_to(outside)
+    assert workspaces.list().keys() == {"acct_1"}
+    (tmp_path / "acct_1" / "agent_1").symlink_to(outside)
+    (tmp_path / "acct_1" / "workspace" / "a").chmod(0o500)
+    before = snapshot(outside)
+    for name in ("agent_1", "workspace"):
+        workspaces.remove("acct_1", name)
+    with pytest.raises(NotADirectoryError):
+        workspaces.remove("acct_2", "secret")
+    workspaces.remove("acct_2")
+    assert snapshot(outside) == before
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["acct_1", "outside", "secret"]

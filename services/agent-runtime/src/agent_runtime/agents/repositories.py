@@ -54,6 +54,14 @@ class AgentRepository:
         )
         return found
 
+    async def departed(self, account_id: str, agent_ids: Sequence[str]) -> Sequence[str]:
+        """Pick those of an account's agents that have a tombstone."""
+        return await self._tx.all(
+            str,
+            "select id from agent where account_id = $1 and id = any($2::text[]) and deleted_at is not null",
+            *(account_id, list(agent_ids)),
+        )
+
     async def first(self, account_id: str) -> Agent:
         """Read the account's oldest agent.
 
@@ -202,3 +210,9 @@ class AgentRepository:
             *(account_id, version),
         )
         await self._tx.execute("delete from agent where account_id = $1", account_id)
+
+    async def parted(self, account_ids: Sequence[str]) -> Sequence[str]:
+        """Pick those of these accounts that are no more."""
+        return await self._tx.all(
+            str, "select id from account where id = any($1::text[]) and is_deleted", list(account_ids)
+        )

@@ -183,6 +183,23 @@ class Births:
         return await AgentRepository(tx).born(account_id, agent_id)
 
 
+class Departures:
+    """Who is no more."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def agents(self, account_id: str, agent_ids: Sequence[str]) -> Sequence[str]:
+        """Tell which of an account's agents were deleted."""
+        async with self._database.reading() as database:
+            return await AgentRepository(database).departed(account_id, agent_ids)
+
+    async def accounts(self, account_ids: Sequence[str]) -> Sequence[str]:
+        """Tell which accounts are no more."""
+        async with self._database.reading() as database:
+            return await AgentRepository(database).parted(account_ids)
+
+
 def _profile(agent: Agent) -> AgentProfile:
     return AgentProfile(
         id=agent.id,

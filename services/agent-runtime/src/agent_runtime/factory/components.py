@@ -42,6 +42,7 @@ def components(factory: Factory) -> list[Component]:
         factory.tools.mcp_links,
         factory.runs.worker,
         resources.job(Job("forget runs", timedelta(hours=1), factory.runs.sweeping().forget)),
+        resources.job(Job("clear workspaces", timedelta(minutes=10), factory.runs.clearing().clear)),
         resources.job(Job("tell telemetry", resources.config.telemetry_interval, factory.runs.tallies().tell)),
         factory.browsers.sockets,
         factory.browsers.slots,

@@ -4,15 +4,17 @@ from functools import cached_property
 from typing import Protocol
 
 from agent_runtime import ports
-from agent_runtime.agents.usecases import Births
+from agent_runtime.agents.usecases import Births, Departures
 from agent_runtime.config import Config
 from agent_runtime.runs.clients.live import Live
 from agent_runtime.runs.clients.models.shelf import LazyCloud, Shelf
+from agent_runtime.runs.clients.workspace import Workspaces
 from agent_runtime.runs.usecases.acting import Acting
 from agent_runtime.runs.usecases.approvals import Approvals
 from agent_runtime.runs.usecases.assembly import Assembly
 from agent_runtime.runs.usecases.beginnings import Beginnings
 from agent_runtime.runs.usecases.cancelling import Cancelling
+from agent_runtime.runs.usecases.clearing import Clearing
 from agent_runtime.runs.usecases.conversing import Conversing
 from agent_runtime.runs.usecases.endings import Endings
 from agent_runtime.runs.usecases.engine import Engine
@@ -219,6 +221,11 @@ class RunFactory:
     def sweeping(self) -> Sweeping:
         """What runs are looked after by."""
         return Sweeping(database=self.resources.database, endings=self.endings(), records=self.records())
+
+    def clearing(self) -> Clearing:
+        """What agents leave behind."""
+        workspaces = Workspaces(self.resources.config.state / "workspaces")
+        return Clearing(departures=Departures(self.resources.database), workspaces=workspaces)
 
     # what is told of them
 

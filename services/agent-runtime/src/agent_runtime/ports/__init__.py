@@ -5,7 +5,7 @@ an `AppError` of the subject behind it.
 """
 
 from agent_runtime.ports.accounts import AccountEnd
-from agent_runtime.ports.agents import AgentProfile, Agents, Births, ToolPolicy
+from agent_runtime.ports.agents import AgentProfile, Agents, Births, Departures, ToolPolicy
 from agent_runtime.ports.canvas import Canvases, Drawing, Drawings, DrawnElement
 from agent_runtime.ports.channels import ChannelSwitches, LiveSockets, Traffic, Traffics
 from agent_runtime.ports.configuration import Configuration, Defaults, Provider
@@ -40,6 +40,7 @@ __all__ = [
     "Configuration",
     "Defaults",
     "Delegations",
+    "Departures",
     "Drawing",
     "Drawings",
     "DrawnElement",

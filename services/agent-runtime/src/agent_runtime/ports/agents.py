@@ -1,6 +1,6 @@
 """Who answers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
@@ -77,4 +77,16 @@ class Births(Protocol):
 
     async def born(self, tx: Transaction, account_id: str, agent_id: str) -> datetime | None:
         """Tell since when there is an agent, or was; None if there never was one."""
+        ...
+
+
+class Departures(Protocol):
+    """Who is no more."""
+
+    async def agents(self, account_id: str, agent_ids: Sequence[str]) -> Sequence[str]:
+        """Tell which of an account's agents were deleted."""
+        ...
+
+    async def accounts(self, account_ids: Sequence[str]) -> Sequence[str]:
+        """Tell which accounts are no more."""
         ...

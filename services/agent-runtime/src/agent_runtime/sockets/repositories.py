@@ -124,7 +124,3 @@ class SlotRepository:
                 silent_for,
             )
         )
-
-    async def erase(self, account_id: str) -> None:
-        """Forget an account's sockets."""
-        await self._tx.execute("delete from socket where account_id = $1", account_id)

@@ -1,4 +1,4 @@
-"""An agent's folder, and nothing that leads out of it.
+"""Agents' folders, and nothing that leads out of them.
 
 Every path is walked one name at a time from the folder's own descriptor, and no link is ever followed, so neither `..`,
 nor an absolute path, nor a symbolic link that somebody puts there meanwhile leads outside.
@@ -7,8 +7,9 @@ nor an absolute path, nor a symbolic link that somebody puts there meanwhile lea
 import contextlib
 import os
 import secrets
+import shutil
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from msgspec import Struct
@@ -104,6 +105,35 @@ class Workspace:
             os.close(folder)
 
 
+class Workspaces:
+    """The folders of all agents: `<account>/<agent>`. Its calls block: call them in a thread."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def list(self) -> Mapping[str, Sequence[str]]:
+        """List what there is by account; nothing that no id of ours is spelled like."""
+        found: dict[str, Sequence[str]] = {}
+        with contextlib.suppress(FileNotFoundError), _folder_at(self._root) as root:
+            for name in _names(root):
+                with contextlib.suppress(OSError), _folder_at(name, root) as account:  # links and files are nobody's
+                    found[name] = _names(account)
+        return found
+
+    def remove(self, account_id: str, agent_id: str = "") -> None:
+        """Remove an agent's folder or its whole account's, with all that is in it: links, but not what they lead to.
+
+        Raises:
+            OSError: Something in it cannot be removed.
+        """
+        with _folder_at(self._root) as root:
+            if not agent_id:
+                _remove(account_id, root)
+                return
+            with _folder_at(account_id, root) as account:
+                _remove(agent_id, account)
+
+
 def _parts(path: str, *, is_file: bool) -> list[str]:
     """Part a path into names.
 
@@ -130,6 +160,29 @@ def _told(path: str) -> Iterator[None]:
     except (OSError, UnicodeError) as error:  # links are refused as ELOOP or ENOTDIR
         why = error.strerror if isinstance(error, OSError) else "that name cannot be written"
         raise ToolError(f"{path}: {why}.") from None
+
+
+def _names(folder: int) -> Sequence[str]:
+    with os.scandir(folder) as entries:
+        return [entry.name for entry in entries if entry.name.isascii()]
+
+
+def _remove(name: str, folder: int) -> None:
+    if not _is_folder(name, folder):
+        os.unlink(name, dir_fd=folder)
+        return
+    for *_, inner in os.fwalk(name, dir_fd=folder):
+        os.fchmod(inner, 0o700)  # what is in a folder that may not be written to could not be removed
+    shutil.rmtree(name, dir_fd=folder)
+
+
+@contextlib.contextmanager
+def _folder_at(path: Path | str, above: int | None = None) -> Iterator[int]:
+    folder = os.open(path, _FOLDER, dir_fd=above)
+    try:
+        yield folder
+    finally:
+        os.close(folder)
 
 
 @contextlib.contextmanager
