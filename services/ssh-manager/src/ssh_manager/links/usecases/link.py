@@ -156,10 +156,9 @@ class Link:
         self._answer(None)
 
     async def _hold(self, connection: asyncssh.SSHClientConnection) -> None:
-        """Check the connection at once and then from time to time, until it is lost."""
+        """Check the connection from time to time, until it is lost."""
         gone = asyncio.ensure_future(connection.wait_closed())
         try:
-            await self._check(connection, is_first=True)
             while not gone.done():
                 await asyncio.wait({gone}, timeout=self._tools.settings.health_interval.total_seconds())
                 if not gone.done():
@@ -167,11 +166,8 @@ class Link:
         finally:
             await end([gone])
 
-    async def _check(self, connection: asyncssh.SSHClientConnection, *, is_first: bool = False) -> None:
-        """Prove that commands run. An instance that has no room for one more is busy, not lost.
-
-        Nor is one lost that answers no command yet: it would be connected to, and lost, without a pause.
-        """
+    async def _check(self, connection: asyncssh.SSHClientConnection) -> None:
+        """Prove that commands run. An instance that has no room for one more is busy, not lost."""
         problem, is_lost = "", False
         try:
             await prove(connection, within_s=self._tools.settings.health_timeout.total_seconds())
@@ -182,7 +178,7 @@ class Link:
         self._count(is_healthy=not problem)
         if problem:
             self._tell(EventType.HEALTH_CHECK, AuditType.HEALTH_CHECK, f"Health check failed: {problem}")
-        if is_lost and not is_first:
+        if is_lost:
             self._parting = f"Health check failed: {problem}"
             connection.abort()
 
