@@ -110,14 +110,6 @@ class Turns(Protocol):
         """
         ...
 
-    async def ask(self, request: TurnRequest, *, timeout_s: float) -> TurnResult:
-        """Have a message answered and wait for it; the run goes on when the time is over.
-
-        Raises:
-            As `start`.
-        """
-        ...
-
     async def wait(self, account_id: str, run_id: str, *, timeout_s: float) -> TurnResult:
         """Wait for a run that was started.
 

@@ -23,7 +23,7 @@ from agent_runtime.runs.domain.models import ModelName, Said
 from agent_runtime.runs.domain.runs import Run
 from agent_runtime.runs.domain.tools import Tool
 from agent_runtime.runs.errors import AgentStoppedError
-from agent_runtime.runs.usecases.pipeline import Pipeline
+from agent_runtime.runs.usecases.pipeline import Pipeline, Stage
 from agent_runtime.runs.usecases.toolbox import Toolbox
 
 HISTORY_MESSAGES = 50
@@ -79,15 +79,15 @@ class Assembly:
             AgentNotFoundError: The agent is gone.
             AgentStoppedError: The agent is stopped.
         """
-        async with pipeline.stage("classifier"):
+        async with pipeline.stage(Stage.CLASSIFIER):
             complexity = await self._delegations.complexity(run.content)
-        async with pipeline.stage("router"):
+        async with pipeline.stage(Stage.ROUTER):
             agent = agent or await self._agents.get(run.account_id, run.agent_id)
             if not agent.is_running:
                 raise AgentStoppedError
             defaults = await self._configuration.defaults(run.account_id)
             models = _models(run, agent, defaults)
-        async with pipeline.stage("assembler"):
+        async with pipeline.stage(Stage.ASSEMBLER):
             skills = await self._skills.active(run.account_id, agent.skills) if agent.skills else ()
             tools, policies = await self._tools(run, agent, skills)
             recalled = await self._recalled(run, agent)

@@ -3,11 +3,21 @@
 import contextlib
 import time
 from collections.abc import AsyncIterator
+from enum import StrEnum
 
 from agent_runtime.ports import Frame, Frames, StageTiming, Topic
 from agent_runtime.runs.domain.runs import Run
 
-STAGES = ("classifier", "router", "assembler", "transport", "scorer", "learner")
+
+class Stage(StrEnum):
+    """What a turn passes, in this order."""
+
+    CLASSIFIER = "classifier"
+    ROUTER = "router"
+    ASSEMBLER = "assembler"
+    TRANSPORT = "transport"
+    SCORER = "scorer"
+    LEARNER = "learner"
 
 
 class Pipeline:

@@ -71,11 +71,6 @@ class Worker:
         """Runs wait while there is no lease; questions are answered all the same."""
         return None
 
-    @property
-    def run_count(self) -> int:
-        """How many runs are being done here."""
-        return len(self._runs)
-
     async def run(self) -> None:
         """Work for ever."""
         await self._leases.act_alone(self._key, self._work)

@@ -69,7 +69,6 @@ _UNREADABLE = (ValueError, TypeError, AttributeError, LookupError)
 """What the libraries raise at an answer of another shape than they expect."""
 _AGAIN = frozenset({408, 409, 425, 429})
 _SERVERS_FAULT = 500
-_TIMEOUTS = (TimeoutError, httpx2.TimeoutException, openai.APITimeoutError, anthropic.APITimeoutError)
 _FOR_GOOD = ("insufficient_quota", "billing_hard_limit_reached")
 
 
