@@ -153,7 +153,7 @@ def test_ticks_come_in_order_each_once(line: str, place: tuple[str, str]) -> Non
         ("30 2 * * *", "Europe/Berlin", "2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"),
     ],
 )
-def test_known_schedules(line: str, zone: str, after: str, expected: str) -> None:
+def test_schedule_is_due_next_where_calendar_and_time_zone_say(line: str, zone: str, after: str, expected: str) -> None:
     found = Schedule.parse(line, zone).next_after(datetime.fromisoformat(after))
     assert found == datetime.fromisoformat(expected)
 

@@ -30,7 +30,7 @@ GLOBS = st.text(alphabet="abc-*?", max_size=6)
         (" ".join(KEYWORDS) + "?" * 3 + " " * 300, 0.8, 1),
     ],
 )
-def test_known_texts(text: str, least: float, most: float) -> None:
+def test_short_texts_are_simple_and_texts_that_ask_for_much_are_not(text: str, least: float, most: float) -> None:
     assert least <= complexity(text) <= most
     assert tier(complexity(text)) == (2 if complexity(text) < 0.3 else 3)
 
@@ -82,7 +82,11 @@ def test_a_pattern_matches_what_one_of_its_globs_does(globs: list[str], name: st
         ("|", "", False),
     ],
 )
-def test_known_patterns(pattern: str, name: str, is_match: bool) -> None:  # noqa: FBT001
+def test_pattern_is_a_choice_of_globs_or_an_expression(
+    pattern: str,
+    name: str,
+    is_match: bool,  # noqa: FBT001
+) -> None:
     assert matches(pattern, name) is is_match
 
 
@@ -90,9 +94,9 @@ def test_known_patterns(pattern: str, name: str, is_match: bool) -> None:  # noq
     "pattern", ["re:^(a+)+$", "re:^(a|a)*$", "re:(.*)*x", "*a*a*a*a*a*a*a*a*a*b", "re:(a{1,30}){1,30}b"]
 )
 def test_no_pattern_takes_long(pattern: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()  # the cores may be others' too
     assert not matches(pattern, "a" * 63 + "!")
-    assert time.perf_counter() - started < 0.2
+    assert time.process_time() - started < 0.2
 
 
 # rules
@@ -184,7 +188,7 @@ def test_rules_that_could_not_be_used_are_refused(changes: dict[str, str]) -> No
         ("date-weekday", "2026-02-24", "Tuesday"),
     ],
 )
-def test_known_transforms(name: str, task: str, expected: str) -> None:
+def test_plain_code_does_transforms_exactly(name: str, task: str, expected: str) -> None:
     assert boost(name, task) == expected
 
 

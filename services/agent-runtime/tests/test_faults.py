@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 from runtime_door import Door
+from runtime_processes import group
 from runtime_talk import Talk, texts
-from test_tools import group
 
 from shoal.identity import HEADER, Role
 from shoal.testing.suite import eventually, free_port, user

@@ -127,7 +127,7 @@ async def test_secrets_stay_with_the_program_or_the_address_that_they_were_store
     assert not await kept(program, env, program | {"env": {}})
 
 
-async def test_refused_servers(mcp_door: Door) -> None:
+async def test_servers_that_may_not_be_reached_or_are_none_are_refused(mcp_door: Door) -> None:
     talk = await Talk.begin(mcp_door)
     for body, status in (
         ({"url": "http://127.0.0.1:1/mcp"}, 400),

@@ -1,6 +1,7 @@
 """Signing in by the first frame, beside the gateway that owns callers' credentials."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,7 +11,20 @@ from runtime_door import Door
 from runtime_sockets import wire
 
 from shoal.service import installed
-from shoal.testing.suite import Suite
+from shoal.testing.suite import Suite, eventually
+
+
+@contextlib.asynccontextmanager
+async def nobody_at(url: str) -> AsyncIterator[list[asyncio.StreamWriter]]:
+    """Hang up on whoever calls an address; lists the calls."""
+    calls: list[asyncio.StreamWriter] = []
+
+    def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        calls.append(writer)
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", httpx.URL(url).port):
+        yield calls
 
 
 @pytest_asyncio.fixture
@@ -58,5 +72,6 @@ async def test_owner_of_credentials_that_is_away_is_not_taken_for_a_no(beside_a_
         async with wire(runtime) as late:
             await late.say({"type": "auth", "token": token})
             assert await late.closed() == 1013
-        await asyncio.sleep(0.4)  # it was looked at again meanwhile
-        await page.heard_until_pong()
+        async with nobody_at(gateway.url) as asked:
+            await eventually(lambda: len(asked) > 2)  # the first look is over when another begins
+            await page.heard_until_pong()

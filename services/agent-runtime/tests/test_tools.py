@@ -2,10 +2,10 @@
 
 import asyncio
 import json
-from pathlib import Path
 
 import pytest
 from runtime_door import Door
+from runtime_processes import group, is_alive
 from runtime_talk import Talk
 
 from shoal.testing.suite import eventually
@@ -244,24 +244,3 @@ async def test_calls_of_one_step_run_at_once(shared_door: Door) -> None:
     started = loop.time()
     await talk.say("\n".join(['/tool exec_shell {"command": "sleep 0.4"}'] * 4))
     assert loop.time() - started < 1.5
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-
-
-def group(pgid: int) -> list[int]:
-    """List living processes of a group."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            if int(fields[2]) == pgid and fields[0] != "Z":
-                found.append(int(entry.name))
-    return found

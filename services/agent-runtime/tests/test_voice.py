@@ -118,7 +118,7 @@ async def test_admins_choose_who_speaks(door: Corner) -> None:
     assert (await door.alice.get("/api/voice/tts/config")).json()["speed"] == 1.0
 
 
-async def test_openai_speaks(spoken: Corner, provider: SpeechProvider) -> None:
+async def test_what_openai_speaks_is_passed_on_in_the_chosen_voice(spoken: Corner, provider: SpeechProvider) -> None:
     chosen = await spoken.admin.put("/api/voice/tts/config", json={"provider": "openai", "speed": 1.25})
     assert chosen.json() == {"provider": "openai", "model": "tts-1", "voice": "alloy", "speed": 1.25}
     said = await spoken.alice.post("/api/voice/tts", json={"text": "Hello", "voice": "nova"})
@@ -132,7 +132,9 @@ async def test_openai_speaks(spoken: Corner, provider: SpeechProvider) -> None:
     }  # fmt: skip
 
 
-async def test_elevenlabs_speaks(spoken: Corner, provider: SpeechProvider) -> None:
+async def test_what_elevenlabs_speaks_is_passed_on_by_its_own_protocol(
+    spoken: Corner, provider: SpeechProvider
+) -> None:
     await spoken.admin.put("/api/voice/tts/config", json={"provider": "elevenlabs"})
     assert (await spoken.alice.post("/api/voice/tts", json={"text": "Hello"})).content == provider.SOUND
     (asked,) = provider.asked
