@@ -128,8 +128,11 @@ class Outgoing:
         Redirects are not followed unless asked for, and each hop is judged. What it raises: httpx's own errors, and
         `OutgoingRefusedError` from any request.
         """
-        transport = _Transport(self, self._tls)
-        return httpx.AsyncClient(transport=transport, timeout=timeout, trust_env=False, **settings)
+        return httpx.AsyncClient(transport=self.transport(), timeout=timeout, trust_env=False, **settings)
+
+    def transport(self) -> httpx.AsyncBaseTransport:
+        """Make the transport of such a client, for whoever needs nothing else of one; the caller closes it."""
+        return _Transport(self, self._tls)
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
@@ -201,7 +204,7 @@ class _Transport(httpx.AsyncHTTPTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request if its form is one that may be sent; where to is judged when it is connected."""
-        _target(str(request.url))
+        _target(request.url)
         return await super().handle_async_request(request)
 
 
@@ -251,7 +254,7 @@ async def _resolve(host: str, port: int) -> list[Address]:
     return [ipaddress.ip_address(text) for text in texts]
 
 
-def _target(url: str) -> tuple[str, int]:
+def _target(url: httpx.URL | str) -> tuple[str, int]:
     """Read host and port of an address of the web."""
     try:
         parts = httpx.URL(url)

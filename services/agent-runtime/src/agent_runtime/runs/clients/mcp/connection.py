@@ -62,9 +62,9 @@ async def opened(server: OpenServer, outgoing: Outgoing) -> AsyncIterator[OpenSe
     """Open a session; its transport ends with it, and so does the program behind it."""
     async with contextlib.AsyncExitStack() as stack:
         if server.url:
-            inner = await stack.enter_async_context(outgoing.client(timeout=READ_S))
+            transport = await stack.enter_async_context(outgoing.transport())
             http = httpx2.AsyncClient(
-                transport=Bridge(inner), headers=dict(server.secrets), timeout=READ_S, trust_env=False
+                transport=Bridge(transport), headers=dict(server.secrets), timeout=READ_S, trust_env=False
             )
             await stack.enter_async_context(http)
             client = Client(streamable_http_client(server.url, http_client=http), read_timeout_seconds=READ_S)

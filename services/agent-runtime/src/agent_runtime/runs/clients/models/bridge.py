@@ -1,7 +1,7 @@
-"""Requests of the providers' libraries, sent by our own client that cannot be sent inwards.
+"""Requests of the providers' libraries, sent by our own transport that cannot be sent inwards.
 
-The libraries of providers speak httpx2; the client whose connections are judged speaks httpx. Nothing but the form of
-requests, answers and errors differs.
+The libraries of providers speak httpx2; the transport whose connections are judged speaks httpx. Nothing but the form
+of requests, answers and errors differs.
 """
 
 import contextlib
@@ -25,10 +25,10 @@ _ERRORS: tuple[tuple[type[httpx.HTTPError], type[httpx2.TransportError]], ...] =
 
 
 class Bridge(httpx2.AsyncBaseTransport):
-    """A transport of httpx2 over a client of httpx, which it does not own."""
+    """A transport of httpx2 over one of httpx, which it does not own."""
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
-        self._client = client
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request."""
@@ -39,7 +39,7 @@ class Bridge(httpx2.AsyncBaseTransport):
         if timeouts is not None:
             sent.extensions = {**sent.extensions, "timeout": timeouts}
         with _translated(request):
-            answer = await self._client.send(sent, stream=True, follow_redirects=False)
+            answer = await self._transport.handle_async_request(sent)
         if answer.headers.get("content-encoding", "identity") != "identity":  # little that would become much
             await answer.aclose()
             raise httpx2.RemoteProtocolError("the answer is packed, though plain text was asked for", request=request)
@@ -57,7 +57,7 @@ class _Body(httpx2.AsyncByteStream):
     def __init__(self, answer: httpx.Response, request: httpx2.Request) -> None:
         self._answer = answer
         self._request = request
-        self._pieces = answer.aiter_raw()
+        self._pieces = aiter(answer.stream)  # type: ignore[arg-type]  # of an asynchronous transport
         self._left = MOST_BYTES
 
     def __aiter__(self) -> AsyncIterator[bytes]:

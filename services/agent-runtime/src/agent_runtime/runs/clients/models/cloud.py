@@ -75,10 +75,10 @@ _FOR_GOOD = ("insufficient_quota", "billing_hard_limit_reached")
 class CloudModel:
     """The models of one provider, with one key."""
 
-    def __init__(self, provider: Provider, client: httpx.AsyncClient, *, silence: timedelta) -> None:
+    def __init__(self, provider: Provider, transport: httpx.AsyncBaseTransport, *, silence: timedelta) -> None:
         self._provider = provider
         self._client = httpx2.AsyncClient(
-            transport=Bridge(client), timeout=httpx2.Timeout(silence.total_seconds(), connect=10), trust_env=False
+            transport=Bridge(transport), timeout=httpx2.Timeout(silence.total_seconds(), connect=10), trust_env=False
         )
         self._silence_s = silence.total_seconds()
         self._models: dict[str, ProviderModel] = {}
@@ -143,9 +143,9 @@ class CloudModel:
         return FittedCompletions(name, provider=compatible)
 
 
-def cloud_model(provider: Provider, client: httpx.AsyncClient, silence: timedelta) -> Model:
+def cloud_model(provider: Provider, transport: httpx.AsyncBaseTransport, silence: timedelta) -> Model:
     """Make the models of a provider."""
-    return CloudModel(provider, client, silence=silence)
+    return CloudModel(provider, transport, silence=silence)
 
 
 def _messages(prompt: Prompt) -> list[ModelMessage]:

@@ -38,14 +38,14 @@ class LazyCloud:
     def __init__(self, outgoing: Outgoing, *, silence: timedelta) -> None:
         self._outgoing = outgoing
         self._silence = silence
-        self._client: httpx.AsyncClient | None = None
+        self._transport: httpx.AsyncBaseTransport | None = None
 
     async def model(self, provider: Provider) -> Model:
         """Make a provider's models."""
         cloud = await asyncio.to_thread(importlib.import_module, _CLOUD)
-        if self._client is None:
-            self._client = self._outgoing.client(timeout=self._silence.total_seconds())
-        made: Model = cloud.cloud_model(provider, self._client, self._silence)
+        if self._transport is None:
+            self._transport = self._outgoing.transport()
+        made: Model = cloud.cloud_model(provider, self._transport, self._silence)
         return made
 
     def problem(self) -> str | None:
@@ -57,8 +57,8 @@ class LazyCloud:
         try:
             await asyncio.Event().wait()
         finally:
-            if self._client is not None:
-                await self._client.aclose()
+            if self._transport is not None:
+                await self._transport.aclose()
 
 
 class Shelf:
