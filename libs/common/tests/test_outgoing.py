@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -65,7 +65,7 @@ async def test_what_leads_inwards_is_refused_by_check_and_by_client(url: str) ->
         await outgoing.check(url)
     if url.startswith("http"):
         async with outgoing.client() as client:
-            with pytest.raises((OutgoingRefusedError, httpx.InvalidURL)):
+            with pytest.raises((OutgoingRefusedError, httpx2.InvalidURL)):
                 await client.get(url)
 
 
@@ -87,7 +87,7 @@ async def test_a_name_that_is_unknown_now_may_be_written_down() -> None:
     with pytest.raises(OutgoingRefusedError):
         await Outgoing("other.example, models.example:1", resolve=unknown).check("https://models.example:9999/")
     async with outgoing.client() as client:
-        with pytest.raises(httpx.ConnectError):
+        with pytest.raises(httpx2.ConnectError):
             await client.get("https://models.example/v1")
 
 
@@ -130,7 +130,7 @@ async def test_tls_proves_the_name_and_not_the_address(tmp_path: Path, monkeypat
         outgoing = Outgoing(f"model.lan:{port}, other.lan:{port}", resolve=answers(["127.0.0.1"]))
         async with outgoing.client() as client:
             assert (await client.get(f"https://model.lan:{port}/")).text == "hello"
-            with pytest.raises(httpx.ConnectError, match="certificate verify failed"):
+            with pytest.raises(httpx2.ConnectError, match="certificate verify failed"):
                 await client.get(f"https://other.lan:{port}/")
 
 

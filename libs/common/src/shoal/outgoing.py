@@ -15,8 +15,8 @@ from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any
 
-import httpcore
-import httpx
+import httpcore2
+import httpx2
 from msgspec import Struct
 
 from shoal.errors import BadRequestError
@@ -122,22 +122,22 @@ class Outgoing:
                 raise OutgoingRefusedError(f"{host}:{port} may not be called from here.")
         return found
 
-    def client(self, *, timeout: float | httpx.Timeout = 10, **settings: Any) -> httpx.AsyncClient:
+    def client(self, *, timeout: float | httpx2.Timeout = 10, **settings: Any) -> httpx2.AsyncClient:
         """Make a client for such addresses; the caller closes it.
 
-        Redirects are not followed unless asked for, and each hop is judged. What it raises: httpx's own errors, and
+        Redirects are not followed unless asked for, and each hop is judged. What it raises: httpx2's own errors, and
         `OutgoingRefusedError` from any request.
         """
-        return httpx.AsyncClient(transport=self.transport(), timeout=timeout, trust_env=False, **settings)
+        return httpx2.AsyncClient(transport=self.transport(), timeout=timeout, trust_env=False, **settings)
 
-    def transport(self) -> httpx.AsyncBaseTransport:
+    def transport(self) -> httpx2.AsyncBaseTransport:
         """Make the transport of such a client, for whoever needs nothing else of one; the caller closes it."""
         return _Transport(self, self._tls)
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
         """Whom TLS trusts: read once, since that takes longer than most calls."""
-        return httpx.create_ssl_context()
+        return httpx2.create_ssl_context()
 
     def _may_call(self, host: str, address: Address, port: int) -> bool:
         if any(allowance.covers(host, address, port) for allowance in self._allowed):
@@ -146,21 +146,21 @@ class Outgoing:
 
 
 async def read(
-    client: httpx.AsyncClient,
+    client: httpx2.AsyncClient,
     url: str,
     *,
     most_bytes: int,
     deadline_s: float,
     headers: Mapping[str, str] | None = None,
     body: Any = None,
-) -> httpx.Response:
+) -> httpx2.Response:
     """Get something whole, however slowly and at whatever length it comes; with a body, by posting that as JSON.
 
     Raises:
         AnswerTooLargeError: It is longer than `most_bytes`, or compressed.
         TimeoutError: It was not all there within `deadline_s` seconds.
         OutgoingRefusedError: The address may not be called.
-        httpx.HTTPError: It could not be had.
+        httpx2.HTTPError: It could not be had.
     """
     wanted = {"accept-encoding": "identity", **(headers or {})}
     method, sent = ("GET", {}) if body is None else ("POST", {"json": body})
@@ -172,7 +172,7 @@ async def read(
             content += piece
             if len(content) > most_bytes:
                 raise AnswerTooLargeError(f"more than {most_bytes} bytes from {answer.url.host}")
-    return httpx.Response(answer.status_code, headers=answer.headers, content=bytes(content), request=answer.request)
+    return httpx2.Response(answer.status_code, headers=answer.headers, content=bytes(content), request=answer.request)
 
 
 def is_public(address: Address) -> bool:
@@ -189,12 +189,12 @@ def is_public(address: Address) -> bool:
     return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
 
 
-class _Transport(httpx.AsyncHTTPTransport):
-    """httpx's own transport on a pool whose connections are made by our rule."""
+class _Transport(httpx2.AsyncHTTPTransport):
+    """httpx2's own transport on a pool whose connections are made by our rule."""
 
     def __init__(self, outgoing: Outgoing, tls: ssl.SSLContext) -> None:
         super().__init__(verify=tls, trust_env=False)
-        self._pool = httpcore.AsyncConnectionPool(
+        self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=tls,
             max_connections=_MOST_CONNECTIONS,
             max_keepalive_connections=_MOST_IDLE,
@@ -202,45 +202,45 @@ class _Transport(httpx.AsyncHTTPTransport):
             network_backend=_Network(outgoing),
         )
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request if its form is one that may be sent; where to is judged when it is connected."""
         _target(request.url)
         return await super().handle_async_request(request)
 
 
-class _Network(httpcore.AsyncNetworkBackend):
+class _Network(httpcore2.AsyncNetworkBackend):
     """Connects to addresses that were judged, and to no name."""
 
     def __init__(self, outgoing: Outgoing) -> None:
         self._outgoing = outgoing
-        self._inner = httpcore.AnyIOBackend()
+        self._inner = httpcore2.AnyIOBackend()
 
     async def connect_tcp(
         self,
         host: str,
         port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's own signature
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore2's own signature
         local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
         """Connect to the first address of a name that answers."""
         try:
             async with asyncio.timeout(timeout or RESOLVE_S):
                 addresses = await self._outgoing.addresses(host, port)
         except TimeoutError as error:
-            raise httpcore.ConnectTimeout(f"{host} was not found in time") from error
+            raise httpcore2.ConnectTimeout(f"{host} was not found in time") from error
         except OSError as error:
-            raise httpcore.ConnectError(str(error)) from error
+            raise httpcore2.ConnectError(str(error)) from error
         last: Exception | None = None
         for address in addresses:
             try:
                 return await self._inner.connect_tcp(str(address), port, timeout, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
                 last = error
-        raise last or httpcore.ConnectError(f"no address for {host}")
+        raise last or httpcore2.ConnectError(f"no address for {host}")
 
     async def sleep(self, seconds: float) -> None:
-        """Wait, as httpcore asks between tries."""
+        """Wait, as httpcore2 asks between tries."""
         await asyncio.sleep(seconds)
 
 
@@ -254,12 +254,12 @@ async def _resolve(host: str, port: int) -> list[Address]:
     return [ipaddress.ip_address(text) for text in texts]
 
 
-def _target(url: httpx.URL | str) -> tuple[str, int]:
+def _target(url: httpx2.URL | str) -> tuple[str, int]:
     """Read host and port of an address of the web."""
     try:
-        parts = httpx.URL(url)
+        parts = httpx2.URL(url)
         host, port = parts.raw_host.decode("ascii"), parts.port
-    except (httpx.InvalidURL, ValueError):
+    except (httpx2.InvalidURL, ValueError):
         raise OutgoingRefusedError("This is no http or https address.") from None
     if parts.scheme not in {"http", "https"} or not host:
         raise OutgoingRefusedError("This is no http or https address.")

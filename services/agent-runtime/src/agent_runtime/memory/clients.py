@@ -3,7 +3,7 @@
 import math
 from typing import Annotated, Protocol
 
-import httpx
+import httpx2
 import msgspec
 import structlog
 from msgspec import Meta, Struct
@@ -70,7 +70,7 @@ class Embeddings:
                 )
             told = msgspec.json.decode(answer.raise_for_status().content, type=_Answer)
         except (
-            *(httpx.HTTPError, TimeoutError, AnswerTooLargeError, OutgoingRefusedError, EnvelopeError),
+            *(httpx2.HTTPError, TimeoutError, AnswerTooLargeError, OutgoingRefusedError, EnvelopeError),
             *(msgspec.DecodeError, UnicodeDecodeError),
         ) as error:
             structlog.get_logger().warning("meaning_not_told", model=self._model, error=type(error).__name__)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-import httpx
+import httpx2
 import structlog
 
 from agent_runtime.ports import Provider
@@ -53,7 +53,7 @@ class SpeechClient:
                     sound += piece
                     if len(sound) > MOST_AUDIO_BYTES:
                         raise SpeechFailedError("The provider's answer is too long.")
-        except (httpx.HTTPError, TimeoutError, OutgoingRefusedError) as error:
+        except (httpx2.HTTPError, TimeoutError, OutgoingRefusedError) as error:
             structlog.get_logger().warning("speech_failed", error=type(error).__name__)
             raise SpeechFailedError("The provider does not answer.") from error
         if not answer.is_success:

@@ -11,7 +11,7 @@ import binascii
 from typing import Annotated, Any
 from urllib.parse import quote
 
-import httpx
+import httpx2
 import msgspec
 import structlog
 from cryptography.exceptions import InvalidSignature
@@ -124,14 +124,14 @@ class Registry:
             return False
         return True
 
-    async def _get(self, path: str, most_bytes: int) -> httpx.Response:
+    async def _get(self, path: str, most_bytes: int) -> httpx2.Response:
         try:
             async with self._outgoing.client(timeout=_DEADLINE_S) as client:
                 url = f"{self._url}/api/v1/skills{path}"
                 answer = await read(client, url, most_bytes=most_bytes, deadline_s=_DEADLINE_S)
-        except (httpx.HTTPError, TimeoutError, AnswerTooLargeError, OutgoingRefusedError) as error:
+        except (httpx2.HTTPError, TimeoutError, AnswerTooLargeError, OutgoingRefusedError) as error:
             raise RegistryUnavailableError(f"The skill registry does not answer ({type(error).__name__}).") from error
-        if answer.status_code == httpx.codes.NOT_FOUND:
+        if answer.status_code == httpx2.codes.NOT_FOUND:
             raise PackageNotFoundError
         if not answer.is_success:
             raise RegistryUnavailableError(f"The skill registry answers {answer.status_code}.")

@@ -18,7 +18,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult, TextContent
 
 from agent_runtime.runs.clients.mcp.links import RemoteTool
-from agent_runtime.runs.clients.models.bridge import Bridge
+from agent_runtime.runs.clients.models.plain import PlainTransport
 from agent_runtime.runs.domain.servers import OpenServer
 from agent_runtime.runs.errors import ToolError
 from shoal.outgoing import Outgoing
@@ -64,7 +64,7 @@ async def opened(server: OpenServer, outgoing: Outgoing) -> AsyncIterator[OpenSe
         if server.url:
             transport = await stack.enter_async_context(outgoing.transport())
             http = httpx2.AsyncClient(
-                transport=Bridge(transport), headers=dict(server.secrets), timeout=READ_S, trust_env=False
+                transport=PlainTransport(transport), headers=dict(server.secrets), timeout=READ_S, trust_env=False
             )
             await stack.enter_async_context(http)
             client = Client(streamable_http_client(server.url, http_client=http), read_timeout_seconds=READ_S)

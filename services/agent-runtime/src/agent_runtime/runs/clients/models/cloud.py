@@ -10,7 +10,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from datetime import timedelta
 
 import anthropic
-import httpx
 import httpx2
 import openai
 from pydantic_ai.direct import model_request_stream
@@ -38,9 +37,9 @@ from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
 from pydantic_ai.settings import ModelSettings
 
 from agent_runtime.ports import Provider
-from agent_runtime.runs.clients.models.bridge import Bridge
 from agent_runtime.runs.clients.models.completions import PlainOpenAI
 from agent_runtime.runs.clients.models.fitting import Definitions, FittedCompletions, FittedMessages
+from agent_runtime.runs.clients.models.plain import PlainTransport
 from agent_runtime.runs.domain.models import (
     AgentSaid,
     CallPiece,
@@ -75,10 +74,12 @@ _FOR_GOOD = ("insufficient_quota", "billing_hard_limit_reached")
 class CloudModel:
     """The models of one provider, with one key."""
 
-    def __init__(self, provider: Provider, transport: httpx.AsyncBaseTransport, *, silence: timedelta) -> None:
+    def __init__(self, provider: Provider, transport: httpx2.AsyncBaseTransport, *, silence: timedelta) -> None:
         self._provider = provider
         self._client = httpx2.AsyncClient(
-            transport=Bridge(transport), timeout=httpx2.Timeout(silence.total_seconds(), connect=10), trust_env=False
+            transport=PlainTransport(transport),
+            timeout=httpx2.Timeout(silence.total_seconds(), connect=10),
+            trust_env=False,
         )
         self._silence_s = silence.total_seconds()
         self._models: dict[str, ProviderModel] = {}
@@ -143,7 +144,7 @@ class CloudModel:
         return FittedCompletions(name, provider=compatible)
 
 
-def cloud_model(provider: Provider, transport: httpx.AsyncBaseTransport, silence: timedelta) -> Model:
+def cloud_model(provider: Provider, transport: httpx2.AsyncBaseTransport, silence: timedelta) -> Model:
     """Make the models of a provider."""
     return CloudModel(provider, transport, silence=silence)
 

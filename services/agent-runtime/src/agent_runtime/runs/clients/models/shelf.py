@@ -5,7 +5,7 @@ import importlib
 from datetime import timedelta
 from typing import Protocol
 
-import httpx
+import httpx2
 import msgspec
 
 from agent_runtime.ports import Configuration, Provider
@@ -38,7 +38,7 @@ class LazyCloud:
     def __init__(self, outgoing: Outgoing, *, silence: timedelta) -> None:
         self._outgoing = outgoing
         self._silence = silence
-        self._transport: httpx.AsyncBaseTransport | None = None
+        self._transport: httpx2.AsyncBaseTransport | None = None
 
     async def model(self, provider: Provider) -> Model:
         """Make a provider's models."""

@@ -5,7 +5,7 @@ import re
 from html import unescape
 from typing import Annotated
 
-import httpx
+import httpx2
 from msgspec import Meta, Struct
 
 from agent_runtime.ports import ToolPolicy
@@ -52,7 +52,7 @@ class Web:
             raise ToolError(error.message) from error
         except AnswerTooLargeError as error:
             raise ToolError(f"The page is too large: {error}.") from error
-        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, TimeoutError) as error:  # names are text too
+        except (httpx2.HTTPError, httpx2.InvalidURL, UnicodeError, TimeoutError) as error:  # names are text too
             raise ToolError(f"The page cannot be read: {type(error).__name__} {error}".strip()) from error
         text = decoded(answer.content, answer.charset_encoding)
         told = page_text(text) if "html" in answer.headers.get("content-type", "") else text
