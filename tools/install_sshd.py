@@ -12,7 +12,7 @@ from pathlib import Path
 
 PATHS = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
 TRIED = Path(__file__).resolve().parent.parent / ".venv" / "no-sshd"
-MOST_S = 180
+MAX_S = 180
 ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}  # in runlevel 1 packages start no services
 APT = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", "openssh-server"]
 
@@ -44,7 +44,7 @@ def root_command() -> list[str] | None:
 def run(command: list[str]) -> bool:
     """Run a command; whether it went well."""
     try:
-        done = subprocess.run(command, capture_output=True, check=False, timeout=MOST_S)
+        done = subprocess.run(command, capture_output=True, check=False, timeout=MAX_S)
     except (OSError, subprocess.TimeoutExpired):
         return False
     return done.returncode == 0

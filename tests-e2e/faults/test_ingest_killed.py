@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.fault, pytest.mark.timeout(1800)]
 
 AGENTS, RATE, KILLS, EVERY_S = 20, 100, 6, 5.0
 BACK_S = 3.0
-MOST_MIB = 200.0
+MAX_MIB = 200.0
 
 
 async def test_nothing_acknowledged_is_lost_and_nothing_is_stored_twice(stack: Stack, size: int) -> None:
@@ -53,4 +53,4 @@ async def test_nothing_acknowledged_is_lost_and_nothing_is_stored_twice(stack: S
     assert not [code for sender in senders for code in sender.refusals]
     assert all(len(sender.away) >= KILLS * size - 1 for sender in senders)
     machine.hold(recovery_s=(max(away), BACK_S))
-    assert memory.highest["telemetry-ingest"] <= MOST_MIB
+    assert memory.highest["telemetry-ingest"] <= MAX_MIB

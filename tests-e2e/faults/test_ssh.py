@@ -101,7 +101,7 @@ async def test_a_rotation_killed_at_any_point_locks_nobody_out(stack: Stack, tmp
         for _ in range(ROUNDS * size if size > 1 else 1):
             for point, hold in POINTS.items():
                 lockouts += await _rotate_and_kill(stack, instance, point, hold, took)
-    tell("rotation killed -9", points=len(POINTS), kills=len(took), lockouts=lockouts, most_recovery_s=max(took))
+    tell("rotation killed -9", points=len(POINTS), kills=len(took), lockouts=lockouts, max_recovery_s=max(took))
     assert lockouts == 0
 
 
@@ -155,7 +155,7 @@ async def test_a_server_that_vanishes_is_noticed_at_once_and_found_again(stack: 
             await asyncio.sleep(outage_s)
             await instance.listen()
             found.append(await instance.until_state("connected"))
-    tell("sshd killed", most_noticed_s=max(noticed), most_connected_again_s=max(found))
+    tell("sshd killed", max_noticed_s=max(noticed), max_connected_again_s=max(found))
     machine.hold(noticed=(max(noticed), 1), connected_again=(max(found), 5))
 
 

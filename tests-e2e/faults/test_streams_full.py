@@ -22,7 +22,7 @@ AGENTS, RATE = 10, 90
 FULL_S = 8.0
 ROOM = 400_000
 RECOVERED_S = 5.0
-MOST_MIB = 200.0
+MAX_MIB = 200.0
 
 
 async def test_samples_wait_while_their_stream_is_full(stack: Stack, size: int) -> None:
@@ -62,7 +62,7 @@ async def test_samples_wait_while_their_stream_is_full(stack: Stack, size: int) 
     assert (lost, twice, lost_contract, twice_contract) == (0, 0, 0, 0)
     assert not [code for sender in senders for code in sender.refusals]
     machine.hold(recovery_s=(recovery_s, RECOVERED_S))
-    assert memory.highest["telemetry-ingest"] <= MOST_MIB
+    assert memory.highest["telemetry-ingest"] <= MAX_MIB
 
 
 async def test_facts_wait_while_their_stream_is_full_and_nobody_is_refused(stack: Stack, size: int) -> None:

@@ -60,7 +60,7 @@ async def watched(processes: dict[str, "object"]) -> AsyncIterator[Memory]:
 class Machine:
     """Whose the processors were since this was made: bars in seconds mean nothing while others take them."""
 
-    MOST_OTHERS = 0.2
+    MAX_OTHERS = 0.2
 
     def __init__(self) -> None:
         self._all = self._busy()
@@ -80,7 +80,7 @@ class Machine:
             bars: A figure in seconds and the most that it may be, by name.
         """
         over = {name: figure for name, (figure, most) in bars.items() if figure > most}
-        if over and (others := self.others) > self.MOST_OTHERS:
+        if over and (others := self.others) > self.MAX_OTHERS:
             print(f"NOT JUDGED: {over} is over the bar, but others used {others:.0%} of this machine")
             return
         assert not over, f"{over} of {bars}"

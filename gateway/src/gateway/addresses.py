@@ -4,10 +4,10 @@ import ipaddress
 from collections.abc import Iterable, Sequence
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-MOST_REMEMBERED = 10_000
+MAX_REMEMBERED = 10_000
 _SHARED = ipaddress.ip_network("100.64.0.0/10")
 """What clouds give to nodes and pods where private networks run out (RFC 6598)."""
-MOST_HOPS = 32
+MAX_HOPS = 32
 
 
 class Addresses:
@@ -39,7 +39,7 @@ class Addresses:
             return peer
         hops = b",".join(value for name, value in headers if name == b"x-forwarded-for").split(b",")
         source = peer
-        for hop in reversed(hops[-MOST_HOPS:]):
+        for hop in reversed(hops[-MAX_HOPS:]):
             address = _parse(hop)
             if address is None:
                 break
@@ -53,7 +53,7 @@ class Addresses:
         if known is None:
             address = _parse(text.encode("latin-1", "replace"))
             known = address is not None and any(address in network for network in self._trusted)
-            if len(self._peers) >= MOST_REMEMBERED:
+            if len(self._peers) >= MAX_REMEMBERED:
                 self._peers.clear()
             self._peers[text] = known
         return known

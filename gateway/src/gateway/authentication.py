@@ -17,7 +17,7 @@ from shoal.identity import Principal
 from shoal.peers import Peers
 
 LONGEST_CREDENTIAL = 256
-MOST_KNOWN = 50_000
+MAX_KNOWN = 50_000
 UNHEARD_TTL_S = 2.0
 AGENT_KEY_TTL_S = 4.0
 """No event tells of agent keys' revocation."""
@@ -103,7 +103,7 @@ class Authentication:
         ttl_s = self._ttl_s if self.is_hearing else UNHEARD_TTL_S
         known = Known(resolved.principal, time.monotonic() + min(ttl_s, resolved.good_for_s))
         if revocations == self._revocations:
-            if len(self._known) >= MOST_KNOWN:
+            if len(self._known) >= MAX_KNOWN:
                 self._known.clear()
                 self._fingerprints.clear()
             self._known[fingerprint] = known

@@ -43,9 +43,9 @@ class Config(ServiceConfig, frozen=True, kw_only=True):
     """The same for one address without a credential."""
     principal_ttl: timedelta = timedelta(seconds=30)
     """How long a credential is believed without asking again, while revocations are being heard."""
-    most_header_bytes: int = 32 * 1024
+    max_header_bytes: int = 32 * 1024
     """The largest head of a request: request line and headers."""
-    most_headers: int = 100
+    max_headers: int = 100
     """The most headers of a request."""
     header_timeout: timedelta = timedelta(seconds=10)
     """How long a caller may take to send a head."""

@@ -20,14 +20,14 @@ from shoal.http.asgi import Scope
 
 _TCP_NOTSENT_LOWAT = 25
 """Linux' number; the socket module has no name for it before Python 3.12."""
-MOST_UNSENT_BYTES = 128 * 1024
+MAX_UNSENT_BYTES = 128 * 1024
 
 
 class EdgeProtocol(HttpToolsProtocol):
     """One connection at the edge; `edge_protocol` gives it its bounds."""
 
-    most_header_bytes: ClassVar[int]
-    most_headers: ClassVar[int]
+    max_header_bytes: ClassVar[int]
+    max_headers: ClassVar[int]
     header_timeout_s: ClassVar[float]
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -54,7 +54,7 @@ class EdgeProtocol(HttpToolsProtocol):
         """
         super().connection_made(transport)
         with contextlib.suppress(OSError, AttributeError):
-            transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, MOST_UNSENT_BYTES)
+            transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, MAX_UNSENT_BYTES)
         self._wait_for_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -77,7 +77,7 @@ class EdgeProtocol(HttpToolsProtocol):
             self._waited_for += self._arrived
         super().data_received(data)
         if self._is_in_head and self._waited_for:
-            if self._waited_for > self.most_header_bytes:
+            if self._waited_for > self.max_header_bytes:
                 self._refuse(HeadTooLargeError())
             elif not self._waits_for_head:
                 self._wait_for_head()
@@ -89,9 +89,9 @@ class EdgeProtocol(HttpToolsProtocol):
         if self._is_refused:
             return
         headers = self.headers
-        if self._waited_for + self._before > self.most_header_bytes and self._is_too_large():
+        if self._waited_for + self._before > self.max_header_bytes and self._is_too_large():
             self._refuse(HeadTooLargeError())
-        elif len(headers) > self.most_headers:
+        elif len(headers) > self.max_headers:
             self._refuse(HeadTooLargeError("The request has too many headers."))
         elif [name for name, _ in headers].count(b"host") != 1:
             self._refuse(InvalidRequestError("A request has exactly one Host."))
@@ -137,7 +137,7 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def _is_too_large(self) -> bool:
         """Count the head exactly: what arrived with it may have been a body."""
-        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > self.most_header_bytes
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > self.max_header_bytes
 
     def on_response_complete(self) -> None:
         """Go on to the next request: begin it if it is here, else wait for it."""
@@ -194,11 +194,11 @@ class EdgeProtocol(HttpToolsProtocol):
         self.transport.write(b"".join((STATUS_LINE[error.status], *lines, b"\r\n", body)))
 
 
-def edge_protocol(*, most_header_bytes: int, most_headers: int, header_timeout_s: float) -> type[EdgeProtocol]:
+def edge_protocol(*, max_header_bytes: int, max_headers: int, header_timeout_s: float) -> type[EdgeProtocol]:
     """Give the protocol its bounds."""
     bounds = {
-        "most_header_bytes": most_header_bytes,
-        "most_headers": most_headers,
+        "max_header_bytes": max_header_bytes,
+        "max_headers": max_headers,
         "header_timeout_s": header_timeout_s,
     }
     return type("BoundedEdgeProtocol", (EdgeProtocol,), bounds)

@@ -9,7 +9,7 @@ from shoal.identity import HEADER, LIFETIME_S, Issuer
 
 USED_FOR_S = LIFETIME_S * 2 / 3
 """What is left then is ample for the request to arrive."""
-MOST_PER_CALLER = 256
+MAX_PER_CALLER = 256
 
 
 class Identities:
@@ -26,7 +26,7 @@ class Identities:
             return kept[1]
         principal = structs.replace(known.principal, source=source)
         header = (HEADER, self._issuer.issue(principal, audience=audience).encode())
-        if len(known.identities) >= MOST_PER_CALLER:
+        if len(known.identities) >= MAX_PER_CALLER:
             known.identities.clear()
         known.identities[audience, source] = (now + USED_FOR_S, header)
         return header

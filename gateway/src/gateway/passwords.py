@@ -12,7 +12,7 @@ from gateway.errors import PasswordRefusedError, TooManySignInsError
 
 T = TypeVar("T")
 
-MOST_BYTES = 1024
+MAX_BYTES = 1024
 MEMORY_KIB, PASSES, LANES = 19_456, 2, 1
 """OWASP's minimum: 19 MiB, two passes, one lane."""
 
@@ -32,19 +32,19 @@ def check_length(password: str, *, at_least: int) -> None:
     """
     if len(password) < at_least:
         raise PasswordRefusedError(f"A password has at least {at_least} characters.")
-    if len(_bytes(password)) > MOST_BYTES:
-        raise PasswordRefusedError(f"A password has at most {MOST_BYTES} bytes.")
+    if len(_bytes(password)) > MAX_BYTES:
+        raise PasswordRefusedError(f"A password has at most {MAX_BYTES} bytes.")
 
 
 class Passwords:
     """Hashes and verifies, `at_once` at a time: each takes 19 MiB and a core for some 30 ms."""
 
-    def __init__(self, *, min_length: int, at_once: int = 2, most_waiting: int = 64) -> None:
+    def __init__(self, *, min_length: int, at_once: int = 2, max_waiting: int = 64) -> None:
         self._hasher = PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES)
         self._min_length = min_length
         self._turns = asyncio.Semaphore(at_once)
         self._waiting = 0
-        self._most_waiting = most_waiting
+        self._max_waiting = max_waiting
         self._decoy: str | None = None
 
     async def hash(self, password: str) -> str:
@@ -63,7 +63,7 @@ class Passwords:
         Raises:
             TooManySignInsError: Too many wait for their turn.
         """
-        if len(_bytes(password)) > MOST_BYTES:
+        if len(_bytes(password)) > MAX_BYTES:
             return Verdict(is_right=False)
         return await self._in_turn(lambda: self._verify(known, password))
 
@@ -78,7 +78,7 @@ class Passwords:
         return Verdict(is_right=known is not None, wants_rehash=self._hasher.check_needs_rehash(against))
 
     async def _in_turn(self, work: Callable[[], T]) -> T:
-        if self._waiting >= self._most_waiting:
+        if self._waiting >= self._max_waiting:
             raise TooManySignInsError(retry_after_s=1)
         self._waiting += 1
         try:

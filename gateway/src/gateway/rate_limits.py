@@ -10,7 +10,7 @@ from math import ceil
 from gateway.errors import TooManyRequestsError
 
 BURST_S = 2.0
-MOST_BUCKETS = 100_000
+MAX_BUCKETS = 100_000
 
 
 class RateLimit:
@@ -41,7 +41,7 @@ class RateLimit:
         left = min(self._burst, left + (now - at) * self._rate)
         if left < 1:
             raise TooManyRequestsError(retry_after_s=(1 - left) / self._rate)
-        if len(self._buckets) >= MOST_BUCKETS:
+        if len(self._buckets) >= MAX_BUCKETS:
             self._forget_full(now)
         self._buckets[key] = (left - 1, now)
         return (self._policy, (b"ratelimit", self._named + b"%d;t=%d" % (left - 1, self._full_in(left - 1))))
@@ -53,5 +53,5 @@ class RateLimit:
     def _forget_full(self, now: float) -> None:
         """Forget whoever has not asked for so long that nothing is held against them; everybody, if need be."""
         self._buckets = {key: bucket for key, bucket in self._buckets.items() if now - bucket[1] < BURST_S}
-        if len(self._buckets) >= MOST_BUCKETS:
+        if len(self._buckets) >= MAX_BUCKETS:
             self._buckets.clear()

@@ -9,7 +9,7 @@ from gateway.factory import Factory
 from shoal.resources import Resources
 from shoal.service import Built, Service
 
-MOST_FRAME_BYTES = 1024 * 1024
+MAX_FRAME_BYTES = 1024 * 1024
 
 
 def build(resources: Resources[Config]) -> Built:
@@ -22,11 +22,11 @@ def build(resources: Resources[Config]) -> Built:
         described=door.inside,
         components=factory.components(),
         http=edge_protocol(
-            most_header_bytes=config.most_header_bytes,
-            most_headers=config.most_headers,
+            max_header_bytes=config.max_header_bytes,
+            max_headers=config.max_headers,
             header_timeout_s=config.header_timeout.total_seconds(),
         ),
-        most_frame_bytes=MOST_FRAME_BYTES,
+        max_frame_bytes=MAX_FRAME_BYTES,
     )
 
 

@@ -25,7 +25,7 @@ def event_loop_policy() -> uvloop.EventLoopPolicy:
     return uvloop.EventLoopPolicy()
 
 
-EDGE = edge_protocol(most_header_bytes=64 * 1024, most_headers=200, header_timeout_s=10)
+EDGE = edge_protocol(max_header_bytes=64 * 1024, max_headers=200, header_timeout_s=10)
 
 
 class Answer:
@@ -171,9 +171,9 @@ async def serve() -> AsyncIterator[Callable[..., Awaitable[Address]]]:
     """Serve an ASGI application with uvicorn."""
     running: list[tuple[uvicorn.Server, asyncio.Task[None]]] = []
 
-    async def start(app: Any, *, http: Any = "httptools", most_frame_bytes: int = 2**24) -> Address:
+    async def start(app: Any, *, http: Any = "httptools", max_frame_bytes: int = 2**24) -> Address:
         server = make_server(
-            app, host="127.0.0.1", port=0, drain_timeout_s=1, http=http, most_frame_bytes=most_frame_bytes
+            app, host="127.0.0.1", port=0, drain_timeout_s=1, http=http, max_frame_bytes=max_frame_bytes
         )
         serving = asyncio.create_task(server.serve())
         running.append((server, serving))

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.edge import edge_protocol
 
-EDGE = edge_protocol(most_header_bytes=64 * 1024, most_headers=200, header_timeout_s=10)
+EDGE = edge_protocol(max_header_bytes=64 * 1024, max_headers=200, header_timeout_s=10)
 
 
 async def told(address, *, method: bytes = b"GET") -> bytes:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from shoal.http.app import MOST_BODY_BYTES
+from shoal.http.app import MAX_BODY_BYTES
 
 from .things import error_of
 from .toy import Door
@@ -109,7 +109,7 @@ async def test_handler_that_takes_other_media_types_gets_them_unread(door: Door)
 
 @pytest.mark.parametrize("chunked", [False, True])
 async def test_body_too_large_is_413(door: Door, chunked: bool) -> None:  # noqa: FBT001
-    body = b'{"name": "' + b"x" * MOST_BODY_BYTES + b'"}'
+    body = b'{"name": "' + b"x" * MAX_BODY_BYTES + b'"}'
 
     async def pieces() -> AsyncIterator[bytes]:
         for start in range(0, len(body), 65536):
@@ -124,6 +124,6 @@ async def test_body_too_large_is_413(door: Door, chunked: bool) -> None:  # noqa
 
 async def test_largest_body_is_taken(door: Door) -> None:
     body = json.dumps({"name": "x", "inner": {"a": ""}}).encode()
-    body += b" " * (MOST_BODY_BYTES - len(body))
+    body += b" " * (MAX_BODY_BYTES - len(body))
     answer = await door.client.post("/pairing/things", content=body, headers={"content-type": "application/json"})
     assert answer.status_code == 201

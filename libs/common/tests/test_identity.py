@@ -202,7 +202,7 @@ def test_remembered_token_is_forgotten_when_it_expires(parties: Parties, monkeyp
 
 
 def test_remembering_is_bounded(parties: Parties, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Verifier, "MOST_REMEMBERED", 3)
+    monkeypatch.setattr(Verifier, "MAX_REMEMBERED", 3)
     verifier = Verifier("toy", parties.public)
     for number in range(10):
         verifier.verify(parties.issuer("gateway").issue(Principal(source=f"192.0.2.{number}"), audience="toy"))

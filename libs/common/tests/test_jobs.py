@@ -16,12 +16,12 @@ def runner(database: Database, metrics: Metrics, job: Job, owner: str) -> JobRun
 
 
 async def test_one_runner_among_two_takes_the_turns(database: Database, metrics: Metrics) -> None:
-    at_once = most_at_once = turns = 0
+    at_once = max_at_once = turns = 0
 
     async def act() -> None:
-        nonlocal at_once, most_at_once, turns
+        nonlocal at_once, max_at_once, turns
         at_once += 1
-        most_at_once = max(most_at_once, at_once)
+        max_at_once = max(max_at_once, at_once)
         await asyncio.sleep(0.02)
         turns += 1
         at_once -= 1
@@ -29,7 +29,7 @@ async def test_one_runner_among_two_takes_the_turns(database: Database, metrics:
     job = Job("count", timedelta(milliseconds=1), act)
     async with at_work(*(runner(database, metrics, job, owner).run() for owner in "ab")):
         await until(lambda: turns >= 10)
-    assert most_at_once == 1
+    assert max_at_once == 1
 
 
 async def test_turn_that_fails_does_not_end_the_next(database: Database, metrics: Metrics) -> None:

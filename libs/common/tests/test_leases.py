@@ -28,7 +28,7 @@ class Worker:
     """Counts its turns while it holds the lease."""
 
     at_once = 0
-    most_at_once = 0
+    max_at_once = 0
 
     def __init__(self, leases: Leases) -> None:
         self.leases = leases
@@ -41,7 +41,7 @@ class Worker:
     async def act(self, lease: Lease) -> None:
         self.epochs.append(lease.epoch)
         type(self).at_once += 1
-        type(self).most_at_once = max(type(self).most_at_once, type(self).at_once)
+        type(self).max_at_once = max(type(self).max_at_once, type(self).at_once)
         try:
             while True:
                 self.turns += 1
@@ -52,7 +52,7 @@ class Worker:
 
 @pytest.fixture(autouse=True)
 def nobody_at_work() -> None:
-    Worker.at_once = Worker.most_at_once = 0
+    Worker.at_once = Worker.max_at_once = 0
 
 
 async def expire(database: Database) -> None:
@@ -160,7 +160,7 @@ async def test_one_of_five_acts_and_the_next_one_follows(make: Callable[[str], L
         await asyncio.gather(task, return_exceptions=True)
         await until(lambda: any(worker.turns for worker in tasks))
         assert time.monotonic() - stopped < SHORT.total_seconds()  # handed over, not waited for
-    assert Worker.most_at_once == 1
+    assert Worker.max_at_once == 1
     for task in tasks.values():
         task.cancel()
     await asyncio.gather(*tasks.values(), return_exceptions=True)
@@ -263,7 +263,7 @@ async def test_holder_cut_off_from_the_database_stops_by_the_end_of_its_term_and
         assert time.monotonic() - frozen < 2
         freezer.thaw()
         await until(lambda: Worker.at_once == 1)
-        assert Worker.most_at_once == 1
+        assert Worker.max_at_once == 1
 
 
 @pytest.mark.fault

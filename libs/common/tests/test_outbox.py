@@ -9,11 +9,11 @@ from datetime import timedelta
 import pytest
 from nats.aio.client import Client
 
-from shoal import outbox as outboxes
 from shoal.database import Database
 from shoal.jobs import housekeeping
 from shoal.messaging import Bus
 from shoal.outbox import Outbox, Relay
+from shoal.outbox.rows import BACKLOG
 
 from .relaying import append, names, published, until_sent
 from .toy import at_work, renamed, until
@@ -130,7 +130,8 @@ async def test_published_rows_stay_a_day_and_unpublished_ones_for_ever(database:
 async def test_housekeeping_deletes_any_backlog_in_pieces(
     database: Database, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outboxes, "PIECE", 3)
+    monkeypatch.setattr("shoal.outbox.rows.PIECE", 3)
+    monkeypatch.setattr("shoal.outbox.PIECE", 3)
     monkeypatch.setattr("shoal.inbox.PIECE", 3)
     await append(database, outbox, *"abcdefg")
     async with database.transaction() as tx:
@@ -160,5 +161,5 @@ async def test_backlog_is_measured_by_its_indexes(database: Database, outbox: Ou
     await append(database, outbox, "1")
     async with database.reading() as reading:
         await reading.execute("set enable_bitmapscan = on")
-        plan = "\n".join(await reading.all(str, f"explain {outboxes._BACKLOG}"))
+        plan = "\n".join(await reading.all(str, f"explain {BACKLOG}"))
     assert "Seq Scan" not in plan

@@ -10,10 +10,10 @@ import asyncpg
 import pytest
 from nats.aio.client import Client
 
-from shoal import outbox as outboxes
 from shoal.database import Database, DatabaseUnavailableError
 from shoal.messaging import Bus, MessagingUnavailableError, RejectedMessageError
-from shoal.outbox import Outbox, Relay
+from shoal.outbox import Outbox, Relay, relay as relays
+from shoal.outbox.rows import MAX_ATTEMPTS
 from shoal.telemetry import Metrics
 from shoal_embedded.nats import EmbeddedNats
 
@@ -46,8 +46,8 @@ async def test_nats_down_and_up_again_loses_and_doubles_nothing(
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the pauses after an outage."""
-    monkeypatch.setattr(outboxes, "FIRST_PAUSE_S", 0.01)
-    monkeypatch.setattr(outboxes, "MOST_PAUSE_S", 0.02)
+    monkeypatch.setattr(relays, "FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(relays, "MAX_PAUSE_S", 0.02)
 
 
 class LossyBus:
@@ -169,8 +169,8 @@ async def test_fact_refused_for_good_blocks_its_own_entity_only_and_only_after_i
     metrics: Metrics,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(outboxes, "POLL_S", 0.05)
-    monkeypatch.setattr(outboxes, "MEASURE_S", 0.05)
+    monkeypatch.setattr(relays, "POLL_S", 0.05)
+    monkeypatch.setattr(relays, "MEASURE_S", 0.05)
     refusing = RefusingBus(bus, ".bad")
     async with at_work(make_relay(bus=refusing).run()):
         await append(database, outbox, "1", "2", pairing_id="bad")
@@ -179,13 +179,13 @@ async def test_fact_refused_for_good_blocks_its_own_entity_only_and_only_after_i
         await append(database, outbox, "3", pairing_id="good")
         await append(database, outbox, "3", pairing_id="bad")
         await until_published(admin, 3)
-        assert refusing.tries == outboxes.MOST_ATTEMPTS
+        assert refusing.tries == MAX_ATTEMPTS
         async with database.reading() as reading:
             row = await reading.connection.fetchrow(
                 "select attempts, rejection, rejected_at from outbox where rejected_at is not null"
             )
         assert row is not None
-        assert (row["attempts"], row["rejection"]) == (outboxes.MOST_ATTEMPTS, "never")
+        assert (row["attempts"], row["rejection"]) == (MAX_ATTEMPTS, "never")
         await until(lambda: pending_are(database, 3))
         # an operator mends the cause and lets it go
         refusing.refused = None

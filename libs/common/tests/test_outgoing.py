@@ -168,12 +168,12 @@ def test_an_allowance_that_cannot_be_read_is_refused(text: str) -> None:
 async def test_reading_stops_at_the_most_bytes_and_at_the_deadline() -> None:
     async with server(body=b"x" * 5000) as (port, _), Outgoing(f"127.0.0.1:{port}").client() as client:
         url = f"http://127.0.0.1:{port}/"
-        assert len((await read(client, url, most_bytes=5000, deadline_s=5)).content) == 5000
+        assert len((await read(client, url, max_bytes=5000, deadline_s=5)).content) == 5000
         with pytest.raises(AnswerTooLargeError):
-            await read(client, url, most_bytes=4999, deadline_s=5)
+            await read(client, url, max_bytes=4999, deadline_s=5)
     async with server(hangs=True) as (port, _), Outgoing(f"127.0.0.1:{port}").client() as client:
         with pytest.raises(TimeoutError):
-            await read(client, f"http://127.0.0.1:{port}/", most_bytes=10, deadline_s=0.1)
+            await read(client, f"http://127.0.0.1:{port}/", max_bytes=10, deadline_s=0.1)
 
 
 @given(strategies.ip_addresses(v=4))

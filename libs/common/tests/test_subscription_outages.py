@@ -63,7 +63,7 @@ async def test_outage_of_the_database_counts_as_no_failure_and_loses_nothing(
     async with at_work(subscriber.run()):
         for number in range(20):
             await publish(bus, "x", pairing_id=f"pair_{number}")
-        await until(lambda: flaky.asked > deliveries.MOST_FAILURES + 2, within_s=8)
+        await until(lambda: flaky.asked > deliveries.MAX_FAILURES + 2, within_s=8)
         assert flaky.asked < 100  # one try for each batch, not one for each message
         flaky.is_away = False
         await until_notes(flaky, **{f"pair_{number}": "x" for number in range(20)})

@@ -161,7 +161,7 @@ async def test_poison_is_set_aside_with_its_story_and_delays_nobody(
     assert message.headers["shoal-subject"] == "shoal.events.pairing.renamed.v1.pair_1"
     assert message.headers["shoal-reason"].startswith("ValueError('cannot")
     assert message.headers["Nats-Msg-Id"] == "toy-names:2"
-    assert outcomes(metrics) == {"done": 2, "retried": deliveries.MOST_FAILURES - 1, "dead": 1}
+    assert outcomes(metrics) == {"done": 2, "retried": deliveries.MAX_FAILURES - 1, "dead": 1}
 
 
 async def test_poison_of_two_purposes_is_set_aside_twice(bus: Bus, make_subscriber: Make, admin: Client) -> None:

@@ -178,7 +178,7 @@ async def test_a_service_that_ends_again_and_again_is_given_up_with_its_log(
     await process.start()
 
     with pytest.raises(ServerError, match=r"pairing: ended .* status \d+, 3 times in a row\n.*pairing\.log"):
-        await keep_running(process, lambda what, _: told.append(what), first_pause_s=0.01, most_losses=3)
+        await keep_running(process, lambda what, _: told.append(what), first_pause_s=0.01, max_losses=3)
     assert len(told) == 2
 
 

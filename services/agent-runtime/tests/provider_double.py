@@ -146,9 +146,9 @@ def completions_events(step: Step) -> list[str]:
     """Write an answer as chat completions stream it."""
 
     def chunk(delta: dict[str, Any], finish: str | None = None, **rest: Any) -> str:
-        told = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "double", **rest}
-        told["choices"] = [{"index": 0, "delta": delta, "finish_reason": finish}]
-        return f"data: {json.dumps(told)}\n\n"
+        payload = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "double", **rest}
+        payload["choices"] = [{"index": 0, "delta": delta, "finish_reason": finish}]
+        return f"data: {json.dumps(payload)}\n\n"
 
     events = [chunk({"role": "assistant", "content": ""})]
     events += [chunk({"content": piece}) for piece in step.pieces]
@@ -160,7 +160,7 @@ def completions_events(step: Step) -> list[str]:
             events.append(chunk({"tool_calls": [{"index": index, "function": {"arguments": part}}]}))
     events.append(chunk({}, "tool_calls" if step.calls else "stop"))
     usage = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
-    told = {
+    payload = {
         "id": "c1",
         "object": "chat.completion.chunk",
         "created": 1,
@@ -168,7 +168,7 @@ def completions_events(step: Step) -> list[str]:
         "choices": [],
         "usage": usage,
     }
-    return [*events, f"data: {json.dumps(told)}\n\n", "data: [DONE]\n\n"]
+    return [*events, f"data: {json.dumps(payload)}\n\n", "data: [DONE]\n\n"]
 
 
 def messages_events(step: Step) -> list[str]:

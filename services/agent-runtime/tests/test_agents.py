@@ -80,8 +80,8 @@ async def test_agents_that_could_not_be_are_refused_and_an_id_is_taken_once(shar
     ):
         answer = await talk.client.post("/api/agents", json=body)
         assert answer.status_code == 400, answer.text
-    taken = await talk.client.post("/api/agents", json={"name": "x", "id": "agent_general"})
-    assert (taken.status_code, taken.json()["error"]["code"]) == (409, "agent_exists")
+    claimed = await talk.client.post("/api/agents", json={"name": "x", "id": "agent_general"})
+    assert (claimed.status_code, claimed.json()["error"]["code"]) == (409, "agent_exists")
 
 
 async def test_config_that_would_be_ignored_is_refused(shared_door: Door) -> None:

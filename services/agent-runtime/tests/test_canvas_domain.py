@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from agent_runtime.canvas.domain import MOST_ELEMENTS, steps_of
+from agent_runtime.canvas.domain import MAX_ELEMENTS, steps_of
 from agent_runtime.canvas.errors import CanvasFullError, CommandInvalidError
 
 TEXT = {"type": "text", "content": "Hello", "format": "markdown"}
@@ -73,7 +73,7 @@ def test_batch_does_what_its_commands_do_one_after_the_other(commands: list[dict
 
 
 def test_canvas_holds_so_much_and_no_more() -> None:
-    standing: dict[str, Any] = {f"e{number}": TEXT for number in range(MOST_ELEMENTS)}
+    standing: dict[str, Any] = {f"e{number}": TEXT for number in range(MAX_ELEMENTS)}
     with pytest.raises(CanvasFullError):
         steps_of({"command": "render", "element": TEXT}, standing, lambda: "more")
     assert steps_of({"command": "render", "id": "e0", "element": BUTTON}, standing, lambda: "new")

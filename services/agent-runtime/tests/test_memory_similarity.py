@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from agent_runtime.memory.domain import (
-    MOST_FOLDED,
-    MOST_VALUE_BYTES,
+    MAX_FOLDED,
+    MAX_VALUE_BYTES,
     Entry,
     Evidence,
     Query,
@@ -125,11 +125,11 @@ def test_accents_without_number_take_no_longer_than_other_text() -> None:
 
 def test_text_that_folding_lengthens_is_looked_at_no_further_than_other_text() -> None:
     for sign in ("\ufdfa", "\u3300", "\u0390"):
-        assert len(fold(sign * (MOST_VALUE_BYTES // 2))) == MOST_FOLDED
+        assert len(fold(sign * (MAX_VALUE_BYTES // 2))) == MAX_FOLDED
     assert score("last", entry(value="\ufdfa" * 21_000 + " last")) == 0
 
 
 def test_largest_value_of_plain_words_is_looked_at_to_its_end() -> None:
     for word in ("word ", "größe ", "слово "):
-        filled = word * (MOST_VALUE_BYTES // len(word.encode()) - 1)
+        filled = word * (MAX_VALUE_BYTES // len(word.encode()) - 1)
         assert score("last", entry(value=filled + "last")) == 0.85

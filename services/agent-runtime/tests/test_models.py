@@ -13,7 +13,7 @@ from provider_double import ProviderDouble, Step, call, fail, say
 from runtime_door import Door
 from runtime_talk import Talk, texts
 
-from agent_runtime.runs.clients.models.plain import MOST_BYTES
+from agent_runtime.runs.clients.models.plain import MAX_BYTES
 from shoal.installation import Installation
 from shoal.service import installed
 from shoal.testing.servers import TestDatabases, nats_server
@@ -254,7 +254,7 @@ async def test_answer_without_end_is_broken_off(model_door: Door, double: Provid
 
 async def test_call_without_end_is_broken_off(model_door: Door, double: ProviderDouble) -> None:
     talk = await begin(model_door, double, "openai")
-    double.script(*[call("write_file", path="a", content="x" * MOST_BYTES)] * 3)
+    double.script(*[call("write_file", path="a", content="x" * MAX_BYTES)] * 3)
     answer = await talk.post("Hi")
     assert (answer.status_code, answer.json()["error"]["code"]) == (502, "model_unavailable")
     await eventually(lambda: double.open_streams == 0)

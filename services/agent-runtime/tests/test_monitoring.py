@@ -42,9 +42,14 @@ class Ledger:
         )
 
     async def settle(self, reservation: str, model: str = "openai/gpt-4o-mini", **more: Any) -> Decimal:
-        told: dict[str, Any] = {"input_tokens": 1000, "output_tokens": 1000, "tier": 2, "at": datetime.now(UTC)} | more
-        who = {name: told.pop(name) for name in list(told) if name.endswith(("_id", "_key"))}
-        spent = Spent(**self._who(who), model=model, cache_read_tokens=0, cache_write_tokens=0, **told)
+        payload: dict[str, Any] = {
+            "input_tokens": 1000,
+            "output_tokens": 1000,
+            "tier": 2,
+            "at": datetime.now(UTC),
+        } | more
+        who = {name: payload.pop(name) for name in list(payload) if name.endswith(("_id", "_key"))}
+        spent = Spent(**self._who(who), model=model, cache_read_tokens=0, cache_write_tokens=0, **payload)
         async with self._database.transaction() as tx:
             return (await self.spending.settle(tx, reservation, spent)).usd
 

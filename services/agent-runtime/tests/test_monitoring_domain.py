@@ -76,7 +76,7 @@ def test_what_is_set_aside_never_passes_the_limit(limit: int, calls: list[tuple[
         limit_tokens=limit,
     )  # fmt: skip
     spent, held = 0, []
-    for wanted, taken, is_settled in calls:
+    for wanted, claimed, is_settled in calls:
         standing = Standing(spent_tokens=spent, held_tokens=sum(held))
         try:
             hold = set_aside(budget, standing, usd=Decimal(0), tokens=wanted, now=NOW)
@@ -86,6 +86,6 @@ def test_what_is_set_aside_never_passes_the_limit(limit: int, calls: list[tuple[
         assert 0 < hold.tokens <= wanted
         assert spent + sum(held) + hold.tokens <= limit
         if is_settled:
-            spent += min(taken, hold.tokens)
+            spent += min(claimed, hold.tokens)
         else:
             held.append(hold.tokens)

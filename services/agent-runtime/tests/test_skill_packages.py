@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 
 from agent_runtime.skills.clients.shipped import ShippedPackages
 from agent_runtime.skills.domain.archives import check_path, skill_file
-from agent_runtime.skills.domain.packages import MOST_BYTES, clean, read_package
+from agent_runtime.skills.domain.packages import MAX_BYTES, clean, read_package
 from agent_runtime.skills.domain.registries import Offer, ranked, relevance
 from agent_runtime.skills.errors import InvalidPackageError
 
@@ -62,7 +62,7 @@ def test_line_ends_and_a_byte_order_mark_do_not_matter() -> None:
         b"",
         b"no front matter",
         b"---\nname: a\n",
-        GOOD + b"x" * MOST_BYTES,
+        GOOD + b"x" * MAX_BYTES,
         b"---\nname: a\ndescription: \xff\n---\nx",
         package("name: a"),
         package("description: b"),

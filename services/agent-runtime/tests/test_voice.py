@@ -41,10 +41,10 @@ async def test_settings_are_merged_kept_and_told(door: Corner) -> None:
 
 
 async def test_status_that_a_browser_tells_is_shown_and_opens_nobodys_microphone(door: Corner) -> None:
-    told = {"state": "listening", "talkModeActive": True, "transcript": "Hello", "response": None}
+    payload = {"state": "listening", "talkModeActive": True, "transcript": "Hello", "response": None}
     async with wire(door.service, user(door.account_id, "user_beside")) as page:
         await page.hear("connected")
-        answer = await door.alice.post("/api/voice/status", json=told)
+        answer = await door.alice.post("/api/voice/status", json=payload)
         assert answer.json() == {
             "success": True, "state": "listening", "talkModeActive": True, "wakeWordEnabled": False,
         }  # fmt: skip

@@ -40,7 +40,7 @@ class Bot:
             await self._page(scope, receive, send)
 
         for port in (3000, 8080):
-            server = make_server(page, host=LOOPBACK, port=0, drain_timeout_s=1, most_frame_bytes=8 * MIB)
+            server = make_server(page, host=LOOPBACK, port=0, drain_timeout_s=1, max_frame_bytes=8 * MIB)
             task = asyncio.create_task(server.serve())
             self.ways[port] = (await until_listening(server, task))[1]
             self._pages.append((server, task))

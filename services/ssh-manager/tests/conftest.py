@@ -18,7 +18,7 @@ from shoal.testing.suite import Suite
 
 QUICK = {
     "SSH_MANAGER_LEASE_TTL": "2s",
-    "SSH_MANAGER_MOST_PAUSE": "500ms",
+    "SSH_MANAGER_MAX_PAUSE": "500ms",
     "SSH_MANAGER_CONNECT_TIMEOUT": "3s",
     "SSH_MANAGER_ROTATION_PATIENCE": "3s",
 }

@@ -59,9 +59,9 @@ def test_every_state_can_be_left_and_reached() -> None:
 
 
 def test_pauses_double_up_to_their_most_and_are_never_all_the_same() -> None:
-    assert all(0.1 < pause_s(1, most_s=4) <= 0.25 for _ in range(100))
-    assert all(2.4 <= pause_s(50_000, most_s=4) <= 4 for _ in range(100))
-    assert len({pause_s(9, most_s=4) for _ in range(50)}) > 10
+    assert all(0.1 < pause_s(1, max_s=4) <= 0.25 for _ in range(100))
+    assert all(2.4 <= pause_s(50_000, max_s=4) <= 4 for _ in range(100))
+    assert len({pause_s(9, max_s=4) for _ in range(50)}) > 10
 
 
 def test_failures_in_a_row_are_told_ever_less_often() -> None:

@@ -65,7 +65,7 @@ async def test_half_open_connections_do_not_hold_up_the_checks_of_others(
 
 async def test_a_full_instance_is_busy_not_lost(open_door: Open, tmp_path: Path) -> None:
     door = await open_door(SSH_MANAGER_HEALTH_INTERVAL="300ms")
-    full = Sshd(tmp_path / "full", most_sessions=0)
+    full = Sshd(tmp_path / "full", max_sessions=0)
     await full.start()
     try:
         place = Place(door, full)

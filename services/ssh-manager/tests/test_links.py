@@ -62,7 +62,7 @@ async def _is_last(place: Place, kind: str) -> bool:
 
 
 async def test_an_outage_of_any_length_does_not_end_in_failed(open_door: Open, sshd: Sshd) -> None:
-    door = await open_door(SSH_MANAGER_MOST_PAUSE="50ms")
+    door = await open_door(SSH_MANAGER_MAX_PAUSE="50ms")
     place = Place(door, sshd)
     await place.appear()
     await place.until_state("connected")
@@ -80,7 +80,7 @@ async def test_an_outage_of_any_length_does_not_end_in_failed(open_door: Open, s
 
 
 async def test_it_gives_up_only_after_the_configured_time_and_a_call_tries_again(open_door: Open, sshd: Sshd) -> None:
-    door = await open_door(SSH_MANAGER_GIVE_UP_AFTER="1s", SSH_MANAGER_MOST_PAUSE="100ms")
+    door = await open_door(SSH_MANAGER_GIVE_UP_AFTER="1s", SSH_MANAGER_MAX_PAUSE="100ms")
     place = Place(door, sshd)
     await place.appear()
     await place.until_state("connected")

@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed
 from shoal.identity import HEADER, Principal, Role
 from shoal.testing.suite import eventually, user
 from shoal_events import UserDeleted
-from ssh_manager.terminals.domain import MOST_TERMINALS, Pace, Scrollback, Size
+from ssh_manager.terminals.domain import MAX_TERMINALS, Pace, Scrollback, Size
 
 OTHER_ADMIN = user("acct_1", "user_other", role=Role.ADMIN)
 
@@ -173,7 +173,7 @@ async def test_refusals_are_close_codes(door: Door, place: Place) -> None:
 
 
 async def test_an_instance_has_only_so_many_terminals(place: Place) -> None:
-    open_ones = [await Terminal.open(place) for _ in range(MOST_TERMINALS)]
+    open_ones = [await Terminal.open(place) for _ in range(MAX_TERMINALS)]
     assert await refusal(place) == 4429
     answer = await place.door.admin.delete(f"{place.url}/terminal/sessions/{open_ones[0].id}")
     assert answer.status_code == 200

@@ -10,7 +10,7 @@ from shoal.testing.suite import user
 from telemetry_ingest.domain.endings import IDLE
 from telemetry_ingest.domain.frames import Ack
 from telemetry_ingest.instruments import Instruments
-from telemetry_ingest.usecases.outgoing import MOST_IN_ORDER, MOST_URGENT, Outgoing, text_message
+from telemetry_ingest.usecases.outgoing import MAX_IN_ORDER, MAX_URGENT, Outgoing, text_message
 
 ROUNDS = 450
 
@@ -50,9 +50,9 @@ async def test_slow_viewer_gets_newest_gauges_and_last_urgent_frames_then_the_cl
     pipe = Pipe()
     outgoing = Outgoing(pipe.send, Instruments(CollectorRegistry()))
     task = asyncio.create_task(outgoing.run())
-    for number in range(MOST_IN_ORDER):
+    for number in range(MAX_IN_ORDER):
         outgoing.show("agent_1", "metrics", text_message(b"in order %d" % number))
-    for number in range(MOST_URGENT + 10):
+    for number in range(MAX_URGENT + 10):
         outgoing.show("agent_1", "metrics", text_message(b"metrics %d" % number))
         outgoing.show("agent_1", "error", text_message(b"error %d" % number))
     outgoing.show("agent_2", "metrics", text_message(b"other"))
@@ -61,9 +61,9 @@ async def test_slow_viewer_gets_newest_gauges_and_last_urgent_frames_then_the_cl
     while not pipe.got or pipe.got[-1] != "other":
         await asyncio.sleep(0)
     assert pipe.got[:2] == ['{"type":"ack","seq":7}', "in order 0"]
-    assert pipe.got[MOST_IN_ORDER:][1:3] == ["error 10", "error 11"]
-    assert pipe.got[-2:] == [f"metrics {MOST_URGENT + 9}", "other"]
-    assert len(pipe.got) == 1 + MOST_IN_ORDER + MOST_URGENT + 2
+    assert pipe.got[MAX_IN_ORDER:][1:3] == ["error 10", "error 11"]
+    assert pipe.got[-2:] == [f"metrics {MAX_URGENT + 9}", "other"]
+    assert len(pipe.got) == 1 + MAX_IN_ORDER + MAX_URGENT + 2
     outgoing.show("agent_1", "error", text_message(b"too late"))
     outgoing.end(IDLE)
     await task

@@ -42,7 +42,7 @@ _INDISPENSABLE = frozenset((b"host", b"content-length", b"content-type", b"autho
 _BODYLESS = frozenset((101, 204, 304))
 _USUAL = (b"keep-alive", b"close", b"Keep-Alive", b"Upgrade")
 """Values of Connection that name no header."""
-_MOST_DIGITS = 18
+_MAX_DIGITS = 18
 _REQUEST_LINE = 6
 """Parts of a head before its headers: method, target, version and Host with the blanks between them."""
 _HEADER = 4
@@ -208,7 +208,7 @@ def _length(framing: list[tuple[Verdict, bytes]]) -> int | None:
     verdict, value = framing[0]
     if verdict is _ENCODING and value.lower() == b"chunked":
         return None
-    if verdict is _LENGTH and value.isdigit() and len(value) <= _MOST_DIGITS:
+    if verdict is _LENGTH and value.isdigit() and len(value) <= _MAX_DIGITS:
         return int(value)
     raise InvalidRequestError
 

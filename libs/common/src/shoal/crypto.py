@@ -16,7 +16,7 @@ _VERSION = 1
 _NONCE = 12
 _WRAPPED = 48
 _KEY = 32
-_MOST_KEY_ID = 255
+_MAX_KEY_ID = 255
 
 
 class EnvelopeError(Exception):
@@ -38,7 +38,7 @@ class Envelope:
         if current not in keys:
             raise EnvelopeError(f"no key-encryption key {current!r}")
         for key_id, key in keys.items():
-            if len(key) != _KEY or len(key_id.encode()) > _MOST_KEY_ID:
+            if len(key) != _KEY or len(key_id.encode()) > _MAX_KEY_ID:
                 raise EnvelopeError(f"key-encryption key {key_id!r} is not {_KEY} bytes, or its id is too long")
         self._keys = {key_id: AESGCM(key) for key_id, key in keys.items()}
         self._current = current

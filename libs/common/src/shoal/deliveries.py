@@ -1,6 +1,6 @@
 """Deliveries: the messages of one durable consumer, and what becomes of those that cannot be handled.
 
-A message that fails is tried again with back-off while later ones go ahead; after `MOST_FAILURES` it is kept on the
+A message that fails is tried again with back-off while later ones go ahead; after `MAX_FAILURES` it is kept on the
 stream DEAD and let go. While the database or NATS is away nothing counts as a failure, and nothing is tried: what was
 received is handed back.
 """
@@ -19,11 +19,11 @@ from nats.js.errors import APIError
 from shoal.database import Database, DatabaseUnavailableError
 from shoal.messaging import ACK_WAIT_S, DEAD, Bus, MessagingUnavailableError, RejectedMessageError
 
-MOST_FAILURES = 8
+MAX_FAILURES = 8
 BACK_OFF_S = (0.2, 1, 5, 15, 30, 60, 120)
 OUTAGE_S = 1.0
 _REOPEN_S = 0.3
-_MOST_REMEMBERED = 10_000
+_MAX_REMEMBERED = 10_000
 _NAME = re.compile(r"[A-Za-z0-9-]+")
 
 
@@ -124,12 +124,12 @@ class Deliveries:
     async def failed(self, message: Msg, error: Exception) -> Fate:
         """Let a message come again later, or no more if it failed too often."""
         sequence = message.metadata.sequence.stream
-        if len(self._failures) >= _MOST_REMEMBERED:
+        if len(self._failures) >= _MAX_REMEMBERED:
             self._failures.clear()
         tried = self._failures[sequence] = self._failures.get(sequence, 0) + 1
         log = structlog.get_logger()
         log.error("message_failed", subject=message.subject, tried=tried, error=repr(error), exc_info=error)
-        if tried >= MOST_FAILURES:
+        if tried >= MAX_FAILURES:
             return await self.bury(message, repr(error))
         await _again(message, BACK_OFF_S[min(tried, len(BACK_OFF_S)) - 1])
         return Fate.RETRIED

@@ -154,7 +154,7 @@ class Verifier:
         public_pems: Ed25519 keys by issuer; anything else raises `ValueError`.
     """
 
-    MOST_REMEMBERED = 10_000
+    MAX_REMEMBERED = 10_000
 
     def __init__(self, audience: str, public_pems: Mapping[str, str]) -> None:
         self._audience = audience
@@ -172,7 +172,7 @@ class Verifier:
             return known[1]
         claims = self._decode(token)
         principal = self._principal(claims)
-        if len(self._checked) >= self.MOST_REMEMBERED:
+        if len(self._checked) >= self.MAX_REMEMBERED:
             self._checked.clear()
         self._checked[token] = (float(claims["exp"]), principal)
         return principal

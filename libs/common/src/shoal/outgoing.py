@@ -29,7 +29,7 @@ RESOLVE_S = 5.0
 _GLOBAL_V6 = IPv6Network("2000::/3")
 _NAT64 = IPv6Network("64:ff9b::/96")
 _TEREDO = IPv6Network("2001::/32")
-_MOST_CONNECTIONS, _MOST_IDLE, _IDLE_S = 100, 20, 5.0
+_MAX_CONNECTIONS, _MAX_IDLE, _IDLE_S = 100, 20, 5.0
 
 
 class OutgoingRefusedError(BadRequestError):
@@ -149,7 +149,7 @@ async def read(
     client: httpx2.AsyncClient,
     url: str,
     *,
-    most_bytes: int,
+    max_bytes: int,
     deadline_s: float,
     headers: Mapping[str, str] | None = None,
     body: Any = None,
@@ -157,7 +157,7 @@ async def read(
     """Get something whole, however slowly and at whatever length it comes; with a body, by posting that as JSON.
 
     Raises:
-        AnswerTooLargeError: It is longer than `most_bytes`, or compressed.
+        AnswerTooLargeError: It is longer than `max_bytes`, or compressed.
         TimeoutError: It was not all there within `deadline_s` seconds.
         OutgoingRefusedError: The address may not be called.
         httpx2.HTTPError: It could not be had.
@@ -170,8 +170,8 @@ async def read(
         content = bytearray()
         async for piece in answer.aiter_raw():
             content += piece
-            if len(content) > most_bytes:
-                raise AnswerTooLargeError(f"more than {most_bytes} bytes from {answer.url.host}")
+            if len(content) > max_bytes:
+                raise AnswerTooLargeError(f"more than {max_bytes} bytes from {answer.url.host}")
     return httpx2.Response(answer.status_code, headers=answer.headers, content=bytes(content), request=answer.request)
 
 
@@ -196,8 +196,8 @@ class _Transport(httpx2.AsyncHTTPTransport):
         super().__init__(verify=tls, trust_env=False)
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=tls,
-            max_connections=_MOST_CONNECTIONS,
-            max_keepalive_connections=_MOST_IDLE,
+            max_connections=_MAX_CONNECTIONS,
+            max_keepalive_connections=_MAX_IDLE,
             keepalive_expiry=_IDLE_S,
             network_backend=_Network(outgoing),
         )

@@ -45,7 +45,7 @@ class RunningService:
             port=config.port or service.port,
             drain_timeout_s=config.drain_timeout.total_seconds(),
             http=self._built.http,
-            most_frame_bytes=self._built.most_frame_bytes,
+            max_frame_bytes=self._built.max_frame_bytes,
         )
         self._schema_problem: str | None = "the schema has not been checked yet"
         self._tasks: list[asyncio.Task[None]] = []

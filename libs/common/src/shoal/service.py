@@ -26,7 +26,7 @@ class Built(Struct, frozen=True):
     components: Sequence[Component] = ()
     http: Any = "httptools"
     """The HTTP protocol of its server."""
-    most_frame_bytes: int = 64 * 1024
+    max_frame_bytes: int = 64 * 1024
     """The largest WebSocket message that its server reads."""
     half_open_after_s: float = HALF_OPEN_AFTER_S
     """How long a peer may leave TCP unanswered before its connection counts as lost."""

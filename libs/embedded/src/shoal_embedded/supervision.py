@@ -13,14 +13,14 @@ from shoal_embedded.services import ServiceProcess
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 15.0
 STEADY_AFTER_S = 60.0
-MOST_LOSSES = 6
+MAX_LOSSES = 6
 
 Say = Callable[[str, str], None]
 """Hears what happened, and what comes of it or can be done."""
 
 
 async def keep_running(
-    process: ServiceProcess, say: Say, *, first_pause_s: float = FIRST_PAUSE_S, most_losses: int = MOST_LOSSES
+    process: ServiceProcess, say: Say, *, first_pause_s: float = FIRST_PAUSE_S, max_losses: int = MAX_LOSSES
 ) -> None:
     """Start a service again whenever it ends by itself.
 
@@ -28,7 +28,7 @@ async def keep_running(
         process: The service, started.
         say: Is told of every loss.
         first_pause_s: How long to wait before the first start in a row; each further one waits twice as long.
-        most_losses: How many in a row are too many.
+        max_losses: How many in a row are too many.
 
     Raises:
         ServerError: It was lost too often in a row, or cannot be started; with its log and the log's last lines.
@@ -39,7 +39,7 @@ async def keep_running(
         started = loop.time()
         how = ending(await process.wait())
         losses = 1 if loop.time() - started > STEADY_AFTER_S else losses + 1
-        if losses >= most_losses:
+        if losses >= max_losses:
             raise process.failure(f"{how}, {losses} times in a row")
         pause_s = min(first_pause_s * 2 ** (losses - 1), LONGEST_PAUSE_S)
         say(f"{process.name} {how}", f"it is started again in {pause_s:g} s; its log: {process.log}")

@@ -48,7 +48,7 @@ def create_app(factory: Factory) -> Door:
         dependencies={
             "known": factory.agents,
             "sessions": factory.sessions,
-            "conversations": factory.conversations,
+            "session_lifecycle": factory.session_lifecycle,
             "messages": factory.runs.messages,
             "turns": factory.runs.turns,
             "following": factory.runs.following,

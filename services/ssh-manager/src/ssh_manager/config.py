@@ -23,7 +23,7 @@ class Config(ServiceConfig, frozen=True, kw_only=True):
     """How long after the death of the process that holds the connections another one takes over."""
     connect_timeout: timedelta = timedelta(seconds=5)
     """How long an instance may take to accept a connection, and as long again to sign us in."""
-    most_pause: timedelta = timedelta(seconds=4)
+    max_pause: timedelta = timedelta(seconds=4)
     """The longest pause between two attempts to connect."""
     give_up_after: timedelta = timedelta(0)
     """How long an instance that should run may be away before its connection counts as failed; 0: for ever."""

@@ -71,9 +71,9 @@ class Dialing(Struct, frozen=True):
         Raises:
             HostKeyMismatchError, KeyRefusedError, DialError: That failed.
         """
-        most_s = self.connect_timeout.total_seconds()
+        max_s = self.connect_timeout.total_seconds()
         try:
-            async with asyncio.timeout(2 * most_s + 1):
+            async with asyncio.timeout(2 * max_s + 1):
                 return await asyncssh.connect(
                     instance.ssh_host,
                     instance.ssh_port,
@@ -82,8 +82,8 @@ class Dialing(Struct, frozen=True):
                     client_keys=[identity.private_key for identity in identities],
                     known_hosts=([asyncssh.import_public_key(instance.host_public_key)], [], []),
                     **NOTHING_ELSE,
-                    connect_timeout=most_s,
-                    login_timeout=most_s,
+                    connect_timeout=max_s,
+                    login_timeout=max_s,
                     keepalive_interval=self.keepalive_interval.total_seconds(),
                     keepalive_count_max=KEEPALIVE_COUNT,
                 )

@@ -190,7 +190,7 @@ class Factory:
             audit=self.audit,
             clock=resources.clock,
             settings=LinkSettings(
-                most_pause=config.most_pause,
+                max_pause=config.max_pause,
                 give_up_after=config.give_up_after,
                 health_interval=config.health_interval,
                 health_timeout=config.health_timeout,

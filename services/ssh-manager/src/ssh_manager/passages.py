@@ -61,7 +61,7 @@ class Passages:
             audit=audit,
             clock=clock,
             idle=config.terminal_idle,
-            most_age=config.terminal_age,
+            max_age=config.terminal_age,
         )
 
     def tunnels(self) -> Tunnels:

@@ -8,7 +8,7 @@ from ssh_manager.app import create_app
 from ssh_manager.config import Config
 from ssh_manager.factory import Factory
 
-MOST_FRAME_BYTES = 1024 * 1024
+MAX_FRAME_BYTES = 1024 * 1024
 """What the gateway takes from a browser at once, and passes on."""
 
 
@@ -16,7 +16,7 @@ def build(resources: Resources[Config]) -> Built:
     """Put the service together."""
     factory = Factory(resources)
     app = create_app(factory)
-    return Built(app=app, described=app.inside, components=factory.components(), most_frame_bytes=MOST_FRAME_BYTES)
+    return Built(app=app, described=app.inside, components=factory.components(), max_frame_bytes=MAX_FRAME_BYTES)
 
 
 SERVICE = Service(

@@ -10,8 +10,8 @@ from telemetry_ingest.domain.frames import Epoch
 from telemetry_ingest.errors import TruncatedBodyError
 from telemetry_ingest.usecases.posts import Posted
 
-MOST_BODY_BYTES = 4 * 1024 * 1024
-MOST_POSTED_ITEMS = 10_000
+MAX_BODY_BYTES = 4 * 1024 * 1024
+MAX_POSTED_ITEMS = 10_000
 JSON, NDJSON = "application/json", "application/x-ndjson"
 
 _GZIP_WINDOW = 31
@@ -80,19 +80,19 @@ def read_post(body: bytes, *, content_type: str, encoding: str, epoch: str | Non
     if kind not in {JSON, NDJSON}:
         raise UnsupportedMediaTypeError(f"Send the body as {JSON} or {NDJSON}.")
     post = _read_lines(body) if kind == NDJSON else _read_json(body)
-    if len(post.items) > MOST_POSTED_ITEMS:
-        raise TooLargeError(f"More than {MOST_POSTED_ITEMS} frames.")
+    if len(post.items) > MAX_POSTED_ITEMS:
+        raise TooLargeError(f"More than {MAX_POSTED_ITEMS} frames.")
     return PostFrames(post.items, post.epoch or _read_epoch(epoch))
 
 
 def _unpack(body: bytes) -> bytes:
     unpacker = zlib.decompressobj(_GZIP_WINDOW)
     try:
-        plain = unpacker.decompress(body, MOST_BODY_BYTES + 1)
+        plain = unpacker.decompress(body, MAX_BODY_BYTES + 1)
     except zlib.error as error:
         raise TruncatedBodyError from error
-    if len(plain) > MOST_BODY_BYTES:
-        raise TooLargeError(f"More than {MOST_BODY_BYTES} bytes once unpacked.")
+    if len(plain) > MAX_BODY_BYTES:
+        raise TooLargeError(f"More than {MAX_BODY_BYTES} bytes once unpacked.")
     if not unpacker.eof:
         raise TruncatedBodyError
     return plain

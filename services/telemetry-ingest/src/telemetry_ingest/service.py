@@ -7,7 +7,7 @@ from shoal.resources import Resources
 from shoal.service import Built, Service
 from telemetry_ingest.app import create_app
 from telemetry_ingest.config import Config
-from telemetry_ingest.domain.frames import MOST_FRAME_BYTES
+from telemetry_ingest.domain.frames import MAX_FRAME_BYTES
 from telemetry_ingest.factory import Factory
 
 
@@ -20,7 +20,7 @@ def build(resources: Resources[Config]) -> Built:
         described=app.inside,
         components=factory.components(),
         http=SocketHttp,
-        most_frame_bytes=MOST_FRAME_BYTES,
+        max_frame_bytes=MAX_FRAME_BYTES,
         half_open_after_s=resources.config.half_open_after.total_seconds(),
     )
 

@@ -8,9 +8,9 @@ from collections import deque
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-MOST_BYTES = 5 * 1024 * 1024
+MAX_BYTES = 5 * 1024 * 1024
 KEPT_LINES = 500
-MOST_WAITING = 1000
+MAX_WAITING = 1000
 
 
 class Logbook(logging.Handler):
@@ -31,7 +31,7 @@ class Logbook(logging.Handler):
 
     def watch(self) -> tuple[list[str], asyncio.Queue[str]]:
         """Return the last lines, and a queue of those to come; give it back with `leave`."""
-        queue: asyncio.Queue[str] = asyncio.Queue(MOST_WAITING)
+        queue: asyncio.Queue[str] = asyncio.Queue(MAX_WAITING)
         self._watchers.add(queue)
         return list(self._lines), queue
 
@@ -52,7 +52,7 @@ def open_log(file: Path, *, is_on_stdout: bool) -> Logbook:
     logbook = Logbook()
     logger = logging.getLogger("shoal_agent")
     handlers: list[logging.Handler] = [
-        RotatingFileHandler(file, maxBytes=MOST_BYTES, backupCount=1, encoding="utf-8"),
+        RotatingFileHandler(file, maxBytes=MAX_BYTES, backupCount=1, encoding="utf-8"),
         logbook,
     ]
     if is_on_stdout:

@@ -153,13 +153,13 @@ class Database:
         return await self._pool  # opens it once, whoever comes first
 
     def _settings(self) -> dict[str, str]:
-        most_ms = round(self._command_timeout_s * 1000)
+        max_ms = round(self._command_timeout_s * 1000)
         return {
             "application_name": f"shoal-{self._schema}",
             "search_path": self._schema,
             "timezone": "UTC",
-            "statement_timeout": str(most_ms),
-            "lock_timeout": str(most_ms // 2),
+            "statement_timeout": str(max_ms),
+            "lock_timeout": str(max_ms // 2),
             "idle_in_transaction_session_timeout": "15000",
             "tcp_keepalives_idle": "15",
         }

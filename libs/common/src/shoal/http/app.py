@@ -23,7 +23,7 @@ from shoal.http.health import DescriptionController, Health, HealthController
 from shoal.identity import Principal
 from shoal.resources import Resources
 
-MOST_BODY_BYTES = 1024 * 1024
+MAX_BODY_BYTES = 1024 * 1024
 _JSON = re.compile(r"application/(?:[\w.+-]+\+)?json(?:\s*;.*)?$", re.IGNORECASE)
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _EMPTY = re.compile(rb"\s*")
@@ -56,7 +56,7 @@ def create_app(
         dependencies=_provided({**dependencies, "principal": _principal}),
         exception_handlers={Exception: respond},
         before_request=_check,
-        request_max_body_size=MOST_BODY_BYTES,
+        request_max_body_size=MAX_BODY_BYTES,
         openapi_config=_openapi(resources.service),
         plugins=[ClosedStructs()],
         state=State({"service": resources.service}),

@@ -23,7 +23,7 @@ from shoal.identity import HEADER, IdentityError, Principal, Verifier
 from shoal.telemetry import Metrics, Tracing
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
-MOST_REQUEST_ID = 128
+MAX_REQUEST_ID = 128
 _INTERNAL_ERROR = 1011
 """The close code of a WebSocket whose handler failed (RFC 6455)."""
 _TICKET = re.compile(r"/~[^/]+")
@@ -130,12 +130,7 @@ def _is_fault(scope: Scope, status: int) -> bool:
 
 def _request_id(headers: Mapping[bytes, bytes]) -> str:
     given = headers.get(b"x-request-id", b"").decode("latin-1")
-    if (
-        given
-        and len(given) <= MOST_REQUEST_ID
-        and given.isascii()
-        and given.replace("-", "").replace("_", "").isalnum()
-    ):
+    if given and len(given) <= MAX_REQUEST_ID and given.isascii() and given.replace("-", "").replace("_", "").isalnum():
         return given
     return f"req_{uuid4().hex}"
 

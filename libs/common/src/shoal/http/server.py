@@ -20,7 +20,7 @@ BACKLOG = 2048
 KEEP_ALIVE_S = 75
 HALF_OPEN_AFTER_S = 45.0
 _PROBES = 3
-MOST_FRAME_BYTES = 64 * 1024
+MAX_FRAME_BYTES = 64 * 1024
 
 
 class Server(uvicorn.Server):
@@ -50,7 +50,7 @@ def make_server(
     port: int,
     drain_timeout_s: float,
     http: Any = "httptools",
-    most_frame_bytes: int = MOST_FRAME_BYTES,
+    max_frame_bytes: int = MAX_FRAME_BYTES,
 ) -> Server:
     """Make a server for one application.
 
@@ -60,7 +60,7 @@ def make_server(
         port: Port; 0 takes a free one.
         drain_timeout_s: How long requests under way may run once shutdown began.
         http: The HTTP protocol class; the gateway brings a stricter one.
-        most_frame_bytes: The largest WebSocket message that is read; larger ones close with 1009.
+        max_frame_bytes: The largest WebSocket message that is read; larger ones close with 1009.
     """
     config = uvicorn.Config(
         app,
@@ -69,7 +69,7 @@ def make_server(
         loop="none",
         http=http,
         ws="websockets-sansio",
-        ws_max_size=most_frame_bytes,
+        ws_max_size=max_frame_bytes,
         ws_ping_interval=None,
         ws_per_message_deflate=False,
         lifespan="off",

@@ -12,7 +12,7 @@ from websockets.frames import Frame
 
 DRAINING = "shoal.draining"
 """Marks the disconnect by which the server says that it stops; the socket is still open then."""
-MOST_FRAGMENTS = 1024
+MAX_FRAGMENTS = 1024
 CLOSE_TIMEOUT_S = 2.0
 
 
@@ -33,7 +33,7 @@ class PatientWebSocket(WebSocketsSansIOProtocol):
 
     def handle_cont(self, event: Frame) -> None:
         """Take a fragment; a message of very many is an attack."""
-        if len(self.frames) >= MOST_FRAGMENTS:
+        if len(self.frames) >= MAX_FRAGMENTS:
             self.conn.fail(1009, "too many fragments")
             self.handle_parser_exception()
         else:

@@ -14,6 +14,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, PubAck
 from nats.js.errors import APIError
 
 from shoal.messaging.errors import MessagingUnavailableError, RejectedMessageError
+from shoal.messaging.live import LiveMessages
 from shoal.messaging.pull import Pull
 from shoal.messaging.streams import EVENTS, StreamLimits, ensure_stream, streams
 
@@ -21,10 +22,7 @@ ACK_WAIT_S = 10.0
 """After which what a process held when it died goes to another."""
 _SUBJECT = re.compile(r"[^\s.*>]+(?:\.[^\s.*>]+)+")
 _FORBIDDEN = re.compile(r'permissions violation for publish to "([^"]+)"')
-GATHER_S = 0.002
-"""How long live messages may wait that follow another one: a write for each costs more than the messages."""
-_MOST_GATHERED = 8 * 1024 * 1024
-_MOST_SILENCES = 3
+_MAX_SILENCES = 3
 """How often in a row a server may fail to answer on a connection that looks well, before it is made anew."""
 _BAD_REQUEST = 400
 _ACCOUNT_FULL = 10002
@@ -48,9 +46,7 @@ class Bus:
         self._changed = asyncio.Event()
         self._publishing: dict[str, set[asyncio.Timeout]] = {}
         self._forbidden: set[str] = set()
-        self._gathered: list[tuple[str, bytes, dict[str, str] | None]] = []
-        self._gathered_size = 0
-        self._sender: asyncio.Task[None] | None = None
+        self._live = LiveMessages(lambda: self._client)
 
     @property
     def client(self) -> Client:
@@ -89,7 +85,7 @@ class Bus:
             except (OSError, NatsError, TimeoutError) as error:
                 structlog.get_logger().warning("streams_not_ready", error=repr(error))
                 silences = silences + 1 if isinstance(error, TimeoutError) else 0
-                if silences >= _MOST_SILENCES:
+                if silences >= _MAX_SILENCES:
                     silences = 0
                     await self._client.force_reconnect()
                 await asyncio.sleep(0.5)
@@ -160,17 +156,9 @@ class Bus:
             raise MessagingUnavailableError(retry_after_s=1) from error
 
     async def publish_live(self, subject: str, payload: bytes, *, headers: dict[str, str] | None = None) -> None:
-        """Publish to whoever listens right now, in order; nothing is stored, nothing is raised.
-
-        The first message goes at once, those that follow it within `GATHER_S` go together. While the server does not
-        take what is sent, what is more than 8 MiB is dropped.
-        """
-        if not self.is_connected or self._gathered_size > _MOST_GATHERED:
-            return
-        self._gathered.append((subject, payload, headers))
-        self._gathered_size += len(payload)
-        if self._sender is None or self._sender.done():
-            self._sender = asyncio.create_task(self._send_gathered())
+        """Publish to whoever listens right now, in order; nothing is stored, nothing is raised."""
+        if self.is_connected:
+            self._live.offer(subject, payload, headers)
 
     async def pull(
         self,
@@ -214,20 +202,8 @@ class Bus:
             return
         with contextlib.suppress(NatsError, OSError, TimeoutError):
             async with asyncio.timeout(5):
-                if self._sender is not None:
-                    await self._sender
+                await self._live.finish()
                 await (self._client.drain() if self._client.is_connected else self._client.close())
-
-    async def _send_gathered(self) -> None:
-        """Send what waits, and what comes while this rests, until nothing does."""
-        while self._gathered:
-            gathered, self._gathered, self._gathered_size = self._gathered, [], 0
-            for subject, payload, headers in gathered:
-                try:
-                    await self._client.publish(subject, payload, headers=headers)
-                except (NatsError, OSError, ValueError) as error:
-                    structlog.get_logger().warning("live_not_published", subject=subject, error=repr(error))
-            await asyncio.sleep(GATHER_S)
 
     async def _connect(self) -> None:
         """Connect for the first time, by a client of its own: one that failed keeps what it was asked meanwhile."""

@@ -31,7 +31,7 @@ class Pull:
 
     EXPIRES_S = 20.0
     HEARTBEAT_S = 2.0
-    MOST_KEPT_S = 60.0
+    MAX_KEPT_S = 60.0
 
     def __init__(self, client: Client, stream: str, durable: str, *, ack_wait_s: float) -> None:
         self._client = client
@@ -94,7 +94,7 @@ class Pull:
         while True:
             await asyncio.sleep(pause_s)
             now = asyncio.get_running_loop().time()
-            self._kept = [kept for kept in self._kept if now - kept[0] < self.MOST_KEPT_S and _is_open(kept[1]())]
+            self._kept = [kept for kept in self._kept if now - kept[0] < self.MAX_KEPT_S and _is_open(kept[1]())]
             for arrived_at, reference in self._kept[:]:
                 if now - arrived_at >= pause_s:
                     await _tell_progress(reference())

@@ -12,7 +12,7 @@ import asyncssh
 import msgspec
 from msgspec import Struct
 
-MOST_BYTES = 1024 * 1024
+MAX_BYTES = 1024 * 1024
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -69,8 +69,8 @@ async def _run(peer: Any, forced: str) -> None:
         *("timeout", "1", "/bin/sh", "-c", forced or peer.command or ""), stdin=nothing, stdout=pipe, stderr=pipe
     )
     output, errors = await process.communicate()
-    peer.stdout.write(output[:MOST_BYTES])
-    peer.stderr.write(errors[:MOST_BYTES])
+    peer.stdout.write(output[:MAX_BYTES])
+    peer.stderr.write(errors[:MAX_BYTES])
     peer.exit(process.returncode or 0)
 
 

@@ -65,7 +65,7 @@ class Sshd:
     Args:
         folder: Its own, made here.
         ways: Where connections may be led to, as `host:port`.
-        most_sessions: How many commands, terminals and transfers may run over one connection.
+        max_sessions: How many commands, terminals and transfers may run over one connection.
         forced_command: What runs in the place of every command that is asked for.
     """
 
@@ -74,7 +74,7 @@ class Sshd:
         folder: Path,
         *,
         ways: Sequence[str] = ("localhost:3000", "localhost:8080"),
-        most_sessions: int = 10,
+        max_sessions: int = 10,
         forced_command: str = "",
     ) -> None:
         import asyncssh  # noqa: PLC0415 - only tests of ways into instances need it
@@ -84,7 +84,7 @@ class Sshd:
         self.port = free_port()
         self.user = getpass.getuser()
         self._ways = ways
-        self._sessions = most_sessions
+        self._sessions = max_sessions
         self._forced = forced_command
         self._process: asyncio.subprocess.Process | None = None
         (folder / ".ssh").mkdir(parents=True, mode=0o700)

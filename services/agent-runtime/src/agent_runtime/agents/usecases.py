@@ -215,8 +215,8 @@ def _profile(agent: Agent) -> AgentProfile:
 
 
 def _status_frame(account_id: str, agent_id: str, status: AgentStatus) -> Frame:
-    told = {"agentId": agent_id, "status": str(status)}
-    return Frame(account_id=account_id, topic=Topic.AGENT_STATUS, type=Topic.AGENT_STATUS, data=told)
+    payload = {"agentId": agent_id, "status": str(status)}
+    return Frame(account_id=account_id, topic=Topic.AGENT_STATUS, type=Topic.AGENT_STATUS, data=payload)
 
 
 def _created(agent: Agent) -> RuntimeAgentCreated:

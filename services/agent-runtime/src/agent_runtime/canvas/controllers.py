@@ -6,7 +6,7 @@ import msgspec
 from litestar import Controller, delete, get, post
 from litestar.params import Parameter
 
-from agent_runtime.canvas.domain import ID_PATTERN, MOST_CANVASES
+from agent_runtime.canvas.domain import ID_PATTERN, MAX_CANVASES
 from agent_runtime.canvas.schemas import CanvasDone, CanvasView, CommandBody, DrawingView
 from agent_runtime.canvas.usecases import Canvases
 from shoal.http.auth import require_user
@@ -25,7 +25,7 @@ class CanvasController(Controller):
     @get("/", operation_id="listCanvases", summary="List canvases")
     async def list_all(self, canvases: Canvases, principal: Principal) -> list[CanvasView]:
         """List canvases, drawn on last first."""
-        rows = await canvases.list_for(principal.account_id, limit=MOST_CANVASES)
+        rows = await canvases.list_for(principal.account_id, limit=MAX_CANVASES)
         return [CanvasView.from_domain(row) for row in rows]
 
     @get("/{canvas_id:str}/state", operation_id="getCanvas", summary="Show what stands on a canvas")

@@ -14,12 +14,12 @@ import msgspec
 from agent_runtime.canvas.errors import CanvasFullError, CommandInvalidError
 from agent_runtime.ports import DrawnElement
 
-MOST_ELEMENTS = 500
-MOST_ELEMENT_BYTES = 32 * 1024
-MOST_CANVAS_BYTES = 512 * 1024
+MAX_ELEMENTS = 500
+MAX_ELEMENT_BYTES = 32 * 1024
+MAX_CANVAS_BYTES = 512 * 1024
 """Of all elements together, and of one batch: what stands is told in one frame."""
-MOST_COMMANDS = 100
-MOST_CANVASES = 200
+MAX_COMMANDS = 100
+MAX_CANVASES = 200
 """How many an account keeps: those drawn on last."""
 ID_PATTERN = r"^[A-Za-z0-9_.:-]{1,128}\Z"
 
@@ -88,9 +88,9 @@ def steps_of(command: Mapping[str, Any], standing: Elements, new_id: Callable[[]
             del elements[step.id or ""]
         else:
             elements[step.id or ""] = step.element or {}
-        if len(elements) > MOST_ELEMENTS:
+        if len(elements) > MAX_ELEMENTS:
             raise CanvasFullError
-    if max(_size(list(elements.values())), _size(steps)) > MOST_CANVAS_BYTES:
+    if max(_size(list(elements.values())), _size(steps)) > MAX_CANVAS_BYTES:
         raise CanvasFullError
     return steps
 
@@ -115,8 +115,8 @@ def _singles(command: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield command
         return
     commands = command.get("commands")
-    if not isinstance(commands, list) or not 0 < len(commands) <= MOST_COMMANDS:
-        raise CommandInvalidError(f"A batch has `commands`, 1 to {MOST_COMMANDS} of them.")
+    if not isinstance(commands, list) or not 0 < len(commands) <= MAX_COMMANDS:
+        raise CommandInvalidError(f"A batch has `commands`, 1 to {MAX_COMMANDS} of them.")
     for part in commands:
         if not isinstance(part, Mapping) or part.get("command") == "batch":
             raise CommandInvalidError("A batch holds single commands.")
@@ -175,8 +175,8 @@ def _element(element: Any) -> dict[str, Any]:
         spelled["fields"] = [
             _both_ways(field, _FIELD_SPELLINGS) if isinstance(field, Mapping) else field for field in spelled["fields"]
         ]
-    if len(msgspec.json.encode(spelled)) > MOST_ELEMENT_BYTES:
-        raise CommandInvalidError(f"An element has {MOST_ELEMENT_BYTES} bytes at most.")
+    if len(msgspec.json.encode(spelled)) > MAX_ELEMENT_BYTES:
+        raise CommandInvalidError(f"An element has {MAX_ELEMENT_BYTES} bytes at most.")
     return spelled
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agent_runtime import quotas
-from agent_runtime.canvas.domain import MOST_CANVASES, CanvasSummary, Step, in_order, steps_of, told
+from agent_runtime.canvas.domain import MAX_CANVASES, CanvasSummary, Step, in_order, steps_of, told
 from agent_runtime.canvas.errors import CanvasNotFoundError
 from agent_runtime.canvas.repositories import CanvasRepository
 from agent_runtime.ports import Drawing, Frame, Frames, Topic
@@ -38,7 +38,7 @@ class Canvases:
             version = await canvases.lock(account_id, canvas_id)
             if version == 1:
                 await quotas.hold(tx, account_id, "canvas")
-                await canvases.forget_oldest(account_id, kept=MOST_CANVASES)
+                await canvases.forget_oldest(account_id, kept=MAX_CANVASES)
             standing = in_order(await canvases.elements(account_id, canvas_id))
             steps = steps_of(command, standing, lambda: new_id("el", length=10))
             for step in steps:

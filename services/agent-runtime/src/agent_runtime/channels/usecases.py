@@ -146,6 +146,6 @@ class NotedFrames:
 
 
 def _told(standing: Standing) -> dict[str, Any]:
-    told = {"name": WEB, "type": WEB, "status": str(standing.state), "message_count": standing.messages}
+    payload = {"name": WEB, "type": WEB, "status": str(standing.state), "message_count": standing.messages}
     last = standing.last_activity
-    return told | {"sockets": standing.sockets} | ({"last_activity": msgspec.to_builtins(last)} if last else {})
+    return payload | {"sockets": standing.sockets} | ({"last_activity": msgspec.to_builtins(last)} if last else {})

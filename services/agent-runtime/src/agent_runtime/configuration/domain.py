@@ -9,8 +9,8 @@ from agent_runtime.configuration.errors import InvalidConfigurationError
 from agent_runtime.ports import Defaults
 
 MASK = "****"
-MOST_KEY = 4096
-MOST_NAMED = 32
+MAX_KEY = 4096
+MAX_NAMED = 32
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@/+-]{0,127}")
 
@@ -94,8 +94,8 @@ def check_names(names: Mapping[str, object], of: str) -> None:
     Raises:
         InvalidConfigurationError: There is one, or there are too many.
     """
-    if len(names) > MOST_NAMED:
-        raise InvalidConfigurationError(f"{of}: at most {MOST_NAMED}")
+    if len(names) > MAX_NAMED:
+        raise InvalidConfigurationError(f"{of}: at most {MAX_NAMED}")
     for name in names:
         if not _NAME.fullmatch(name):
             raise InvalidConfigurationError(f"{of}: a name is 1 to 32 of a-z 0-9 _ -, the first no sign")
@@ -107,7 +107,7 @@ def check_key(provider: str, key: str) -> None:
     Raises:
         InvalidConfigurationError: It is such; the key is not repeated.
     """
-    if len(key) > MOST_KEY or not key.isascii() or not key.isprintable() or " " in key:
+    if len(key) > MAX_KEY or not key.isascii() or not key.isprintable() or " " in key:
         raise InvalidConfigurationError(
-            f"providers.{provider}.api_key: at most {MOST_KEY} printable ASCII characters without spaces"
+            f"providers.{provider}.api_key: at most {MAX_KEY} printable ASCII characters without spaces"
         )

@@ -4,14 +4,14 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from agent_runtime.configuration.domain import MOST_KEY, MOST_NAMED, ProviderChange, Settings
+from agent_runtime.configuration.domain import MAX_KEY, MAX_NAMED, ProviderChange, Settings
 from agent_runtime.ports import Defaults
 
 Model = Annotated[str, Meta(min_length=1, max_length=128)]
 Tokens = Annotated[int, Meta(ge=1, le=1_000_000)]
 Temperature = Annotated[float, Meta(ge=0, le=2)]
 Url = Annotated[str, Meta(min_length=1, max_length=2048)]
-Key = Annotated[str, Meta(max_length=MOST_KEY)]
+Key = Annotated[str, Meta(max_length=MAX_KEY)]
 
 
 class DefaultsPart(Struct, frozen=True, forbid_unknown_fields=True):
@@ -91,8 +91,8 @@ class ReplaceConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Body of `PUT /api/config`: the whole configuration."""
 
     agents: AgentsPart
-    providers: Annotated[dict[str, ProviderPart], Meta(max_length=MOST_NAMED)]
-    channels: Annotated[dict[str, ChannelPart], Meta(max_length=MOST_NAMED)]
+    providers: Annotated[dict[str, ProviderPart], Meta(max_length=MAX_NAMED)]
+    channels: Annotated[dict[str, ChannelPart], Meta(max_length=MAX_NAMED)]
     gateway: GatewaySent = GatewaySent()
 
     @property

@@ -12,7 +12,7 @@ from shoal.database import Database, DatabaseUnavailableError
 from shoal.leases import Lease, LeaseLostError, Leases
 
 LEASE = "cron"
-_MOST_PAUSE_S, _LEAST_PAUSE_S = 5.0, 0.02
+_MAX_PAUSE_S, _LEAST_PAUSE_S = 5.0, 0.02
 _LOOK_S = 0.3
 """How often turns under way are asked whether they are over."""
 
@@ -68,5 +68,5 @@ class Scheduler:
         except Exception as error:  # noqa: BLE001 - one pass that fails must not end the next ones
             structlog.get_logger().error("cron_failed", error=repr(error), exc_info=error)
             return 1.0
-        most_s = _LOOK_S if left else _MOST_PAUSE_S
-        return most_s if due_s is None else min(max(due_s, _LEAST_PAUSE_S), most_s)
+        max_s = _LOOK_S if left else _MAX_PAUSE_S
+        return max_s if due_s is None else min(max(due_s, _LEAST_PAUSE_S), max_s)

@@ -5,13 +5,13 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from agent_runtime.cron.domain.firings import MOST_NAME, MOST_PAYLOAD, Firing, Job, JobStatus, Missed
-from agent_runtime.cron.domain.schedules import MOST_TEXT
+from agent_runtime.cron.domain.firings import MAX_NAME, MAX_PAYLOAD, Firing, Job, JobStatus, Missed
+from agent_runtime.cron.domain.schedules import MAX_TEXT
 
-Name = Annotated[str, Meta(min_length=1, max_length=MOST_NAME, pattern=r"\S")]
-Line = Annotated[str, Meta(min_length=1, max_length=MOST_TEXT)]
+Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME, pattern=r"\S")]
+Line = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)]
 Zone = Annotated[str, Meta(min_length=1, max_length=64)]
-Payload = Annotated[str, Meta(max_length=MOST_PAYLOAD)]
+Payload = Annotated[str, Meta(max_length=MAX_PAYLOAD)]
 AgentId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{0,64}\Z")]
 SessionKey = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_:.-]{0,128}\Z")]
 

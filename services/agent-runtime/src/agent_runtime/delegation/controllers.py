@@ -12,7 +12,7 @@ from agent_runtime.delegation.usecases.rules import Rules
 from shoal.http.auth import require_admin, require_user
 from shoal.identity import Principal
 
-MOST_LISTED = 200
+MAX_LISTED = 200
 
 Part = Annotated[str, Parameter(max_length=128)]
 Offset = Annotated[int, Parameter(ge=0, le=1_000_000)]
@@ -45,7 +45,7 @@ class DelegationController(Controller):
 
         `session` and `target` leave those whose session or target holds these texts.
         """
-        bounded = min(limit, MOST_LISTED)
+        bounded = min(limit, MAX_LISTED)
         page = await delegations.history(
             principal.account_id, session=session, target=target, offset=offset, limit=bounded
         )

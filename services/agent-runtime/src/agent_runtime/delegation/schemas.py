@@ -4,14 +4,14 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from agent_runtime.delegation.domain.rules import MOST_NAME, MOST_PATTERN, MOST_PRIORITY, MOST_TARGET, Rule
+from agent_runtime.delegation.domain.rules import MAX_NAME, MAX_PATTERN, MAX_PRIORITY, MAX_TARGET, Rule
 from agent_runtime.delegation.domain.tasks import ActiveDelegation, History
 
-Name = Annotated[str, Meta(min_length=1, max_length=MOST_NAME)]
-Pattern = Annotated[str, Meta(min_length=1, max_length=MOST_PATTERN)]
-Target = Annotated[str, Meta(min_length=1, max_length=MOST_TARGET)]
+Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
+Pattern = Annotated[str, Meta(min_length=1, max_length=MAX_PATTERN)]
+Target = Annotated[str, Meta(min_length=1, max_length=MAX_TARGET)]
 Threshold = Annotated[float, Meta(ge=0, le=1)]
-Priority = Annotated[int, Meta(ge=0, le=MOST_PRIORITY)]
+Priority = Annotated[int, Meta(ge=0, le=MAX_PRIORITY)]
 
 
 class RuleView(Struct, frozen=True):

@@ -28,7 +28,7 @@ from agent_runtime.monitoring.usecases.reports import Reports
 from agent_runtime.monitoring.usecases.spending import Spending
 from agent_runtime.runs.clients.tools.asking import Asking
 from agent_runtime.runs.usecases.assembly import Assembly
-from agent_runtime.sessions.usecases import Conversations, Sessions
+from agent_runtime.sessions.usecases import SessionLifecycle, Sessions
 from agent_runtime.sockets.usecases.speaking import Subjects
 from agent_runtime.voice.clients import SpeechClient
 from agent_runtime.voice.usecases import Voices
@@ -66,9 +66,9 @@ class Factory:
         """What was said."""
         return Sessions(database=self.resources.database, outbox=self.resources.outbox)
 
-    def conversations(self) -> Conversations:
+    def session_lifecycle(self) -> SessionLifecycle:
         """Beginning and ending sessions."""
-        return Conversations(sessions=self.sessions(), agents=self.agents(), turns=self.turns())
+        return SessionLifecycle(sessions=self.sessions(), agents=self.agents(), turns=self.turns())
 
     # runs
 

@@ -7,15 +7,14 @@ from agent_runtime import ports
 from agent_runtime.agents.usecases import Births, Departures
 from agent_runtime.config import Config
 from agent_runtime.runs.clients.live import Live
-from agent_runtime.runs.clients.models.shelf import LazyCloud, Shelf
+from agent_runtime.runs.clients.models.registry import ModelRegistry, ProviderModels
 from agent_runtime.runs.clients.workspace import Workspaces
-from agent_runtime.runs.usecases.acting import Acting
+from agent_runtime.runs.usecases.agent_loop import AgentLoop
 from agent_runtime.runs.usecases.approvals import Approvals
 from agent_runtime.runs.usecases.assembly import Assembly
 from agent_runtime.runs.usecases.beginnings import Beginnings
 from agent_runtime.runs.usecases.cancelling import Cancelling
 from agent_runtime.runs.usecases.clearing import Clearing
-from agent_runtime.runs.usecases.conversing import Conversing
 from agent_runtime.runs.usecases.endings import Endings
 from agent_runtime.runs.usecases.engine import Engine
 from agent_runtime.runs.usecases.facts import Facts
@@ -25,6 +24,7 @@ from agent_runtime.runs.usecases.recorder import Records
 from agent_runtime.runs.usecases.starting import Starting
 from agent_runtime.runs.usecases.sweeping import Sweeping
 from agent_runtime.runs.usecases.tallies import Tallies
+from agent_runtime.runs.usecases.tool_executor import ToolExecutor
 from agent_runtime.runs.usecases.traffics import Traffics
 from agent_runtime.runs.usecases.transport import Transport
 from agent_runtime.runs.usecases.turns import Turns
@@ -160,7 +160,7 @@ class RunFactory:
         resources = self.resources
         return Engine(
             assembly=self._neighbours.assembly(),
-            conversing=self.conversing(),
+            agent_loop=self.agent_loop(),
             endings=self.endings(),
             frames=self._neighbours.frames(),
             clock=resources.clock,
@@ -168,13 +168,13 @@ class RunFactory:
             most=resources.config.run_timeout,
         )
 
-    def conversing(self) -> Conversing:
+    def agent_loop(self) -> AgentLoop:
         """How model and tools take turns."""
         resources = self.resources
-        return Conversing(
+        return AgentLoop(
             database=resources.database,
             transport=self.transport(),
-            acting=Acting(tracing=resources.tracing),
+            tool_executor=ToolExecutor(tracing=resources.tracing),
             facts=self.facts(),
             approval=resources.config.approval_timeout,
         )
@@ -183,7 +183,7 @@ class RunFactory:
         """How models are asked."""
         resources = self.resources
         return Transport(
-            shelf=Shelf(self._neighbours.configuration(), self.cloud),
+            registry=ModelRegistry(self._neighbours.configuration(), self.cloud),
             usage=self._neighbours.usage(),
             database=resources.database,
             clock=resources.clock,
@@ -191,9 +191,9 @@ class RunFactory:
         )
 
     @cached_property
-    def cloud(self) -> LazyCloud:
+    def cloud(self) -> ProviderModels:
         """Models of providers."""
-        return LazyCloud(self.outgoing, silence=self.resources.config.model_timeout)
+        return ProviderModels(self.outgoing, silence=self.resources.config.model_timeout)
 
     def endings(self) -> Endings:
         """How runs end."""

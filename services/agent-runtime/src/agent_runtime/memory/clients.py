@@ -14,7 +14,7 @@ from shoal.crypto import EnvelopeError
 from shoal.outgoing import AnswerTooLargeError, Outgoing, OutgoingRefusedError, read
 
 DEADLINE_S = 3.0
-_MOST_BYTES = 512 * 1024
+_MAX_BYTES = 512 * 1024
 
 
 class Meanings(Protocol):
@@ -66,7 +66,7 @@ class Embeddings:
             async with self._outgoing.client(timeout=DEADLINE_S) as client:
                 url = f"{provider.api_base}/embeddings"
                 answer = await read(
-                    client, url, most_bytes=_MOST_BYTES, deadline_s=DEADLINE_S, headers=headers, body=body
+                    client, url, max_bytes=_MAX_BYTES, deadline_s=DEADLINE_S, headers=headers, body=body
                 )
             told = msgspec.json.decode(answer.raise_for_status().content, type=_Answer)
         except (

@@ -2,7 +2,7 @@
 
 Similarity is one number with one meaning. 0.8 to 1: the words asked for stand there. 0.4 to 0.8: words much like them,
 or some of them. Below 0.3: nothing to do with it. PostgreSQL finds candidates and tells what it saw (`Evidence`); the
-number is made here, so it means the same in every language and on every machine. It is made of the first `MOST_FOLDED`
+number is made here, so it means the same in every language and on every machine. It is made of the first `MAX_FOLDED`
 characters of each part as folded, which is all of a text unless folding makes it longer: some single signs fold to
 eighteen, and a search reads many entries.
 """
@@ -18,15 +18,15 @@ from agent_runtime.memory.errors import InvalidEntryError
 from shoal.ids import may_stand_in_path
 
 DEFAULT_NAMESPACE = "default"
-MOST_KEY, MOST_NAMESPACE, MOST_TAG = 256, 64, 64
-MOST_TAGS = 32
-MOST_VALUE_BYTES = 64 * 1024
-MOST_FOLDED = MOST_VALUE_BYTES
+MAX_KEY, MAX_NAMESPACE, MAX_TAG = 256, 64, 64
+MAX_TAGS = 32
+MAX_VALUE_BYTES = 64 * 1024
+MAX_FOLDED = MAX_VALUE_BYTES
 """How much of a text is looked at once it is folded, in characters."""
-MOST_ENTRIES = 10_000
-MOST_MEANT = 4000
+MAX_ENTRIES = 10_000
+MAX_MEANT = 4000
 """How much of a value is asked the meaning of, in characters."""
-MOST_WORDS = 12
+MAX_WORDS = 12
 """How many words of a question are looked for: the longest, which tell most."""
 ALIKE = 0.6
 """From which trigram similarity on a word counts as another spelling of the one asked for."""
@@ -83,7 +83,7 @@ class Query(Struct, frozen=True):
         folded = fold(text)
         words = tuple(dict.fromkeys(words_of(folded)))
         telling = tuple(word for word in words if word not in _FILLERS)
-        longest = set(sorted(telling or words, key=len, reverse=True)[:MOST_WORDS])
+        longest = set(sorted(telling or words, key=len, reverse=True)[:MAX_WORDS])
         return cls(folded, tuple(word for word in words if word in longest))
 
 
@@ -107,21 +107,21 @@ def checked(key: str, value: str, namespace: str, tags: Sequence[str]) -> None:
     Raises:
         InvalidEntryError: A part is empty or too long.
     """
-    if len(key) > MOST_KEY or not may_stand_in_path(key):
-        raise InvalidEntryError(f"key: 1 to {MOST_KEY} printable characters, slashes only singly between others")
-    if not namespace.strip() or len(namespace) > MOST_NAMESPACE:
-        raise InvalidEntryError(f"namespace: 1 to {MOST_NAMESPACE} characters")
-    if len(value.encode("utf-8", "surrogatepass")) > MOST_VALUE_BYTES:
-        raise InvalidEntryError(f"value: at most {MOST_VALUE_BYTES} bytes")
-    if len(tags) > MOST_TAGS or any(not tag.strip() or len(tag) > MOST_TAG for tag in tags):
-        raise InvalidEntryError(f"tags: at most {MOST_TAGS}, each of 1 to {MOST_TAG} characters")
+    if len(key) > MAX_KEY or not may_stand_in_path(key):
+        raise InvalidEntryError(f"key: 1 to {MAX_KEY} printable characters, slashes only singly between others")
+    if not namespace.strip() or len(namespace) > MAX_NAMESPACE:
+        raise InvalidEntryError(f"namespace: 1 to {MAX_NAMESPACE} characters")
+    if len(value.encode("utf-8", "surrogatepass")) > MAX_VALUE_BYTES:
+        raise InvalidEntryError(f"value: at most {MAX_VALUE_BYTES} bytes")
+    if len(tags) > MAX_TAGS or any(not tag.strip() or len(tag) > MAX_TAG for tag in tags):
+        raise InvalidEntryError(f"tags: at most {MAX_TAGS}, each of 1 to {MAX_TAG} characters")
 
 
 def fold(text: str) -> str:
     """Write the beginning of a text so that spellings which people take for the same are the same."""
     if not text.isascii():
         text = _beginning(_plain(text))
-    return " ".join(text.casefold().split())[:MOST_FOLDED]
+    return " ".join(text.casefold().split())[:MAX_FOLDED]
 
 
 def words_of(folded: str) -> list[str]:
@@ -139,7 +139,7 @@ def _plain(text: str) -> Iterator[str]:
 
 def _beginning(pieces: Iterator[str]) -> str:
     taken, length = [], 0
-    while length <= MOST_FOLDED and (piece := next(pieces, None)) is not None:
+    while length <= MAX_FOLDED and (piece := next(pieces, None)) is not None:
         taken.append(piece)
         length += len(piece)
     return "".join(taken)

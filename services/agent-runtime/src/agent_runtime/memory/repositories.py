@@ -8,7 +8,7 @@ from msgspec import Struct
 from agent_runtime.memory.domain import Entry, Evidence, Meaning, Query, fold
 from shoal.database import Transaction
 
-_MOST_CANDIDATES = 200
+_MAX_CANDIDATES = 200
 _CANDIDATES = """
     with exact as (
         select key
@@ -124,7 +124,7 @@ class MemoryRepository:
         """
         rows = await self._tx.connection.fetch(
             _CANDIDATES,
-            *(account_id, query.text, namespace, list(query.words), _MOST_CANDIDATES),
+            *(account_id, query.text, namespace, list(query.words), _MAX_CANDIDATES),
             *(("", None) if meaning is None else (meaning.model, list(meaning.vector))),
         )
         return [_candidate(row) for row in rows]

@@ -7,27 +7,27 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from agent_runtime.memory.domain import (
     DEFAULT_NAMESPACE,
-    MOST_KEY,
-    MOST_NAMESPACE,
-    MOST_TAG,
-    MOST_TAGS,
-    MOST_VALUE_BYTES,
+    MAX_KEY,
+    MAX_NAMESPACE,
+    MAX_TAG,
+    MAX_TAGS,
+    MAX_VALUE_BYTES,
     Entry,
     Found,
 )
 
-Key = Annotated[str, Meta(min_length=1, max_length=MOST_KEY, pattern=r"\S")]
-Namespace = Annotated[str, Meta(min_length=1, max_length=MOST_NAMESPACE, pattern=r"\S")]
-Tag = Annotated[str, Meta(min_length=1, max_length=MOST_TAG, pattern=r"\S")]
+Key = Annotated[str, Meta(min_length=1, max_length=MAX_KEY, pattern=r"\S")]
+Namespace = Annotated[str, Meta(min_length=1, max_length=MAX_NAMESPACE, pattern=r"\S")]
+Tag = Annotated[str, Meta(min_length=1, max_length=MAX_TAG, pattern=r"\S")]
 
 
 class KeepEntry(Struct, frozen=True, forbid_unknown_fields=True):
     """Body of `POST /api/memory`."""
 
     key: Key
-    value: Annotated[str, Meta(max_length=MOST_VALUE_BYTES)]
+    value: Annotated[str, Meta(max_length=MAX_VALUE_BYTES)]
     namespace: Namespace = DEFAULT_NAMESPACE
-    tags: Annotated[list[Tag], Meta(max_length=MOST_TAGS)] = []
+    tags: Annotated[list[Tag], Meta(max_length=MAX_TAGS)] = []
 
 
 class EntryView(Struct, frozen=True, kw_only=True):

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from agent_runtime import ports, quotas
 from agent_runtime.memory import domain
 from agent_runtime.memory.clients import Meanings
-from agent_runtime.memory.domain import DEFAULT_NAMESPACE, MOST_ENTRIES, MOST_MEANT, Entry, Found, Query
+from agent_runtime.memory.domain import DEFAULT_NAMESPACE, MAX_ENTRIES, MAX_MEANT, Entry, Found, Query
 from agent_runtime.memory.errors import EntryNotFoundError, MemoryFullError
 from agent_runtime.memory.repositories import Candidate, MemoryRepository
 from shoal.database import Database, Transaction
 
-_MOST_FOUND = 50
+_MAX_FOUND = 50
 
 
 class Memories:
@@ -30,12 +30,12 @@ class Memories:
         """
         unique = list(dict.fromkeys(tags))
         domain.checked(key, value, namespace, unique)
-        meaning = await self._meanings.of(account_id, " ".join((key, *unique, value[:MOST_MEANT])))
+        meaning = await self._meanings.of(account_id, " ".join((key, *unique, value[:MAX_MEANT])))
         async with self._database.transaction() as tx:
             repository = MemoryRepository(tx)
             await quotas.hold(tx, account_id, "memory")
             entry = await repository.put(account_id, key, value, namespace, unique, meaning)
-            if await repository.count(account_id) > MOST_ENTRIES:
+            if await repository.count(account_id) > MAX_ENTRIES:
                 raise MemoryFullError
             return entry
 
@@ -61,7 +61,7 @@ class Memories:
         return found
 
     async def find(
-        self, account_id: str, text: str, *, namespace: str = "", threshold: float = 0.0, limit: int = _MOST_FOUND
+        self, account_id: str, text: str, *, namespace: str = "", threshold: float = 0.0, limit: int = _MAX_FOUND
     ) -> list[Found]:
         """Find entries that resemble a text by at least `threshold`, most similar first; nothing for an empty text."""
         query = Query.of(text)

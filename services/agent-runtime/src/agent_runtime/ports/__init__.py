@@ -10,7 +10,7 @@ from agent_runtime.ports.canvas import Canvases, Drawing, Drawings, DrawnElement
 from agent_runtime.ports.channels import ChannelSwitches, LiveSockets, Traffic, Traffics
 from agent_runtime.ports.configuration import Configuration, Defaults, Provider
 from agent_runtime.ports.delegation import Assignment, Delegations, Outcome
-from agent_runtime.ports.frames import Frame, Frames, Topic, message_told, session_topic
+from agent_runtime.ports.frames import Frame, Frames, Topic, message_payload, session_topic
 from agent_runtime.ports.memory import Memories, Recollection
 from agent_runtime.ports.monitoring import (
     Charge,
@@ -74,6 +74,6 @@ __all__ = [
     "TurnResult",
     "Turns",
     "Usage",
-    "message_told",
+    "message_payload",
     "session_topic",
 ]

@@ -50,7 +50,7 @@ def session_topic(session_key: str) -> str:
     return f"session:{session_key}"
 
 
-def message_told(message: Message) -> dict[str, Any]:
+def message_payload(message: Message) -> dict[str, Any]:
     """Tell a message as frames and events do: live, and in what is told of it later."""
     return {
         "id": message.id,

@@ -13,7 +13,7 @@ from agent_runtime.sessions.schemas import (
     SessionDetail,
     SessionSummary,
 )
-from agent_runtime.sessions.usecases import MOST_LISTED, Conversations, Sessions
+from agent_runtime.sessions.usecases import MAX_LISTED, SessionLifecycle, Sessions
 from shoal.http.auth import require_user
 from shoal.identity import Principal
 
@@ -31,16 +31,18 @@ class SessionController(Controller):
         principal: Principal,
         sessions: Sessions,
         agent_id: Annotated[str, Parameter(max_length=64)] = "",
-        limit: Annotated[int, Parameter(ge=1, le=MOST_LISTED)] = MOST_LISTED,
+        limit: Annotated[int, Parameter(ge=1, le=MAX_LISTED)] = MAX_LISTED,
     ) -> list[SessionSummary]:
         """List the account's sessions, the latest first."""
         found = await sessions.list(principal.account_id, agent_id=agent_id, limit=limit)
         return [SessionSummary.from_domain(session) for session in found]
 
     @post("/", operation_id="createSession", summary="Begin a session")
-    async def create(self, data: CreateSession, principal: Principal, conversations: Conversations) -> SessionSummary:
+    async def create(
+        self, data: CreateSession, principal: Principal, session_lifecycle: SessionLifecycle
+    ) -> SessionSummary:
         """Begin a session with an agent, or with the account's first one."""
-        session = await conversations.begin(principal.account_id, agent_id=data.agent_id, key=data.key or "")
+        session = await session_lifecycle.begin(principal.account_id, agent_id=data.agent_id, key=data.key or "")
         return SessionSummary.from_domain(session)
 
     @get("/{key:str}", operation_id="getSession", summary="Show a session")
@@ -55,7 +57,7 @@ class SessionController(Controller):
         return ExportView([MessageView.from_domain(message) for message in transcript.messages])
 
     @delete("/{key:str}", operation_id="deleteSession", summary="Delete a session", status_code=200)
-    async def remove(self, key: str, principal: Principal, conversations: Conversations) -> Done:
+    async def remove(self, key: str, principal: Principal, session_lifecycle: SessionLifecycle) -> Done:
         """Cancel what runs in a session, and delete it with all that was said."""
-        await conversations.end(principal.account_id, key)
+        await session_lifecycle.end(principal.account_id, key)
         return Done()

@@ -11,17 +11,17 @@ from shoal.ids import new_id
 from shoal.outbox import Outbox
 from shoal_events import SessionCreated, SessionDeleted
 
-MOST_LISTED = 500
+MAX_LISTED = 500
 
 
 class Sessions:
-    """Conversations with agents. Messages are written by turns, inside the transactions that begin and end them."""
+    """Chats with agents. Messages are written by turns, inside the transactions that begin and end them."""
 
     def __init__(self, *, database: Database, outbox: Outbox) -> None:
         self._database = database
         self._outbox = outbox
 
-    async def list(self, account_id: str, *, agent_id: str = "", limit: int = MOST_LISTED) -> Sequence[Session]:
+    async def list(self, account_id: str, *, agent_id: str = "", limit: int = MAX_LISTED) -> Sequence[Session]:
         """List the account's sessions, or those with one agent, the latest first."""
         async with self._database.reading() as database:
             return await SessionRepository(database).list(account_id, agent_id=agent_id, limit=limit)
@@ -152,7 +152,7 @@ class Sessions:
         )
 
 
-class Conversations:
+class SessionLifecycle:
     """Beginning and ending sessions, where agents and turns have a say."""
 
     def __init__(self, *, sessions: Sessions, agents: Agents, turns: Turns) -> None:

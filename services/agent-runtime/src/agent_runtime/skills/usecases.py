@@ -12,7 +12,7 @@ from agent_runtime.skills.errors import PackageNotFoundError, SkillNotFoundError
 from agent_runtime.skills.repositories import SkillRepository
 from shoal.database import Database, Transaction
 
-MOST_SKILLS = 200
+MAX_SKILLS = 200
 BEGINNERS = ("code-review", "summarize")
 """The shipped skills that every account begins with."""
 
@@ -63,7 +63,7 @@ class Skills:
             repository = SkillRepository(tx)
             await quotas.hold(tx, account_id, "skill")
             await repository.put(account_id, package, package_id)
-            if await repository.count(account_id) > MOST_SKILLS:
+            if await repository.count(account_id) > MAX_SKILLS:
                 raise TooManySkillsError
 
     async def enable(self, account_id: str, name: str, *, is_enabled: bool) -> InstalledSkill:

@@ -14,8 +14,8 @@ from agent_runtime.voice.errors import KeyMissingError, SpeechFailedError
 from shoal.outgoing import Outgoing, OutgoingRefusedError
 
 DEADLINE_S = 60.0
-MOST_AUDIO_BYTES = 25 * 1024 * 1024
-_MOST_WORDS = 200
+MAX_AUDIO_BYTES = 25 * 1024 * 1024
+_MAX_WORDS = 200
 
 
 class SpeechClient:
@@ -51,7 +51,7 @@ class SpeechClient:
                 sound = bytearray()
                 async for piece in answer.aiter_raw():
                     sound += piece
-                    if len(sound) > MOST_AUDIO_BYTES:
+                    if len(sound) > MAX_AUDIO_BYTES:
                         raise SpeechFailedError("The provider's answer is too long.")
         except (httpx2.HTTPError, TimeoutError, OutgoingRefusedError) as error:
             structlog.get_logger().warning("speech_failed", error=type(error).__name__)
@@ -61,7 +61,7 @@ class SpeechClient:
             raise SpeechFailedError(f"The provider answered {answer.status_code}.")
         kind = answer.headers.get("content-type", "")
         if not kind.startswith(("audio/", "application/octet-stream")):
-            raise SpeechFailedError(f"The provider answered {kind[:_MOST_WORDS] or 'something'}, which is no sound.")
+            raise SpeechFailedError(f"The provider answered {kind[:_MAX_WORDS] or 'something'}, which is no sound.")
         return bytes(sound)
 
 

@@ -33,7 +33,7 @@ SOUND = (
     "audio/pcm",
     "application/octet-stream",
 )
-MOST_SOUND_BYTES = 4 * 1024 * 1024
+MAX_SOUND_BYTES = 4 * 1024 * 1024
 NO_MICROPHONE = "A server has no microphone: send a recording (WAV, or 16-bit PCM as audio/pcm) to have it measured."
 
 
@@ -70,7 +70,7 @@ class VoiceController(Controller):
         return SettingsChangedView(**msgspec.structs.asdict(SettingsChangedView.from_domain(settings)))
 
     @post("/test-mic", operation_id="testMicrophone", summary="Measure a recording", status_code=200,
-          opt={"media_types": SOUND}, request_max_body_size=MOST_SOUND_BYTES)  # fmt: skip
+          opt={"media_types": SOUND}, request_max_body_size=MAX_SOUND_BYTES)  # fmt: skip
     async def test_microphone(self, request: Request[Any, Any, Any]) -> MicrophoneView:
         """Tell how loud an uploaded recording is."""
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -10,7 +10,7 @@ from agent_runtime.voice.domain.settings import Speaking, SpeechSettings, Voice,
 Language = Annotated[str, Meta(min_length=2, max_length=35, pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*\Z")]
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
 Speed = Annotated[float, Meta(ge=0.25, le=4)]
-MOST_TEXT = 4096
+MAX_TEXT = 4096
 Said = Annotated[str, Meta(max_length=32_000)] | None
 
 
@@ -71,8 +71,8 @@ class TellStatus(Struct, frozen=True, kw_only=True, rename="camel"):
     @property
     def given(self) -> dict[str, str | None]:
         """What of it other browsers are shown."""
-        told = {"state": self.state, "transcript": self.transcript, "response": self.response}
-        return {name: value for name, value in told.items() if value is not UNSET}
+        payload = {"state": self.state, "transcript": self.transcript, "response": self.response}
+        return {name: value for name, value in payload.items() if value is not UNSET}
 
 
 class StatusToldView(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -140,7 +140,7 @@ class ChangeSpeech(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class Say(Struct, frozen=True, kw_only=True):
     """Body of `POST /api/voice/tts`."""
 
-    text: Annotated[str, Meta(max_length=MOST_TEXT)]
+    text: Annotated[str, Meta(max_length=MAX_TEXT)]
     voice: Name | None = None
     speed: Speed | None = None
 

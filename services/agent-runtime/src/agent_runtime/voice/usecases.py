@@ -110,8 +110,8 @@ class SpokenFrames:
         if frame.topic == Topic.CHAT_MESSAGE and frame.data.get("session_key") == VOICE_SESSION:
             state = _STATES.get(frame.data.get("role", ""))
             if state is not None:
-                told = {"state": state[0], state[1]: frame.data.get("content", "")}
-                await self._frames.publish(_status(frame.account_id, told))
+                payload = {"state": state[0], state[1]: frame.data.get("content", "")}
+                await self._frames.publish(_status(frame.account_id, payload))
 
 
 def _status(account_id: str, told: Mapping[str, Any]) -> Frame:

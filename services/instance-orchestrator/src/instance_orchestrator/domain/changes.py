@@ -17,7 +17,7 @@ from instance_orchestrator.domain.instances import (
 from instance_orchestrator.domain.names import display_name_of
 from instance_orchestrator.errors import InvalidInstanceError
 
-MOST_MODELS = 100
+MAX_MODELS = 100
 _RESOURCES = Resources.__struct_fields__
 
 
@@ -117,6 +117,6 @@ def models_of(given: list[str]) -> list[str]:
     Raises:
         InvalidInstanceError: There are too many.
     """
-    if len(given) > MOST_MODELS:
-        raise InvalidInstanceError(f"models: at most {MOST_MODELS}")
+    if len(given) > MAX_MODELS:
+        raise InvalidInstanceError(f"models: at most {MAX_MODELS}")
     return list(dict.fromkeys(given))

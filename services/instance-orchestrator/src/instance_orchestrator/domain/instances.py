@@ -12,7 +12,7 @@ from msgspec import Struct
 from instance_orchestrator.domain import quantities
 from instance_orchestrator.errors import ConfigTooLargeError, InvalidConfigError, InvalidInstanceError
 
-MOST_CONFIG_BYTES = 512 * 1024
+MAX_CONFIG_BYTES = 512 * 1024
 DEFAULT_CONFIG = b"""{
   "gateway": { "mode": "local", "port": 8080 },
   "providers": {
@@ -203,7 +203,7 @@ def check_config(text: str) -> bytes:
     """
     try:
         config = text.encode()
-        if len(config) > MOST_CONFIG_BYTES:
+        if len(config) > MAX_CONFIG_BYTES:
             raise ConfigTooLargeError
         msgspec.json.decode(config)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:

@@ -13,7 +13,7 @@ CONTRACT_KEYS: Mapping[str, str] = {
 }
 """From the contract's fields to the variables that instances are given."""
 MASK = "****"
-MOST_KEY = 4096
+MAX_KEY = 4096
 _SHOWN, _LONG = 4, 16
 _NAME = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 _RESERVED = re.compile(r"(PATH|HOME|USER|SHELL|IFS|ENV|BASH_ENV|LANG|LC_.*|LD_.*|PYTHON.*|SHOAL_.*|VNC_.*)\Z")
@@ -43,8 +43,8 @@ def check_key(name: str, key: str) -> str:
     Raises:
         InvalidSettingError: It is too long or holds control characters.
     """
-    if len(key) > MOST_KEY or not key.isprintable() or not key.isascii():
-        raise InvalidSettingError(f"{name}: at most {MOST_KEY} printable ASCII characters")
+    if len(key) > MAX_KEY or not key.isprintable() or not key.isascii():
+        raise InvalidSettingError(f"{name}: at most {MAX_KEY} printable ASCII characters")
     return key
 
 

@@ -5,10 +5,10 @@ import re
 from instance_orchestrator.errors import InvalidInstanceError, InvalidInstanceIdError
 
 PREFIX = "bot-"
-MOST_NAME = 52
+MAX_NAME = 52
 """Of the 63 characters of a DNS label, so that derived names such as `<name>-clawdbot` fit too."""
-MOST_DISPLAY_NAME = 100
-MOST_ID = 2**31 - 1
+MAX_DISPLAY_NAME = 100
+MAX_ID = 2**31 - 1
 
 _BLANKS = re.compile(r"[\s_]+")
 _FOREIGN = re.compile(r"[^a-z0-9-]")
@@ -24,12 +24,12 @@ def name_of(display_name: str) -> str:
     slug = _FOREIGN.sub("", _BLANKS.sub("-", display_name.lower())).strip("-")
     if not slug.removeprefix(PREFIX):
         raise InvalidInstanceError("display_name needs at least one letter from a to z or digit")
-    return (slug if slug.startswith(PREFIX) else PREFIX + slug)[:MOST_NAME].rstrip("-")
+    return (slug if slug.startswith(PREFIX) else PREFIX + slug)[:MAX_NAME].rstrip("-")
 
 
 def with_suffix(name: str, suffix: str) -> str:
     """Make a name that ends so and is no longer than a name may be."""
-    return name[: MOST_NAME - len(suffix) - 1].rstrip("-") + "-" + suffix
+    return name[: MAX_NAME - len(suffix) - 1].rstrip("-") + "-" + suffix
 
 
 def display_name_of(text: str) -> str:
@@ -41,8 +41,8 @@ def display_name_of(text: str) -> str:
     text = text.strip()
     if not text:
         raise InvalidInstanceError("display_name is required")
-    if len(text) > MOST_DISPLAY_NAME or not text.isprintable():
-        raise InvalidInstanceError(f"display_name: at most {MOST_DISPLAY_NAME} printable characters")
+    if len(text) > MAX_DISPLAY_NAME or not text.isprintable():
+        raise InvalidInstanceError(f"display_name: at most {MAX_DISPLAY_NAME} printable characters")
     return text
 
 
@@ -52,6 +52,6 @@ def id_of(text: str) -> int:
     Raises:
         InvalidInstanceIdError: It is not a decimal number below 2^31.
     """
-    if not _ID.fullmatch(text) or int(text) > MOST_ID:
+    if not _ID.fullmatch(text) or int(text) > MAX_ID:
         raise InvalidInstanceIdError
     return int(text)

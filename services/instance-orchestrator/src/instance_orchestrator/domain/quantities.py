@@ -7,7 +7,7 @@ from typing import Final
 
 from instance_orchestrator.errors import InvalidInstanceError
 
-MOST_LENGTH = 20
+MAX_LENGTH = 20
 LEAST_CPU: Final = Decimal("0.001")
 
 _GRAMMAR = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(?:([eE][+-]?\d{1,2})|([numkMGTPE]|[KMGTPE]i))?", re.ASCII)
@@ -24,7 +24,7 @@ def parse(text: str) -> Decimal:
     Raises:
         ValueError: It is none.
     """
-    match = _GRAMMAR.fullmatch(text) if len(text) <= MOST_LENGTH else None
+    match = _GRAMMAR.fullmatch(text) if len(text) <= MAX_LENGTH else None
     if match is None:
         raise ValueError(f"{text!r} is not a quantity such as 500m or 4Gi")
     number, exponent, suffix = match.groups()

@@ -3,7 +3,7 @@
 import asyncio
 import random
 
-FIRST_PAUSE_S, MOST_PAUSE_S = 0.2, 30.0
+FIRST_PAUSE_S, MAX_PAUSE_S = 0.2, 30.0
 
 
 class WorkQueue:
@@ -45,7 +45,7 @@ class WorkQueue:
     def failed(self, one: int) -> float:
         """Say that the work is to be tried again; returns after how many seconds it will be."""
         count = self._failures[one] = self._failures.get(one, 0) + 1
-        pause: float = min(FIRST_PAUSE_S * 2.0 ** min(count - 1, 10), MOST_PAUSE_S) * random.uniform(0.7, 1.0)  # noqa: S311 - jitter
+        pause: float = min(FIRST_PAUSE_S * 2.0 ** min(count - 1, 10), MAX_PAUSE_S) * random.uniform(0.7, 1.0)  # noqa: S311 - jitter
         if (timer := self._timers.pop(one, None)) is not None:
             timer.cancel()
         self._timers[one] = asyncio.get_running_loop().call_later(pause, self._again, one)

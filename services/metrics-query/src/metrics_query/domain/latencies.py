@@ -14,7 +14,7 @@ from metrics_query.domain.measures import bounded
 
 SCALE = 32
 BASE = 2 ** (1 / SCALE)
-LEAST_MS, MOST_MS = 2.0**-10, 2.0**30
+LEAST_MS, MAX_MS = 2.0**-10, 2.0**30
 
 
 class Latency(Struct, frozen=True, gc=False):
@@ -39,7 +39,7 @@ class Latency(Struct, frozen=True, gc=False):
         for value in values_ms:
             if not math.isfinite(value) or value < 0:
                 continue
-            bounded = min(max(value, LEAST_MS), MOST_MS)
+            bounded = min(max(value, LEAST_MS), MAX_MS)
             index = index_of(bounded)
             buckets[index] = buckets.get(index, 0) + 1
             us = round(bounded * 1000)

@@ -3,28 +3,28 @@
 import math
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 
-MOST_COUNT = 10**12
+MAX_COUNT = 10**12
 """The largest count that is taken at its word."""
-MOST_MONEY = 10**9
+MAX_MONEY = 10**9
 """The largest amount of money, in whole units."""
-MOST_GAUGE = 10**7
+MAX_GAUGE = 10**7
 """The largest gauge: 10 TB of memory, ten million sessions."""
 MICROS = 10**6
-MOST_SUM = 2**62
+MAX_SUM = 2**62
 
 
 def count(value: float | None) -> int | None:
     """Read a count; None when it is absent, negative or no number."""
     if value is None or not math.isfinite(value) or value < 0:
         return None
-    return round(min(value, MOST_COUNT))
+    return round(min(value, MAX_COUNT))
 
 
 def thousandths(value: float | None) -> int | None:
     """Read a gauge; None when it is absent, negative or no number."""
     if value is None or not math.isfinite(value) or value < 0:
         return None
-    return round(min(value, MOST_GAUGE) * 1000)
+    return round(min(value, MAX_GAUGE) * 1000)
 
 
 def micros(text: str | None) -> int | None:
@@ -37,12 +37,12 @@ def micros(text: str | None) -> int | None:
         return None
     if not value.is_finite() or value < 0:
         return None
-    return int((min(value, Decimal(MOST_MONEY)) * MICROS).to_integral_value(ROUND_HALF_EVEN))
+    return int((min(value, Decimal(MAX_MONEY)) * MICROS).to_integral_value(ROUND_HALF_EVEN))
 
 
 def bounded(total: int) -> int:
     """Keep a sum storable. Saturating sums of what is not negative do not depend on order either."""
-    return min(total, MOST_SUM)
+    return min(total, MAX_SUM)
 
 
 def money(value: int) -> str:

@@ -17,7 +17,7 @@ from metrics_query.domain.latencies import NO_RESPONSES, Latency
 from metrics_query.domain.measures import bounded, count, micros, thousandths
 from shoal_events import Sample, SampleMetrics, SampleSkill
 
-MOST_SKILL_NAME = 128
+MAX_SKILL_NAME = 128
 R = TypeVar("R", "Reading", "SkillReading")
 SkillMinutes = dict[tuple[int, str], "SkillMinute"]
 
@@ -204,7 +204,7 @@ def skills_by_name(skills: Mapping[tuple[int, str], SkillMinute]) -> dict[str, d
 
 
 def _count(skills: SkillMinutes, minute: int, name: str, row: SkillMinute) -> None:
-    if len(name) > MOST_SKILL_NAME or "\x00" in name:
+    if len(name) > MAX_SKILL_NAME or "\x00" in name:
         return
     known = skills.get((minute, name))
     skills[minute, name] = row if known is None else known.merge(row)

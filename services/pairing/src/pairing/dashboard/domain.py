@@ -8,7 +8,7 @@ from msgspec import Struct
 
 TOKEN_PREFIX = "clawdnet_pair_"  # noqa: S105 - how tokens begin, not one
 TELEMETRY_TOKEN_PREFIX = "telem_"  # noqa: S105 - how tokens begin, not one
-MOST_INFO_BYTES = 4096
+MAX_INFO_BYTES = 4096
 
 
 class Status(StrEnum):

@@ -8,7 +8,7 @@ import segno
 from msgspec import Meta, Struct
 
 from pairing.dashboard.domain import (
-    MOST_INFO_BYTES,
+    MAX_INFO_BYTES,
     ConfirmedPairing,
     HeldPairing,
     HistoryEntry,
@@ -78,8 +78,8 @@ class ConfirmPairing(Struct, frozen=True):
     """How people call the agent; by default its id without `agent_`."""
 
     def __post_init__(self) -> None:
-        if self.instance_info is not None and len(msgspec.json.encode(self.instance_info)) > MOST_INFO_BYTES:
-            raise ValueError(f"instance_info is larger than {MOST_INFO_BYTES} bytes")
+        if self.instance_info is not None and len(msgspec.json.encode(self.instance_info)) > MAX_INFO_BYTES:
+            raise ValueError(f"instance_info is larger than {MAX_INFO_BYTES} bytes")
 
 
 class AgentView(Struct, frozen=True):

@@ -13,10 +13,10 @@ from msgspec import Struct
 from ssh_manager.audit.errors import InvalidAddressError, InvalidQueryError
 from ssh_manager.ports import Actor, AuditType, Instance
 
-MOST_DETAILS = 1000
-MOST_ENTRIES = 200
+MAX_DETAILS = 1000
+MAX_ENTRIES = 200
 """Allowed addresses of one instance."""
-MOST_SHOWN = 1000
+MAX_SHOWN = 1000
 """Entries of one page."""
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]+")
 _LOST_PLUS = re.compile(r" (?=\d\d:?\d\d$)")
@@ -49,7 +49,7 @@ class Draft(Struct, frozen=True, kw_only=True):
             event_type=kind,
             username=by.username,
             source_ip=by.source,
-            details=_UNPRINTABLE.sub(" ", details)[:MOST_DETAILS],
+            details=_UNPRINTABLE.sub(" ", details)[:MAX_DETAILS],
             duration_ms=duration_ms,
         )
 
@@ -184,8 +184,8 @@ def networks_of(text: str) -> list[Network]:
     entries = [entry.strip() for entry in text.split(",") if entry.strip()]
     if text.strip() and not entries:  # nothing but commas must not open an instance to all
         raise InvalidAddressError(text)
-    if len(entries) > MOST_ENTRIES:
-        raise InvalidAddressError(f"{entries[MOST_ENTRIES]} and more: {MOST_ENTRIES} entries are the most")
+    if len(entries) > MAX_ENTRIES:
+        raise InvalidAddressError(f"{entries[MAX_ENTRIES]} and more: {MAX_ENTRIES} entries are the most")
     return [_network(entry) for entry in entries]
 
 

@@ -5,7 +5,7 @@ import re
 from ssh_manager.errors import InvalidInstanceIdError
 from ssh_manager.ports import Status
 
-MOST_ID = 2**31 - 1
+MAX_ID = 2**31 - 1
 _ID = re.compile(r"[0-9]{1,10}")
 _STOPPED = {"asked": Status.STOPPED, "restarting": Status.RESTARTING, "failed": Status.ERROR}
 
@@ -16,7 +16,7 @@ def id_of(text: str) -> int:
     Raises:
         InvalidInstanceIdError: It is not a decimal number below 2^31.
     """
-    if not _ID.fullmatch(text) or int(text) > MOST_ID:
+    if not _ID.fullmatch(text) or int(text) > MAX_ID:
         raise InvalidInstanceIdError
     return int(text)
 

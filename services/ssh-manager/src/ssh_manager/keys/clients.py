@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import asyncssh
 
-from ssh_manager.keys.domain import MOST_FILE_BYTES, with_key, without_key
+from ssh_manager.keys.domain import MAX_FILE_BYTES, with_key, without_key
 
 FOLDER, NAME, DRAFT = ".ssh", "authorized_keys", ".authorized_keys.shoal"
 WITHIN_S = 15.0
@@ -67,9 +67,9 @@ async def _locate(sftp: asyncssh.SFTPClient) -> tuple[str, int]:
 async def _read(sftp: asyncssh.SFTPClient, file: str) -> bytes:
     try:
         async with sftp.open(file, asyncssh.FXF_READ, encoding=None) as content:
-            read: bytes = await content.read(MOST_FILE_BYTES + 1)
+            read: bytes = await content.read(MAX_FILE_BYTES + 1)
     except asyncssh.SFTPNoSuchFile:
         return b""
-    if len(read) > MOST_FILE_BYTES:
+    if len(read) > MAX_FILE_BYTES:
         raise asyncssh.SFTPFailure("authorized_keys is larger than can be edited safely")
     return read

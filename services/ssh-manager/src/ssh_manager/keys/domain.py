@@ -15,7 +15,7 @@ from msgspec import Struct
 from ssh_manager.errors import PublicKeyUnreadableError
 
 ALGORITHM = "ssh-ed25519"
-MOST_FILE_BYTES = 1024 * 1024
+MAX_FILE_BYTES = 1024 * 1024
 
 
 class Role(StrEnum):

@@ -21,7 +21,7 @@ from ssh_manager.links.usecases.reports import LinkReports
 from ssh_manager.links.usecases.requests import LinkRequests
 from ssh_manager.ports import Access
 
-SHOWN_EVENTS, MOST_EVENTS = 50, 100
+SHOWN_EVENTS, MAX_EVENTS = 50, 100
 
 
 class LinkController(Controller):
@@ -92,4 +92,4 @@ class OverviewController(Controller):
 
 def _limit_of(text: str) -> int:
     is_number = text.isascii() and text.isdigit() and int(text[:9]) > 0
-    return min(int(text[:9]), MOST_EVENTS) if is_number else SHOWN_EVENTS
+    return min(int(text[:9]), MAX_EVENTS) if is_number else SHOWN_EVENTS

@@ -12,7 +12,7 @@ from msgspec import Struct
 from ssh_manager.ports import EventType, Instance, TunnelState
 
 FIRST_PAUSE_S = 0.25
-MOST_REFUSED_PAUSE_S = 30.0
+MAX_REFUSED_PAUSE_S = 30.0
 """Servers punish those who come again and again with a key that they do not know."""
 
 
@@ -126,9 +126,9 @@ def uptime_buckets(reports: Sequence[LinkReport]) -> list[Bucket]:
     return [Bucket(label, count) for (label, _), count in zip(_BUCKETS, counts, strict=True)]
 
 
-def pause_s(attempt: int, *, most_s: float) -> float:
+def pause_s(attempt: int, *, max_s: float) -> float:
     """Choose how long to wait after the n-th attempt in a row failed: doubling, and never quite the same."""
-    return min(FIRST_PAUSE_S * 2.0 ** min(attempt - 1, 12), most_s) * random.uniform(0.6, 1.0)  # noqa: S311 - jitter
+    return min(FIRST_PAUSE_S * 2.0 ** min(attempt - 1, 12), max_s) * random.uniform(0.6, 1.0)  # noqa: S311 - jitter
 
 
 def is_worth_telling(attempt: int) -> bool:

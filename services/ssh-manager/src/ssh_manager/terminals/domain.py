@@ -10,11 +10,11 @@ from msgspec import Struct
 from ssh_manager.entrance import Close
 from ssh_manager.terminals.errors import UnknownShellError
 
-MOST_COLUMNS, MOST_ROWS = 500, 200
-MOST_SCROLLBACK = 1024 * 1024
-MOST_MESSAGE = 64 * 1024
+MAX_COLUMNS, MAX_ROWS = 500, 200
+MAX_SCROLLBACK = 1024 * 1024
+MAX_MESSAGE = 64 * 1024
 MESSAGES_PER_S, BURST = 100.0, 200.0
-MOST_TERMINALS = 8
+MAX_TERMINALS = 8
 """Of one instance; SSH servers allow ten at once, and two are for others."""
 
 
@@ -46,7 +46,7 @@ class Size(Struct, frozen=True):
     @classmethod
     def of(cls, columns: int, rows: int) -> "Size":
         """Make a size that a terminal can have."""
-        return cls(min(max(columns, 1), MOST_COLUMNS), min(max(rows, 1), MOST_ROWS))
+        return cls(min(max(columns, 1), MAX_COLUMNS), min(max(rows, 1), MAX_ROWS))
 
 
 class Shell(StrEnum):
@@ -96,7 +96,7 @@ class Summary(Struct, frozen=True, kw_only=True):
 class Scrollback:
     """The last that a terminal showed, bounded in bytes."""
 
-    def __init__(self, most: int = MOST_SCROLLBACK) -> None:
+    def __init__(self, most: int = MAX_SCROLLBACK) -> None:
         self._most = most
         self._parts: deque[bytes] = deque()
         self._size = 0

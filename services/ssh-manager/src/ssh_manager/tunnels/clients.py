@@ -19,7 +19,7 @@ from ssh_manager.tunnels.domain import LOCAL_HOST, REMOTE_HOST
 
 OPEN_S = 10.0
 """How long the other end may take to open a channel."""
-MOST_CONNECTIONS = 256
+MAX_CONNECTIONS = 256
 """At once, through one tunnel; further ones are hung up on."""
 _WINDOW = 2 * 1024 * 1024
 _LARGEST_PACKET = 32 * 1024
@@ -111,7 +111,7 @@ class Tunnel:
 
     def admit(self, end: "NearEnd") -> bool:
         """Take in a new connection, if there is room."""
-        if len(self._ends) >= MOST_CONNECTIONS:
+        if len(self._ends) >= MAX_CONNECTIONS:
             return False
         self._ends.add(end)
         return True

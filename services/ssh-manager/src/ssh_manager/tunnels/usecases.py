@@ -14,7 +14,7 @@ from ssh_manager.ports import Access, Audit, AuditType, Fleet, Instance, Links, 
 from ssh_manager.tunnels.clients import Tunnel
 from ssh_manager.tunnels.domain import LOST, REMOTE_PORTS
 
-MOST_LOOKS = 32
+MAX_LOOKS = 32
 """At once."""
 
 
@@ -31,7 +31,7 @@ class Tunnels:
         self._audit = audit
         self._clock = clock
         self._bundles: dict[int, _Bundle] = {}
-        self._looking = asyncio.Semaphore(MOST_LOOKS)
+        self._looking = asyncio.Semaphore(MAX_LOOKS)
         self._beginning: set[asyncio.Task[Sequence[TunnelState]]] = set()
         links.on_connected(self.open_all)
         links.on_lost(self.close_all)

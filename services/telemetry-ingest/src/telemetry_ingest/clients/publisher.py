@@ -6,7 +6,7 @@ it stays open and fills. A sealed batch is first shown live, then published unde
 the stream acknowledges it. Batches are released in the order in which they were sealed, whatever the order of their
 acknowledgements: when a batch is released, everything before it is stored, so a barrier is one batch, not a set.
 
-When the stream is full or NATS is away nothing is released, `has_room` turns false at `MOST_HELD_BYTES`, and whoever
+When the stream is full or NATS is away nothing is released, `has_room` turns false at `MAX_HELD_BYTES`, and whoever
 reads sockets waits for `room`: TCP carries the pressure back to the agents. Only a batch that the stream will never
 take (too large, no such stream) is given up, and with it the sockets that it came from; none of its samples was
 acknowledged.
@@ -31,10 +31,10 @@ from shoal_events import TelemetryBatch, subjects
 from telemetry_ingest.instruments import Instruments
 
 LINGER_S = 0.004
-MOST_SAMPLES = 1000
-MOST_BYTES = 512 * 1024
-MOST_FLYING = 8
-MOST_HELD_BYTES = 8 * 1024 * 1024
+MAX_SAMPLES = 1000
+MAX_BYTES = 512 * 1024
+MAX_FLYING = 8
+MAX_HELD_BYTES = 8 * 1024 * 1024
 PUBLISH_TIMEOUT_S = 3.0
 LAST_CALL_S = 3.0
 
@@ -148,7 +148,7 @@ class Publisher:
         self._sealed: asyncio.Queue[Batch] = asyncio.Queue()
         self._sealed_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._berths = asyncio.Semaphore(MOST_FLYING)
+        self._berths = asyncio.Semaphore(MAX_FLYING)
         self._flying: deque[Batch] = deque()
         self._carriers: set[asyncio.Task[None]] = set()
         self._held = 0
@@ -158,7 +158,7 @@ class Publisher:
     @property
     def has_room(self) -> bool:
         """Whether more samples should be read."""
-        return self._held < MOST_HELD_BYTES
+        return self._held < MAX_HELD_BYTES
 
     async def room(self) -> None:
         """Wait until more samples may be read."""
@@ -185,7 +185,7 @@ class Publisher:
         size = len(sample) + 32
         batch.size += size
         self._held += size
-        if batch.count >= MOST_SAMPLES or batch.size >= MOST_BYTES:
+        if batch.count >= MAX_SAMPLES or batch.size >= MAX_BYTES:
             self._seal()
         elif self._timer is None:
             self._seal_soon()

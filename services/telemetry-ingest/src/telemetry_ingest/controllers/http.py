@@ -12,12 +12,12 @@ from shoal.copies import ExportedFact
 from shoal.http.auth import require_permitted_service
 from shoal.http.pagination import Page
 from shoal.identity import Principal
-from telemetry_ingest.schemas import JSON, MOST_BODY_BYTES, MOST_POSTED_ITEMS, NDJSON, PostedView, read_post
+from telemetry_ingest.schemas import JSON, MAX_BODY_BYTES, MAX_POSTED_ITEMS, NDJSON, PostedView, read_post
 from telemetry_ingest.usecases.posts import Posts
 from telemetry_ingest.usecases.presences import Presences
 
 _FRAME = Schema(type=OpenAPIType.OBJECT, description="A frame of the telemetry socket: asyncapi.yaml describes them.")
-_FRAMES = Schema(type=OpenAPIType.ARRAY, items=_FRAME, max_items=MOST_POSTED_ITEMS)
+_FRAMES = Schema(type=OpenAPIType.ARRAY, items=_FRAME, max_items=MAX_POSTED_ITEMS)
 _EPOCH = Schema(
     type=OpenAPIType.STRING, pattern="^[A-Za-z0-9_-]{1,64}$", description="Within it a seq means one frame."
 )
@@ -45,7 +45,7 @@ class IngestController(Controller):
         summary="Send telemetry frames",
         status_code=200,
         operation_class=IngestOperation,
-        request_max_body_size=MOST_BODY_BYTES,
+        request_max_body_size=MAX_BODY_BYTES,
         opt={"media_types": (JSON, NDJSON, "")},
     )
     async def ingest(

@@ -16,11 +16,11 @@ from shoal_events import Sample, SampleError, SampleMetrics, SampleSkill
 from shoal_events.types import Positive, Timestamp
 from telemetry_ingest.domain.numbers import Number, WireMoney, plain_money
 
-MOST_FRAME_BYTES = 64 * 1024
-MOST_ITEMS = 1000
-MOST_RESPONSE_TIMES = 1000
-MOST_SKILLS = 500
-MOST_MESSAGE = 1024
+MAX_FRAME_BYTES = 64 * 1024
+MAX_ITEMS = 1000
+MAX_RESPONSE_TIMES = 1000
+MAX_SKILLS = 500
+MAX_MESSAGE = 1024
 """Characters that are kept of an error's `message`. It is free text, which may quote what people wrote to the agent."""
 
 AgentId = Annotated[str, Meta(min_length=1, max_length=64)]
@@ -47,7 +47,7 @@ class MetricsBody(SampleMetrics, frozen=True, kw_only=True, omit_defaults=True, 
     tokens_total: Number | None = None
     errors_1h: Number | None = None
     revenue_1h: WireMoney | None = None  # type: ignore[assignment]
-    response_ms: Annotated[tuple[Number, ...], Meta(max_length=MOST_RESPONSE_TIMES)] = ()
+    response_ms: Annotated[tuple[Number, ...], Meta(max_length=MAX_RESPONSE_TIMES)] = ()
 
     def __post_init__(self) -> None:
         if self.revenue_total is not None or self.revenue_1h is not None:
@@ -81,8 +81,8 @@ class FailureTold(SampleError, frozen=True, kw_only=True, omit_defaults=True, gc
     message: str = ""
 
     def __post_init__(self) -> None:
-        if len(self.message) > MOST_MESSAGE:
-            force_setattr(self, "message", self.message[: MOST_MESSAGE - 1] + "…")
+        if len(self.message) > MAX_MESSAGE:
+            force_setattr(self, "message", self.message[: MAX_MESSAGE - 1] + "…")
 
 
 Skill = Annotated[str, Meta(min_length=1, max_length=128)]
@@ -122,7 +122,7 @@ class SkillsFrame(AgentFrame, frozen=True, kw_only=True, omit_defaults=True, gc=
 
     kind: ClassVar[str] = "skills"
 
-    data: Annotated[dict[Skill, SkillBody], Meta(max_length=MOST_SKILLS)]
+    data: Annotated[dict[Skill, SkillBody], Meta(max_length=MAX_SKILLS)]
 
     def to_sample(self, seq: int, received_at: datetime) -> Sample:
         """Give the frame's facts, as they are stored."""
@@ -173,7 +173,7 @@ class AuthFrame(Struct, frozen=True, kw_only=True, gc=False, tag_field="type", t
 class BatchFrame(Struct, frozen=True, gc=False, tag_field="type", tag="batch"):
     """Several frames about agents; each is taken or refused on its own."""
 
-    items: Annotated[list[msgspec.Raw], Meta(max_length=MOST_ITEMS)]
+    items: Annotated[list[msgspec.Raw], Meta(max_length=MAX_ITEMS)]
 
 
 class PingFrame(Struct, frozen=True, gc=False, tag_field="type", tag="ping"):

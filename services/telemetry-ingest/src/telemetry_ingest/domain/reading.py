@@ -9,8 +9,8 @@ import msgspec
 
 from telemetry_ingest.domain.frames import AgentFrame, AnyAgentFrame, ClientFrame, Numbered, Ref
 
-MOST_AGE = timedelta(hours=24)
-MOST_AHEAD = timedelta(minutes=5)
+MAX_AGE = timedelta(hours=24)
+MAX_AHEAD = timedelta(minutes=5)
 
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
@@ -54,7 +54,7 @@ def check_time(frame: AgentFrame, now: datetime) -> None:
     Raises:
         RefusedFrameError: It is older, or the agent's clock is more than five minutes ahead.
     """
-    if not now - MOST_AGE <= frame.timestamp <= now + MOST_AHEAD:
+    if not now - MAX_AGE <= frame.timestamp <= now + MAX_AHEAD:
         words = "ahead of our clock by more than 5 minutes" if frame.timestamp > now else "older than 24 hours"
         raise RefusedFrameError("timestamp_out_of_range", f"The timestamp is {words}.", Ref(seq=frame.seq))
 

@@ -16,7 +16,7 @@ from telemetry_ingest.repositories.pairings import PairingRepository
 
 TELEMETRY_TOKEN_PREFIX = "telem_"  # noqa: S105 - how tokens begin, not one
 OWNER = "pairing"
-MOST_TOKEN = 256
+MAX_TOKEN = 256
 
 
 class Credential(Struct, frozen=True, kw_only=True):
@@ -57,7 +57,7 @@ class Credentials:
             CredentialUnknownError: Nobody, or nobody any more.
             UnavailableError: That cannot be told right now.
         """
-        if not 0 < len(token) <= MOST_TOKEN:
+        if not 0 < len(token) <= MAX_TOKEN:
             raise CredentialUnknownError
         if not token.startswith(TELEMETRY_TOKEN_PREFIX):
             return await self._ask(GATEWAY, token, Secret(token))

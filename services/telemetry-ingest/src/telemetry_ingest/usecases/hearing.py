@@ -12,7 +12,7 @@ from telemetry_ingest.clients.publisher import Publisher
 from telemetry_ingest.config import Config
 from telemetry_ingest.domain.endings import FOREIGN_AGENT, STALLED, TRY_AGAIN, UNAUTHORIZED, Ending
 from telemetry_ingest.domain.frames import (
-    MOST_FRAME_BYTES,
+    MAX_FRAME_BYTES,
     AgentFrame,
     AuthError,
     AuthFrame,
@@ -40,7 +40,7 @@ from telemetry_ingest.usecases.credentials import Credential, Credentials
 from telemetry_ingest.usecases.intake import Intake, UnknownAgentError
 from telemetry_ingest.usecases.outgoing import Outgoing
 
-MOST_PONGS_DUE = 512
+MAX_PONGS_DUE = 512
 MEET_EVERY_S = 0.4
 MEET_TIMES = 5
 
@@ -95,7 +95,7 @@ class Hearing:
     def welcome(self) -> None:
         """Say that the speaker is in."""
         principal, config = self._credential.principal, self._means.config
-        limits = Limits(config.messages_per_second, MOST_FRAME_BYTES, round(config.idle_timeout.total_seconds()))
+        limits = Limits(config.messages_per_second, MAX_FRAME_BYTES, round(config.idle_timeout.total_seconds()))
         self._speaker.outgoing.answer(
             AuthSuccess(
                 user_id=principal.user_id,
@@ -219,7 +219,7 @@ class Hearing:
 
     def _ping(self) -> None:
         self._pongs_due += 1
-        if self._pongs_due > MOST_PONGS_DUE:
+        if self._pongs_due > MAX_PONGS_DUE:
             self._speaker.end(STALLED)
         else:
             self._intake.when_stored(self._pong)

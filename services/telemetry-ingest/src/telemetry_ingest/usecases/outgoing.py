@@ -1,8 +1,8 @@
 """What a socket is told: answers, which are kept, and live frames, which are conflated when it is slow.
 
-While the peer reads, every live frame goes out in order. Once `MOST_IN_ORDER` wait, the viewer is slow: from then on
+While the peer reads, every live frame goes out in order. Once `MAX_IN_ORDER` wait, the viewer is slow: from then on
 the newest metrics and skills frame of each agent replaces the one before, and of status and error frames the newest
-`MOST_URGENT` are kept, until everything in order has gone out. Nobody else ever waits for it.
+`MAX_URGENT` are kept, until everything in order has gone out. Nobody else ever waits for it.
 """
 
 import asyncio
@@ -16,9 +16,9 @@ from telemetry_ingest.domain.endings import Ending
 from telemetry_ingest.domain.frames import ServerFrame
 from telemetry_ingest.instruments import Instruments
 
-MOST_IN_ORDER = 256
-MOST_URGENT = 256
-MOST_ANSWERS = 512
+MAX_IN_ORDER = 256
+MAX_URGENT = 256
+MAX_ANSWERS = 512
 CONFLATED = frozenset({"metrics", "skills"})
 
 Message = dict[str, Any]
@@ -41,14 +41,14 @@ class Outgoing:
         self._answers: deque[Message] = deque()
         self._live: deque[Message] = deque()
         self._newest: dict[tuple[str, str], Message] = {}
-        self._urgent: deque[Message] = deque(maxlen=MOST_URGENT)
+        self._urgent: deque[Message] = deque(maxlen=MAX_URGENT)
         self._ending: Ending | None = None
         self._wake = asyncio.Event()
 
     @property
     def is_stalled(self) -> bool:
         """Whether the peer asks and asks and does not read the answers."""
-        return len(self._answers) > MOST_ANSWERS
+        return len(self._answers) > MAX_ANSWERS
 
     def answer(self, frame: ServerFrame) -> None:
         """Send an answer; ahead of live frames."""
@@ -57,14 +57,14 @@ class Outgoing:
 
     def show(self, agent_id: str, kind: str, message: Message) -> None:
         """Send a live frame, as soon and as well as the viewer keeps up."""
-        if not self._newest and not self._urgent and len(self._live) < MOST_IN_ORDER:
+        if not self._newest and not self._urgent and len(self._live) < MAX_IN_ORDER:
             self._live.append(message)
         elif kind in CONFLATED:
             if (agent_id, kind) in self._newest:
                 self._instruments.conflated.labels("replaced").inc()
             self._newest[agent_id, kind] = message
         else:
-            if len(self._urgent) == MOST_URGENT:
+            if len(self._urgent) == MAX_URGENT:
                 self._instruments.conflated.labels("dropped").inc()
             self._urgent.append(message)
         self._wake.set()

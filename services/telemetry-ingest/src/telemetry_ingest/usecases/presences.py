@@ -29,7 +29,7 @@ from telemetry_ingest.repositories.slots import SlotRepository
 from telemetry_ingest.usecases import facts
 
 GATHER_S = 0.01
-MOST_AT_ONCE = 100
+MAX_AT_ONCE = 100
 LAST_PASS_S = 2
 KEEP_DAYS = 14
 """Twice the time that facts are kept: nobody's copy can lack an end that is older."""
@@ -221,4 +221,4 @@ class Presences:
 
 def _some(waiting: dict[str, tuple[Presence, float]] | dict[str, tuple[Presence, Gone]]) -> dict:  # type: ignore[type-arg]
     """Take the oldest few out of what waits."""
-    return {epoch: waiting.pop(epoch) for epoch in list(waiting)[:MOST_AT_ONCE]}
+    return {epoch: waiting.pop(epoch) for epoch in list(waiting)[:MAX_AT_ONCE]}

@@ -9,9 +9,9 @@ from msgspec import Struct
 from agent_runtime.cron.domain.schedules import Schedule
 from agent_runtime.cron.errors import InvalidScheduleError
 
-MOST_NAME, MOST_PAYLOAD = 128, 16 * 1024
-MOST_JOBS = 100
-MOST_UNFINISHED = 20
+MAX_NAME, MAX_PAYLOAD = 128, 16 * 1024
+MAX_JOBS = 100
+MAX_UNFINISHED = 20
 """How many firings of a job may be under way; further ticks are skipped, and say so."""
 _LOOKED_AT = 30
 

@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from agent_runtime.cron.errors import InvalidScheduleError
 
-MOST_TEXT = 256
+MAX_TEXT = 256
 _OF_THE_MACHINE = frozenset({"localtime", "posixrules"})
 """Zones that are another on the next machine: replicas would fire at different times."""
 _ALIASES = {
@@ -76,8 +76,8 @@ class Schedule(Struct, frozen=True):
             InvalidScheduleError: It is none, there is no such time zone, or it names no moment at all.
         """
         _zone(zone)
-        if len(text) > MOST_TEXT:
-            raise InvalidScheduleError(f"schedule: at most {MOST_TEXT} characters")
+        if len(text) > MAX_TEXT:
+            raise InvalidScheduleError(f"schedule: at most {MAX_TEXT} characters")
         lowered = text.strip().lower()
         parts = _ALIASES.get(lowered, lowered).split()
         if len(parts) not in {5, 6, 7}:

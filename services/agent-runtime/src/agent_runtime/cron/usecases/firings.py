@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from agent_runtime.cron.domain.firings import (
-    MOST_UNFINISHED,
+    MAX_UNFINISHED,
     Firing,
     FiringKind,
     FiringStatus,
@@ -27,7 +27,7 @@ KEPT = timedelta(days=30)
 """How long ended firings are shown."""
 _CLAIMED_AT_ONCE = 50
 _LOOKED_AT = 200
-_MOST_ERROR = 1000
+_MAX_ERROR = 1000
 
 
 class Firings:
@@ -94,9 +94,9 @@ class Firings:
 
     async def _claim(self, tx: Transaction, job: Job, tick: datetime) -> None:
         jobs, firings = JobRepository(tx), FiringRepository(tx)
-        is_free = await firings.count_unfinished(job.id) < MOST_UNFINISHED
+        is_free = await firings.count_unfinished(job.id) < MAX_UNFINISHED
         status = FiringStatus.CLAIMED if is_free else FiringStatus.SKIPPED
-        reason = "" if is_free else f"{MOST_UNFINISHED} earlier firings are not over"
+        reason = "" if is_free else f"{MAX_UNFINISHED} earlier firings are not over"
         firing_id = new_id("fire")
         if not await firings.claim(firing_id, job, FiringKind.TICK, tick, status, reason) or not is_free:
             return
@@ -146,12 +146,12 @@ class Firings:
         if not result.status.is_over:
             return False
         is_completed = result.status is RunStatus.COMPLETED
-        error_told = "" if is_completed else result.error or f"The run was {result.status}."
-        await self._end(firing, FiringStatus.COMPLETED if is_completed else FiringStatus.FAILED, error_told)
+        error_payload = "" if is_completed else result.error or f"The run was {result.status}."
+        await self._end(firing, FiringStatus.COMPLETED if is_completed else FiringStatus.FAILED, error_payload)
         return True
 
     async def _end(self, firing: Firing, status: FiringStatus, error: str) -> None:
-        told = error[:_MOST_ERROR]
+        told = error[:_MAX_ERROR]
         async with self._database.transaction() as tx:
             jobs, firings = JobRepository(tx), FiringRepository(tx)
             try:

@@ -7,8 +7,8 @@ import msgspec
 
 from agent_runtime import quotas
 from agent_runtime.cron.domain.firings import (
-    MOST_JOBS,
-    MOST_UNFINISHED,
+    MAX_JOBS,
+    MAX_UNFINISHED,
     Firing,
     FiringKind,
     FiringStatus,
@@ -78,7 +78,7 @@ class Jobs:
             await quotas.hold(tx, job.account_id, "cron_job")
             timed = await self._timed(repository, made)
             await repository.insert(timed)
-            if await repository.count(job.account_id) > MOST_JOBS:
+            if await repository.count(job.account_id) > MAX_JOBS:
                 raise TooManyJobsError
             await repository.wake(CHANNEL)
             return timed
@@ -122,7 +122,7 @@ class Jobs:
         async with self._database.transaction() as tx:
             jobs, firings = JobRepository(tx), FiringRepository(tx)
             job = await jobs.lock(account_id, job_id)
-            if await firings.count_unfinished(job.id) >= MOST_UNFINISHED:
+            if await firings.count_unfinished(job.id) >= MAX_UNFINISHED:
                 raise JobBusyError
             firing_id = new_id("fire")
             now = await jobs.now()

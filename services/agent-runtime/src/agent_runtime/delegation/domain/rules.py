@@ -18,11 +18,11 @@ from shoal.ids import may_stand_in_path
 BOOSTER = "agent-booster"
 """The target that is plain code instead of a model."""
 REGEX = "re:"
-MOST_NAME, MOST_PATTERN, MOST_TARGET, MOST_TOOL_NAME = 64, 256, 128, 64
-MOST_PRIORITY = 1_000_000
-MOST_RULES = 100
-_MOST_ALTERNATIVES = 32
-_MOST_MEMORY = 1024 * 1024
+MAX_NAME, MAX_PATTERN, MAX_TARGET, MAX_TOOL_NAME = 64, 256, 128, 64
+MAX_PRIORITY = 1_000_000
+MAX_RULES = 100
+_MAX_ALTERNATIVES = 32
+_MAX_MEMORY = 1024 * 1024
 
 
 class Rule(Struct, frozen=True, kw_only=True):
@@ -70,13 +70,13 @@ def check(rule: Rule) -> None:
         _compiled(rule.pattern)
         return
     globs = [glob for glob in rule.pattern.split("|") if glob.strip()]
-    if not globs or len(globs) > _MOST_ALTERNATIVES:
-        raise InvalidRuleError(f"pattern: 1 to {_MOST_ALTERNATIVES} globs parted by |, or {REGEX} and an expression")
+    if not globs or len(globs) > _MAX_ALTERNATIVES:
+        raise InvalidRuleError(f"pattern: 1 to {_MAX_ALTERNATIVES} globs parted by |, or {REGEX} and an expression")
 
 
 def _compiled(pattern: str) -> "re2._Regexp[str]":
     options = re2.Options()
-    options.max_mem = _MOST_MEMORY
+    options.max_mem = _MAX_MEMORY
     options.log_errors = False
     try:
         return re2.compile(pattern.removeprefix(REGEX), options)

@@ -7,11 +7,11 @@ from msgspec import Struct
 
 from shoal.clock import to_rfc3339
 
-MOST_DEPTH = 3
+MAX_DEPTH = 3
 """How often handed-on work may be handed on again."""
-MOST_ACTIVE = 100
+MAX_ACTIVE = 100
 """How many pieces of an account's handed-on work go on at once, so that one message cannot begin hundreds of runs."""
-MOST_ERROR = 2000
+MAX_ERROR = 2000
 
 
 class TaskStatus(StrEnum):

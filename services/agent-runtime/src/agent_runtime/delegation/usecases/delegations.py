@@ -7,9 +7,9 @@ import msgspec
 
 from agent_runtime.delegation.domain.complexity import complexity as score
 from agent_runtime.delegation.domain.tasks import (
-    MOST_ACTIVE,
-    MOST_DEPTH,
-    MOST_ERROR,
+    MAX_ACTIVE,
+    MAX_DEPTH,
+    MAX_ERROR,
     ActiveDelegation,
     History,
     Task,
@@ -61,10 +61,10 @@ class Delegations:
         if choice.boosted is not None:
             done = Done(TaskStatus.COMPLETED, choice.boosted)
             spent = self._boosted(assignment, task)
-        elif task.depth > MOST_DEPTH:
-            done = Done(TaskStatus.FAILED, f"Work may be handed on {MOST_DEPTH} times, not more.")
+        elif task.depth > MAX_DEPTH:
+            done = Done(TaskStatus.FAILED, f"Work may be handed on {MAX_DEPTH} times, not more.")
         elif await self._is_full(task.account_id):
-            done = Done(TaskStatus.FAILED, f"{MOST_ACTIVE} pieces of work go on at once, not more: try again later.")
+            done = Done(TaskStatus.FAILED, f"{MAX_ACTIVE} pieces of work go on at once, not more: try again later.")
         else:
             done = await self._have_done(assignment, task)
         await self._end(task, done, spent)
@@ -135,13 +135,13 @@ class Delegations:
 
     async def _is_full(self, account_id: str) -> bool:
         async with self._database.reading() as database:
-            return await TaskRepository(database).count_active(account_id) > MOST_ACTIVE
+            return await TaskRepository(database).count_active(account_id) > MAX_ACTIVE
 
     async def _have_done(self, assignment: Assignment, task: Task) -> Done:
         """Have an agent's run do it, and wait for that."""
-        run_id, most_s = "", self._doing.most.total_seconds()
+        run_id, max_s = "", self._doing.most.total_seconds()
         try:
-            async with asyncio.timeout(most_s):
+            async with asyncio.timeout(max_s):
                 run_id = await self._doing.start(assignment, task)
                 async with self._database.transaction() as tx:
                     started = await TaskRepository(tx).start(task.task_id, run_id)
@@ -150,7 +150,7 @@ class Delegations:
                 return await self._doing.wait(task.account_id, run_id)
         except TimeoutError:
             await self._doing.cancel(task.account_id, run_id)
-            return Done(TaskStatus.FAILED, f"It was not done within {most_s:g} s.")
+            return Done(TaskStatus.FAILED, f"It was not done within {max_s:g} s.")
         except AppError as error:
             return Done(TaskStatus.FAILED, error.message)
         except asyncio.CancelledError:
@@ -179,7 +179,7 @@ class Delegations:
         )
 
     async def _end(self, task: Task, done: Done, spent: Spent | None = None) -> None:
-        error = done.output[:MOST_ERROR] if done.status is TaskStatus.FAILED else ""
+        error = done.output[:MAX_ERROR] if done.status is TaskStatus.FAILED else ""
         async with self._database.transaction() as tx:
             ended = await TaskRepository(tx).end(task.task_id, done.status, error)
             if ended is not None and spent is not None:

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from agent_runtime import quotas
-from agent_runtime.delegation.domain.rules import BOOSTER, MOST_RULES, Rule, check
+from agent_runtime.delegation.domain.rules import BOOSTER, MAX_RULES, Rule, check
 from agent_runtime.delegation.errors import InvalidRuleError, RuleNotFoundError, TooManyRulesError
 from agent_runtime.delegation.repositories import RuleRepository, TaskRepository
 from shoal.database import Database, Transaction
@@ -48,7 +48,7 @@ class Rules:
             rules[name] = rule = _changed(rules.get(name), name, changes)
             check(rule)
             await repository.put(account_id, rule)
-            if len(rules) > MOST_RULES:
+            if len(rules) > MAX_RULES:
                 raise TooManyRulesError
         return rule
 

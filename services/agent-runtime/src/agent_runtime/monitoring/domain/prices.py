@@ -16,7 +16,7 @@ import genai_prices
 from msgspec import Struct
 
 MILLION = Decimal(1_000_000)
-MOST_TOKENS = 10**9
+MAX_TOKENS = 10**9
 """Of one call; what says more has counted wrong."""
 FREE: Final = frozenset({"offline", "agent-booster"})
 """Providers that are part of this service."""
@@ -106,7 +106,7 @@ def cost_of(tokens: Tokens, *, provider: str, model: str, at: datetime, override
 
 
 def _sound(count: int) -> int:
-    return min(max(0, count), MOST_TOKENS)
+    return min(max(0, count), MAX_TOKENS)
 
 
 def _spellings(model: str) -> Iterator[str]:

@@ -14,7 +14,7 @@ from agent_runtime.ports import TimedTurn
 from shoal.clock import Clock
 from shoal.database import Database, Transaction
 
-MOST_SESSIONS = 500
+MAX_SESSIONS = 500
 TURNS_KEPT = timedelta(days=90)
 
 
@@ -49,7 +49,7 @@ class Reports:
         async with self._database.transaction(read_only=True) as tx:
             usage = UsageRepository(tx)
             return Taken(
-                await usage.by_model(account_id, span), await usage.by_session(account_id, span, limit=MOST_SESSIONS)
+                await usage.by_model(account_id, span), await usage.by_session(account_id, span, limit=MAX_SESSIONS)
             )
 
     async def costs(self, account_id: str, span: Span) -> Paid:

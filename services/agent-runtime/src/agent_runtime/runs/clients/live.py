@@ -18,7 +18,7 @@ from nats.errors import Error as NatsError
 from agent_runtime.runs.domain.runs import RunEvent, Token
 from shoal.messaging import Bus
 
-_MOST_WAITING = 1000
+_MAX_WAITING = 1000
 _CANCEL = "shoal.runs.cancel"
 
 
@@ -34,7 +34,7 @@ class Follower:
     """One who follows a run; what overflows is lost here and read from the store."""
 
     def __init__(self) -> None:
-        self._queue: asyncio.Queue[RunEvent | Token] = asyncio.Queue(_MOST_WAITING)
+        self._queue: asyncio.Queue[RunEvent | Token] = asyncio.Queue(_MAX_WAITING)
 
     def offer(self, item: RunEvent | Token) -> None:
         """Hand over an item, if there is room."""

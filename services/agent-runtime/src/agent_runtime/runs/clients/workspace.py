@@ -16,9 +16,9 @@ from msgspec import Struct
 
 from agent_runtime.runs.errors import ToolError
 
-MOST_FILE_BYTES = 1024 * 1024
-MOST_ENTRIES = 1000
-_MOST_PARTS = 32
+MAX_FILE_BYTES = 1024 * 1024
+MAX_ENTRIES = 1000
+_MAX_PARTS = 32
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -57,8 +57,8 @@ class Workspace:
         Raises:
             ToolError: It cannot be written here.
         """
-        if len(content) > MOST_FILE_BYTES:
-            raise ToolError(f"A file may hold {MOST_FILE_BYTES} bytes.")
+        if len(content) > MAX_FILE_BYTES:
+            raise ToolError(f"A file may hold {MAX_FILE_BYTES} bytes.")
         *folders, name = _parts(path, is_file=True)
         fresh = f".{secrets.token_hex(8)}.new"
         with _told(path), self._folder(folders, is_made=True) as folder:
@@ -80,7 +80,7 @@ class Workspace:
             ToolError: There is no such folder here.
         """
         with _told(path), self._folder(_parts(path, is_file=False)) as folder, os.scandir(folder) as entries:
-            found = sorted(entries, key=lambda entry: entry.name)[:MOST_ENTRIES]
+            found = sorted(entries, key=lambda entry: entry.name)[:MAX_ENTRIES]
             return [_entry(entry) for entry in found]
 
     def make(self) -> Path:
@@ -142,7 +142,7 @@ def _parts(path: str, *, is_file: bool) -> list[str]:
     """
     pure = PurePosixPath(path)
     parts = [part for part in pure.parts if part != "."]
-    is_bad = "\x00" in path or pure.is_absolute() or ".." in parts or len(parts) > _MOST_PARTS
+    is_bad = "\x00" in path or pure.is_absolute() or ".." in parts or len(parts) > _MAX_PARTS
     if is_bad or (is_file and not parts):
         raise ToolError(f"{path!r} is no path in the workspace: give one relative to it, without `..`.")
     return parts

@@ -22,8 +22,8 @@ def _written(run_id: str, item: RunEvent | Token | None) -> bytes:
     if item is None:
         return BEAT
     if isinstance(item, Token):
-        told = {"run_id": run_id, "type": "token", "content": item.text, "offset": item.offset}
-        return b"event: token\ndata: " + msgspec.json.encode(told) + b"\n\n"
+        payload = {"run_id": run_id, "type": "token", "content": item.text, "offset": item.offset}
+        return b"event: token\ndata: " + msgspec.json.encode(payload) + b"\n\n"
     event = {"run_id": run_id, "seq": item.seq, "type": item.type, **item.data}
     head = f"id: {item.seq}\nevent: {item.type}\ndata: ".encode()
     return head + msgspec.json.encode(event) + b"\n\n"

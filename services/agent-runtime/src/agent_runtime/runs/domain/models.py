@@ -51,20 +51,20 @@ class Call(Struct, frozen=True):
     arguments: str
 
 
-class UserSaid(Struct, frozen=True, tag="user"):
+class UserMessage(Struct, frozen=True, tag="user"):
     """What people said."""
 
     text: str
 
 
-class AgentSaid(Struct, frozen=True, tag="agent"):
+class AssistantMessage(Struct, frozen=True, tag="agent"):
     """What the agent said, and which tools it then called."""
 
     text: str
     calls: tuple[Call, ...] = ()
 
 
-class ToolSaid(Struct, frozen=True, tag="tool"):
+class ToolResultMessage(Struct, frozen=True, tag="tool"):
     """What a tool answered."""
 
     call_id: str
@@ -73,7 +73,7 @@ class ToolSaid(Struct, frozen=True, tag="tool"):
     is_error: bool = False
 
 
-Said = UserSaid | AgentSaid | ToolSaid
+PromptMessage = UserMessage | AssistantMessage | ToolResultMessage
 
 
 class Prompt(Struct, frozen=True, kw_only=True):
@@ -81,26 +81,26 @@ class Prompt(Struct, frozen=True, kw_only=True):
 
     model: ModelName
     instructions: str
-    conversation: tuple[Said, ...]
+    conversation: tuple[PromptMessage, ...]
     tools: tuple[ToolSpec, ...]
     max_tokens: int
     temperature: float
 
 
-class TextPiece(Struct, frozen=True):
+class TextDelta(Struct, frozen=True):
     """Some more text."""
 
     text: str
 
 
-class CallPiece(Struct, frozen=True):
+class ToolCallDelta(Struct, frozen=True):
     """A tool call, complete."""
 
     name: str
     arguments: str
 
 
-class UsagePiece(Struct, frozen=True):
+class UsageReport(Struct, frozen=True):
     """What the answer took; comes last, where the provider tells it."""
 
     input_tokens: int
@@ -109,13 +109,13 @@ class UsagePiece(Struct, frozen=True):
     cache_write_tokens: int = 0
 
 
-Piece = TextPiece | CallPiece | UsagePiece
+StreamPart = TextDelta | ToolCallDelta | UsageReport
 
 
 class Model(Protocol):
     """Something that answers prompts."""
 
-    def stream(self, prompt: Prompt) -> AsyncGenerator[Piece, None]:
+    def stream(self, prompt: Prompt) -> AsyncGenerator[StreamPart, None]:
         """Answer, piece by piece; closing the generator closes the provider's stream.
 
         Raises:

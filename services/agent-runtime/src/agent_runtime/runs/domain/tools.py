@@ -11,7 +11,7 @@ from agent_runtime.ports import ToolPolicy
 from agent_runtime.runs.domain.models import ToolSpec, storable
 from agent_runtime.runs.errors import ToolError
 
-MOST_RESULT_BYTES = 64 * 1024
+MAX_RESULT_BYTES = 64 * 1024
 
 
 class ToolContext(Struct, frozen=True, kw_only=True):
@@ -76,9 +76,9 @@ def parse(arguments: str, kind: type[Any]) -> Any:
 def shortened(text: str) -> str:
     """Cut a result that a model should not have to read whole."""
     encoded = storable(text).encode()
-    if len(encoded) <= MOST_RESULT_BYTES:
+    if len(encoded) <= MAX_RESULT_BYTES:
         return encoded.decode()
-    return encoded[:MOST_RESULT_BYTES].decode("utf-8", "ignore") + "\n… (cut)"
+    return encoded[:MAX_RESULT_BYTES].decode("utf-8", "ignore") + "\n… (cut)"
 
 
 def _inlined(schema: Any, components: dict[str, Any]) -> Any:

@@ -26,7 +26,7 @@ class Tally(Struct, frozen=True, kw_only=True):
     active_sessions: int
 
 
-class Untold(Struct, frozen=True, kw_only=True):
+class UnsentSample(Struct, frozen=True, kw_only=True):
     """A sample that is not known to be stored yet, and what ends the pause before it, if there was one."""
 
     account_id: str
@@ -112,10 +112,10 @@ class TallyRepository:
             *(account_id, agent_id, seq, None if pause is None else dict(pause), dict(sample)),
         )
 
-    async def untold(self, limit: int) -> Sequence[Untold]:
+    async def unsent(self, limit: int) -> Sequence[UnsentSample]:
         """Read samples that are not known to be stored."""
         return await self._tx.all(
-            Untold,
+            UnsentSample,
             """
             select account_id, agent_id, epoch, seq, pause, sample
               from tally

@@ -18,27 +18,26 @@ from agent_runtime.ports import (
     Skills,
     ToolPolicy,
 )
-from agent_runtime.runs.domain.conversation import conversation, instructions
-from agent_runtime.runs.domain.models import ModelName, Said
+from agent_runtime.runs.domain.history import instructions, prompt_messages
+from agent_runtime.runs.domain.models import ModelName, PromptMessage
 from agent_runtime.runs.domain.runs import Run
 from agent_runtime.runs.domain.tools import Tool
 from agent_runtime.runs.errors import AgentStoppedError
 from agent_runtime.runs.usecases.pipeline import Pipeline, Stage
 from agent_runtime.runs.usecases.toolbox import Toolbox
 
-HISTORY_MESSAGES = 50
 HISTORY_TOKENS = 60_000
-MOST_TOKENS = 200_000
-_MOST_FALLBACKS = 5
+MAX_TOKENS = 200_000
+_MAX_FALLBACKS = 5
 
 
-class Scene(Struct, frozen=True, kw_only=True):
+class TurnContext(Struct, frozen=True, kw_only=True):
     """Everything that a turn is done with."""
 
     agent: AgentProfile
     models: tuple[ModelName, ...]
     instructions: str
-    said: tuple[Said, ...]
+    history: tuple[PromptMessage, ...]
     tools: Mapping[str, Tool]
     policies: Mapping[str, ToolPolicy]
     max_tokens: int
@@ -72,7 +71,7 @@ class Assembly:
 
     async def prepare(
         self, run: Run, messages: Sequence[Message], pipeline: Pipeline, *, agent: AgentProfile | None
-    ) -> Scene:
+    ) -> TurnContext:
         """Set the scene; the agent is looked for unless it is known.
 
         Raises:
@@ -91,14 +90,14 @@ class Assembly:
             skills = await self._skills.active(run.account_id, agent.skills) if agent.skills else ()
             tools, policies = await self._tools(run, agent, skills)
             recalled = await self._recalled(run, agent)
-            return Scene(
+            return TurnContext(
                 agent=agent,
                 models=models,
                 instructions=instructions(agent.instructions, run.instructions, recalled, skills=skills),
-                said=conversation(messages, most_tokens=HISTORY_TOKENS),
+                history=prompt_messages(messages, max_tokens=HISTORY_TOKENS),
                 tools=tools,
                 policies=policies,
-                max_tokens=max(1, min(_number(agent.config, "max_tokens", defaults.max_tokens, int), MOST_TOKENS)),
+                max_tokens=max(1, min(_number(agent.config, "max_tokens", defaults.max_tokens, int), MAX_TOKENS)),
                 temperature=max(0.0, min(_number(agent.config, "temperature", defaults.temperature, float), 2.0)),
                 complexity=complexity,
                 tier=3 if complexity >= _LARGE else 2,
@@ -129,7 +128,7 @@ class Assembly:
         return f"# What you remember\n\n{told}" if told else ""
 
 
-_MOST_NUMBER = 2**31
+_MAX_NUMBER = 2**31
 _LARGE = 0.3
 """From this complexity on, a large model is meant for a task."""
 
@@ -144,7 +143,7 @@ def _models(run: Run, agent: AgentProfile, defaults: Defaults) -> tuple[ModelNam
     fallbacks = agent.config.get("fallback_models")
     named = [run.model or agent.model or defaults.model]
     named += [name for name in fallbacks if isinstance(name, str)] if isinstance(fallbacks, list) else []
-    return tuple(ModelName.parse(name) for name in dict.fromkeys(named))[: _MOST_FALLBACKS + 1]
+    return tuple(ModelName.parse(name) for name in dict.fromkeys(named))[: _MAX_FALLBACKS + 1]
 
 
 def _allowed(run: Run, skills: Sequence[ActiveSkill]) -> set[str] | None:
@@ -160,4 +159,4 @@ def _number(config: Mapping[str, Any], name: str, default: Any, kind: type[Any])
     value = config.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return default
-    return kind(max(-_MOST_NUMBER, min(value, _MOST_NUMBER)))
+    return kind(max(-_MAX_NUMBER, min(value, _MAX_NUMBER)))

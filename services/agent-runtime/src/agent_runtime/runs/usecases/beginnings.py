@@ -10,9 +10,9 @@ from msgspec import Struct
 
 from agent_runtime.ports import AgentProfile, Message, Sessions
 from agent_runtime.runs.domain.runs import EventType, Run
-from agent_runtime.runs.repositories.course import CourseRepository
+from agent_runtime.runs.repositories.progress import ProgressRepository
 from agent_runtime.runs.repositories.runs import NewRun, RunRepository
-from agent_runtime.runs.usecases.endings import Course
+from agent_runtime.runs.usecases.endings import Progress
 from agent_runtime.runs.usecases.facts import Facts
 from agent_runtime.runs.usecases.recorder import Recorder, Records
 from shoal.clock import Clock
@@ -24,7 +24,7 @@ HISTORY = 50
 """How many messages of a session a turn looks back at."""
 
 
-class Taken(Struct, frozen=True):
+class ClaimedRun(Struct, frozen=True):
     """A run that this process has taken, and all that was said and done before.
 
     `agent` is there where it was looked at in the same transaction.
@@ -32,7 +32,7 @@ class Taken(Struct, frozen=True):
 
     run: Run
     messages: Sequence[Message]
-    course: Course
+    progress: Progress
     recorder: Recorder
     agent: AgentProfile | None = None
 
@@ -47,7 +47,7 @@ class Beginnings:
         self._facts = facts
         self._clock = clock
 
-    async def make(self, tx: Transaction, new: NewRun, agent: AgentProfile, lease: Lease | None) -> Taken | None:
+    async def make(self, tx: Transaction, new: NewRun, agent: AgentProfile, lease: Lease | None) -> ClaimedRun | None:
         """Put a run at the end of its session's queue; under a lease it is taken, if nothing stands before it."""
         run = await RunRepository(tx).insert(new, worker=lease)
         if run.worker is None:
@@ -55,9 +55,9 @@ class Beginnings:
         recorder = self._records.of(run)
         tx.after_commit(recorder.show_start)
         messages = await self._begin(tx, run, recorder)
-        return Taken(run, messages, Course((), ()), recorder, agent)
+        return ClaimedRun(run, messages, Progress((), ()), recorder, agent)
 
-    async def take(self, session_id: str, lease: Lease) -> Taken | None:
+    async def take(self, session_id: str, lease: Lease) -> ClaimedRun | None:
         """Take a session's next run, if one waits to be taken."""
         async with self._database.reading() as database:
             if not await RunRepository(database).is_waiting(session_id):
@@ -66,15 +66,15 @@ class Beginnings:
             run = await RunRepository(tx).claim(session_id, lease)
             return None if run is None else await self._take(tx, run)
 
-    async def _take(self, tx: Transaction, run: Run) -> Taken:
-        recorder, course = self._records.of(run), CourseRepository(tx)
+    async def _take(self, tx: Transaction, run: Run) -> ClaimedRun:
+        recorder, progress = self._records.of(run), ProgressRepository(tx)
         is_new = run.last_seq <= 1
         recorder.note(EventType.STARTED if is_new else EventType.RESUMED, {})
         await recorder.store(tx)
         if is_new:
-            return Taken(run, await self._begin(tx, run, recorder), Course((), ()), recorder)
-        done = Course(await course.steps(run.id), await course.calls(run.id))
-        return Taken(run, await self._sessions.said(tx, run.session_id, HISTORY), done, recorder)
+            return ClaimedRun(run, await self._begin(tx, run, recorder), Progress((), ()), recorder)
+        done = Progress(await progress.steps(run.id), await progress.calls(run.id))
+        return ClaimedRun(run, await self._sessions.said(tx, run.session_id, HISTORY), done, recorder)
 
     async def _begin(self, tx: Transaction, run: Run, recorder: Recorder) -> Sequence[Message]:
         """Say the message that the run answers; returns it with what was said before."""

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from agent_runtime.ports import RunStatus
 from agent_runtime.runs.domain.runs import DENIED, CallRecord, CallStatus, EventType, Run
 from agent_runtime.runs.errors import NothingToDecideError
-from agent_runtime.runs.repositories.course import CourseRepository
+from agent_runtime.runs.repositories.progress import ProgressRepository
 from agent_runtime.runs.repositories.runs import RunRepository
-from agent_runtime.runs.usecases.acting import result_told
 from agent_runtime.runs.usecases.recorder import Recorder
+from agent_runtime.runs.usecases.tool_executor import result_payload
 from shoal.database import Transaction
 
 TIMEOUT = "timeout"
@@ -23,18 +23,18 @@ async def decide(
     Raises:
         NothingToDecideError: None of these calls waits.
     """
-    course = CourseRepository(tx)
-    waiting = {call.id: call for call in await course.calls(run.id) if _waits(call)}
+    progress = ProgressRepository(tx)
+    waiting = {call.id: call for call in await progress.calls(run.id) if _waits(call)}
     chosen = [name for name in waiting if ids is None or name in ids]
     if not chosen:
         raise NothingToDecideError
     status = CallStatus.APPROVED if is_approved else CallStatus.DENIED
-    await course.decide(run.id, chosen, status, by=by, result=None if is_approved else DENIED)
+    await progress.decide(run.id, chosen, status, by=by, result=None if is_approved else DENIED)
     for name in chosen:
-        told = {"tool_call_id": name, "name": waiting[name].name, "decision": str(status), "by": by}
-        recorder.note(EventType.APPROVAL_DECIDED, told)
+        payload = {"tool_call_id": name, "name": waiting[name].name, "decision": str(status), "by": by}
+        recorder.note(EventType.APPROVAL_DECIDED, payload)
         if not is_approved:
-            recorder.note(EventType.TOOL_RESULT, result_told(waiting[name], status, DENIED))
+            recorder.note(EventType.TOOL_RESULT, result_payload(waiting[name], status, DENIED))
     await recorder.store(tx)
     if len(chosen) == len(waiting):
         await RunRepository(tx).move(run.id, RunStatus.QUEUED)

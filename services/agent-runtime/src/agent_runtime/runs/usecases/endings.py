@@ -9,12 +9,12 @@ from typing import Any
 
 from msgspec import Struct
 
-from agent_runtime.ports import Message, PipelineLog, RunStatus, Sessions, TimedTurn
-from agent_runtime.runs.domain.conversation import message_steps, message_told, whole_text
+from agent_runtime.ports import Message, PipelineLog, RunStatus, Sessions, TimedTurn, message_payload
+from agent_runtime.runs.domain.history import message_steps, whole_text
 from agent_runtime.runs.domain.runs import CallRecord, EventType, Run, StepRecord
 from agent_runtime.runs.errors import RunCancelledError, RunInterruptedError
-from agent_runtime.runs.repositories.course import CourseRepository
 from agent_runtime.runs.repositories.endings import Completion, EndingRepository
+from agent_runtime.runs.repositories.progress import ProgressRepository
 from agent_runtime.runs.repositories.runs import RunRepository
 from agent_runtime.runs.repositories.tallies import TallyRepository
 from agent_runtime.runs.usecases.facts import Facts
@@ -24,7 +24,7 @@ from shoal.database import Transaction
 from shoal.ids import new_id
 
 
-class Course(Struct, frozen=True):
+class Progress(Struct, frozen=True):
     """What was said and done in a run."""
 
     steps: Sequence[StepRecord]
@@ -75,7 +75,7 @@ class Endings:
         self,
         tx: Transaction,
         run: Run,
-        course: Course,
+        progress: Progress,
         recorder: Recorder,
         timed: TimedTurn,
         *,
@@ -88,11 +88,11 @@ class Endings:
         its session waits.
         """
         await self._pipeline_log.record(tx, timed)
-        message = await self._say(tx, run, course, is_incomplete=False)
+        message = await self._say(tx, run, progress, is_incomplete=False)
         assert message is not None  # noqa: S101 - a complete course has a last step
-        recorder.note(EventType.COMPLETED, {"message": message_told(message)})
+        recorder.note(EventType.COMPLETED, {"message": message_payload(message)})
         ended = Completion(
-            step=course.steps[-1],
+            step=progress.steps[-1],
             events=recorder.hand_over(tx),
             complexity=timed.complexity,
             tier=timed.tier,
@@ -102,7 +102,7 @@ class Endings:
             counting=new_id("ep"),
         )
         completed = await EndingRepository(tx).complete(run, ended)
-        await self._facts.completed(tx, run, completed.version, timed, course.steps)
+        await self._facts.completed(tx, run, completed.version, timed, progress.steps)
         _show_later(tx, recorder, message)
         return completed.is_followed
 
@@ -110,12 +110,14 @@ class Endings:
         """End a run without its answer: what there is of one is kept, and what its tools did."""
         recorder = recorder or self._records.of(run)
         await recorder.store(tx)
-        course = CourseRepository(tx)
-        await course.drop_open_calls(run.id, is_known=end.status is not RunStatus.INTERRUPTED)
-        steps, calls = await course.steps(run.id), await course.calls(run.id)
-        rest = await course.text_of_step(run.id, len(steps) + 1)
-        message = await self._say(tx, run, Course(steps, calls, rest), is_incomplete=True)
-        recorder.note(EventType(end.status), {"message": None if message is None else message_told(message)} | end.told)
+        progress = ProgressRepository(tx)
+        await progress.drop_open_calls(run.id, is_known=end.status is not RunStatus.INTERRUPTED)
+        steps, calls = await progress.steps(run.id), await progress.calls(run.id)
+        rest = await progress.text_of_step(run.id, len(steps) + 1)
+        message = await self._say(tx, run, Progress(steps, calls, rest), is_incomplete=True)
+        recorder.note(
+            EventType(end.status), {"message": None if message is None else message_payload(message)} | end.told
+        )
         await recorder.store(tx)
         version = await RunRepository(tx).move(
             run.id, end.status, spent_ms=end.spent_ms, error_code=end.code, error=end.error
@@ -128,9 +130,9 @@ class Endings:
             )
         _show_later(tx, recorder, message)
 
-    async def _say(self, tx: Transaction, run: Run, course: Course, *, is_incomplete: bool) -> Message | None:
+    async def _say(self, tx: Transaction, run: Run, progress: Progress, *, is_incomplete: bool) -> Message | None:
         """Append the agent's message, if there is anything to say."""
-        steps = message_steps(course.steps, course.calls, course.rest)
+        steps = message_steps(progress.steps, progress.calls, progress.rest)
         if not steps:
             return None
         message = Message(
@@ -139,7 +141,7 @@ class Endings:
             content=whole_text(steps),
             timestamp=self._clock.now(),
             run_id=run.id,
-            tool_calls=tuple(call.told() for call in course.calls),
+            tool_calls=tuple(call.told() for call in progress.calls),
             steps=steps,
             is_incomplete=is_incomplete,
         )

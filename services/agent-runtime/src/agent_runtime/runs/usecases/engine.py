@@ -15,11 +15,11 @@ from agent_runtime.runs.domain.runs import EventType, Run
 from agent_runtime.runs.domain.scores import score_of
 from agent_runtime.runs.errors import RunTooLongError
 from agent_runtime.runs.repositories.runs import RunRepository
-from agent_runtime.runs.usecases.assembly import Assembly, Scene
-from agent_runtime.runs.usecases.beginnings import Taken
-from agent_runtime.runs.usecases.conversing import Conversing
-from agent_runtime.runs.usecases.endings import Course, End, Endings
-from agent_runtime.runs.usecases.pipeline import Pipeline
+from agent_runtime.runs.usecases.agent_loop import AgentLoop
+from agent_runtime.runs.usecases.assembly import Assembly, TurnContext
+from agent_runtime.runs.usecases.beginnings import ClaimedRun
+from agent_runtime.runs.usecases.endings import End, Endings, Progress
+from agent_runtime.runs.usecases.pipeline import Pipeline, Stage
 from agent_runtime.runs.usecases.transport import Answer
 from shoal.clock import Clock
 from shoal.errors import AppError
@@ -37,7 +37,7 @@ class Engine:
         self,
         *,
         assembly: Assembly,
-        conversing: Conversing,
+        agent_loop: AgentLoop,
         endings: Endings,
         frames: Frames,
         clock: Clock,
@@ -45,21 +45,21 @@ class Engine:
         most: timedelta,
     ) -> None:
         self._assembly = assembly
-        self._conversing = conversing
+        self._agent_loop = agent_loop
         self._endings = endings
         self._frames = frames
         self._clock = clock
         self._tracing = tracing
-        self._most_s = most.total_seconds()
+        self._max_s = most.total_seconds()
 
-    async def perform(self, taken: Taken) -> bool:
+    async def perform(self, claimed: ClaimedRun) -> bool:
         """Do a run up to its end, or to where people must decide; returns whether another of its session may wait.
 
         Raises:
             LeaseLostError: This process was taken for dead; the run is over.
             DatabaseUnavailableError: What came to pass could not be stored.
         """
-        run = taken.run
+        run = claimed.run
         pipeline = Pipeline(run, self._frames)
         attributes = {
             "gen_ai.operation.name": "invoke_agent",
@@ -67,54 +67,60 @@ class Engine:
             "gen_ai.conversation.id": run.session_key,
         }
         with self._tracing.span("invoke_agent", kind=SpanKind.INTERNAL, parent=run.traceparent, attributes=attributes):
-            scene: Scene | None = None
+            context: TurnContext | None = None
             try:
-                async with asyncio.timeout(max(0.0, self._most_s - run.spent_ms / 1000)):
-                    scene = await self._assembly.prepare(run, taken.messages, pipeline, agent=taken.agent)
-                    async with pipeline.stage("transport"):
-                        turn = await self._conversing.converse(taken, scene, pipeline)
+                async with asyncio.timeout(max(0.0, self._max_s - run.spent_ms / 1000)):
+                    context = await self._assembly.prepare(run, claimed.messages, pipeline, agent=claimed.agent)
+                    async with pipeline.stage(Stage.TRANSPORT):
+                        turn = await self._agent_loop.converse(claimed, context, pipeline)
                 if turn is not None:  # shielded: an answer that is there is not lost to whoever cancels now
-                    return await asyncio.shield(self._finish(taken, scene, pipeline, *turn))
+                    return await asyncio.shield(self._finish(claimed, context, pipeline, *turn))
             except TimeoutError:
-                await self._fail(taken, scene, pipeline, RunTooLongError())
+                await self._fail(claimed, context, pipeline, RunTooLongError())
             except AppError as error:
-                await self._fail(taken, scene, pipeline, error)
+                await self._fail(claimed, context, pipeline, error)
         return True
 
-    async def break_off(self, taken: Taken, end: End) -> None:
+    async def break_off(self, claimed: ClaimedRun, end: End) -> None:
         """End a run that did not come to its end itself.
 
         Raises:
             LeaseLostError: This process was taken for dead; the run is over.
             DatabaseUnavailableError: It could not be stored.
         """
-        async with taken.recorder.writing() as tx:
-            if (await RunRepository(tx).lock(taken.run.id)).status is RunStatus.RUNNING:
-                await self._endings.break_off(tx, taken.run, end, taken.recorder)
+        async with claimed.recorder.writing() as tx:
+            if (await RunRepository(tx).lock(claimed.run.id)).status is RunStatus.RUNNING:
+                await self._endings.break_off(tx, claimed.run, end, claimed.recorder)
 
-    async def _fail(self, taken: Taken, scene: Scene | None, pipeline: Pipeline, error: AppError) -> None:
-        model = str(scene.models[0]) if scene else taken.run.model
+    async def _fail(
+        self, claimed: ClaimedRun, context: TurnContext | None, pipeline: Pipeline, error: AppError
+    ) -> None:
+        model = str(context.models[0]) if context else claimed.run.model
         end = End(
             status=RunStatus.FAILED,
             code=error.code,
             error=error.message,
             spent_ms=pipeline.elapsed_ms,
-            timed=self._timed(taken.run, scene, pipeline, model=model, is_success=False),
+            timed=self._timed(claimed.run, context, pipeline, model=model, is_success=False),
         )
-        async with taken.recorder.writing() as tx:
-            await self._endings.break_off(tx, taken.run, end, taken.recorder)
+        async with claimed.recorder.writing() as tx:
+            await self._endings.break_off(tx, claimed.run, end, claimed.recorder)
 
-    async def _finish(self, taken: Taken, scene: Scene, pipeline: Pipeline, course: Course, answer: Answer) -> bool:
-        run, recorder = taken.run, taken.recorder
-        async with pipeline.stage("scorer"):
-            score = score_of(course.calls)
-        async with pipeline.stage("learner"), recorder.writing() as tx:
-            tokens = await self._conversing.settle(tx, run, answer, tier=scene.tier)
-            recorder.note(EventType.USAGE, _usage(course))
-            timed = self._timed(run, scene, pipeline, model=str(answer.model), is_success=True)
-            return await self._endings.complete(tx, run, course, recorder, timed, score=score, tokens=tokens)
+    async def _finish(
+        self, claimed: ClaimedRun, context: TurnContext, pipeline: Pipeline, progress: Progress, answer: Answer
+    ) -> bool:
+        run, recorder = claimed.run, claimed.recorder
+        async with pipeline.stage(Stage.SCORER):
+            score = score_of(progress.calls)
+        async with pipeline.stage(Stage.LEARNER), recorder.writing() as tx:
+            tokens = await self._agent_loop.settle(tx, run, answer, tier=context.tier)
+            recorder.note(EventType.USAGE, _usage(progress))
+            timed = self._timed(run, context, pipeline, model=str(answer.model), is_success=True)
+            return await self._endings.complete(tx, run, progress, recorder, timed, score=score, tokens=tokens)
 
-    def _timed(self, run: Run, scene: Scene | None, pipeline: Pipeline, *, model: str, is_success: bool) -> TimedTurn:
+    def _timed(
+        self, run: Run, context: TurnContext | None, pipeline: Pipeline, *, model: str, is_success: bool
+    ) -> TimedTurn:
         """Tell how long a turn and its stages took."""
         trace_id = trace.get_current_span().get_span_context().trace_id
         return TimedTurn(
@@ -123,8 +129,8 @@ class Engine:
             agent_id=run.agent_id,
             session_key=run.session_key,
             model=model,
-            complexity=scene.complexity if scene else 0.0,
-            tier=scene.tier if scene else 2,
+            complexity=context.complexity if context else 0.0,
+            tier=context.tier if context else 2,
             latency_ms=run.spent_ms + pipeline.elapsed_ms,
             is_success=is_success,
             stages=pipeline.timings(),
@@ -133,8 +139,8 @@ class Engine:
         )
 
 
-def _usage(course: Course) -> dict[str, int]:
+def _usage(progress: Progress) -> dict[str, int]:
     return {
-        "input_tokens": sum(step.input_tokens for step in course.steps),
-        "output_tokens": sum(step.output_tokens for step in course.steps),
+        "input_tokens": sum(step.input_tokens for step in progress.steps),
+        "output_tokens": sum(step.output_tokens for step in progress.steps),
     }

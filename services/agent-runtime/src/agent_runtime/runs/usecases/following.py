@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from agent_runtime.errors import RunNotFoundError
 from agent_runtime.runs.clients.live import Follower, Live
 from agent_runtime.runs.domain.runs import EventType, RunEvent, Token
-from agent_runtime.runs.repositories.course import CourseRepository
+from agent_runtime.runs.repositories.progress import ProgressRepository
 from agent_runtime.runs.repositories.runs import RunRepository
 from shoal.clock import Clock
 from shoal.database import Database
@@ -77,5 +77,5 @@ class Following:
     async def _stored(self, account_id: str, run_id: str, after: int) -> tuple[bool, list[RunEvent]]:
         async with self._database.reading() as database:
             run = await RunRepository(database).get(account_id, run_id)
-            events = await CourseRepository(database).events(run_id, after=after, limit=_PAGE)
+            events = await ProgressRepository(database).events(run_id, after=after, limit=_PAGE)
         return run.status.is_over, list(events)

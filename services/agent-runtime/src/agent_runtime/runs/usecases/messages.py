@@ -57,7 +57,7 @@ class Messages:
     def __init__(self, *, turns: Turns, usage: Usage, most: timedelta) -> None:
         self._turns = turns
         self._usage = usage
-        self._most_s = most.total_seconds()
+        self._max_s = most.total_seconds()
 
     async def ask(self, request: TurnRequest) -> Answered | Unfinished:
         """Say something, and wait for the answer.
@@ -65,7 +65,7 @@ class Messages:
         Raises:
             AppError: There is none; why. Else as `Turns.start`.
         """
-        result = await self._turns.ask(request, timeout_s=self._most_s)
+        result = await self._turns.ask(request, timeout_s=self._max_s)
         if result.status is RunStatus.FAILED:
             raise await self._failure(request.account_id, result)
         _refuse_unless_told(result)

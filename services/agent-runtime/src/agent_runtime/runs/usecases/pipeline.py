@@ -43,7 +43,7 @@ class Pipeline:
         return (*self._timings, StageTiming(name, "completed", (time.perf_counter() - started) * 1000))
 
     @contextlib.asynccontextmanager
-    async def stage(self, name: str) -> AsyncIterator[None]:
+    async def stage(self, name: Stage) -> AsyncIterator[None]:
         """Pass a stage."""
         await self._show(name, "active", 0.0)
         started, status = time.perf_counter(), "error"
@@ -59,11 +59,11 @@ class Pipeline:
 
     async def _show(self, stage: str, status: str, duration_ms: float) -> None:
         run = self._run
-        told = {
+        payload = {
             "taskId": run.id,
             "stage": stage,
             "status": status,
             "durationMs": round(duration_ms, 3),
             "session_key": run.session_key,
         }
-        await self._frames.publish(Frame(run.account_id, Topic.PIPELINE_STAGE, Topic.PIPELINE_STAGE, told))
+        await self._frames.publish(Frame(run.account_id, Topic.PIPELINE_STAGE, Topic.PIPELINE_STAGE, payload))

@@ -13,11 +13,10 @@ from typing import Any
 
 import structlog
 
-from agent_runtime.ports import Frame, Frames, Message, Topic, session_topic
+from agent_runtime.ports import Frame, Frames, Message, Topic, message_payload, session_topic
 from agent_runtime.runs.clients.live import Live
-from agent_runtime.runs.domain.conversation import message_told
 from agent_runtime.runs.domain.runs import EventType, Run, RunEvent, Token
-from agent_runtime.runs.repositories.course import CourseRepository
+from agent_runtime.runs.repositories.progress import ProgressRepository
 from agent_runtime.runs.repositories.runs import RunRepository
 from shoal.database import Database, DatabaseUnavailableError, Transaction
 from shoal.leases import Lease, LeaseLostError, Leases
@@ -83,8 +82,8 @@ class Recorder:
 
     async def show(self, kind: str, data: Mapping[str, Any]) -> None:
         """Send a frame to the browsers that look at the session."""
-        told = {"session_key": self._run.session_key, "run_id": self._run.id, **data}
-        await self._frames.publish(Frame(self._run.account_id, session_topic(self._run.session_key), kind, told))
+        payload = {"session_key": self._run.session_key, "run_id": self._run.id, **data}
+        await self._frames.publish(Frame(self._run.account_id, session_topic(self._run.session_key), kind, payload))
 
     async def show_start(self) -> None:
         """Tell followers that the run has started, which was stored with the run."""
@@ -92,8 +91,8 @@ class Recorder:
 
     async def show_message(self, message: Message) -> None:
         """Show a committed message to the account's browsers."""
-        told = message_told(message) | {"session_key": self._run.session_key, "origin": self._run.origin}
-        await self._frames.publish(Frame(self._run.account_id, Topic.CHAT_MESSAGE, Topic.CHAT_MESSAGE, told))
+        payload = message_payload(message) | {"session_key": self._run.session_key, "origin": self._run.origin}
+        await self._frames.publish(Frame(self._run.account_id, Topic.CHAT_MESSAGE, Topic.CHAT_MESSAGE, payload))
 
     @contextlib.asynccontextmanager
     async def writing(self) -> AsyncIterator[Transaction]:
@@ -119,7 +118,7 @@ class Recorder:
         """Store what was noted and not given to this transaction yet; tell it once the commit stands."""
         events = self.hand_over(tx)
         if events:
-            await CourseRepository(tx).add_events(self._run.id, events)
+            await ProgressRepository(tx).add_events(self._run.id, events)
 
     def hand_over(self, tx: Transaction) -> Sequence[RunEvent]:
         """Give what was noted to whoever stores it in this transaction; tell it once the commit stands."""
@@ -163,6 +162,6 @@ class Recorder:
         if self._text:
             content, self._text = "".join(self._text), []
             self._seq += 1
-            told = {"content": content, "offset": self._stored_offset, "step": self._step}
-            self._pending.append(RunEvent(self._seq, EventType.TEXT, told))
+            payload = {"content": content, "offset": self._stored_offset, "step": self._step}
+            self._pending.append(RunEvent(self._seq, EventType.TEXT, payload))
             self._stored_offset += len(content)

@@ -15,7 +15,7 @@ from shoal.database import Database, Transaction
 from shoal.errors import FieldProblem, ValidationError
 from shoal.outgoing import Outgoing
 
-MOST_SERVERS = 20
+MAX_SERVERS = 20
 _OF_THE_CONNECTION = frozenset(
     (
         *("connection", "content-length", "expect", "host", "http2-settings", "keep-alive", "proxy-authenticate"),
@@ -97,7 +97,7 @@ class McpServers:
             await quotas.hold(tx, server.account_id, "mcp_server")
             before = await repository.find(server.account_id, server.name)
             await repository.put(server, sealed=sealed, is_keeping=secrets is None and server.keeps_secrets(before))
-            if await repository.count(server.account_id) > MOST_SERVERS:
+            if await repository.count(server.account_id) > MAX_SERVERS:
                 raise TooManyServersError
         self._links.forget(server.account_id)
 
@@ -118,8 +118,8 @@ class McpServers:
 
 
 def _check_headers(headers: Mapping[str, str]) -> None:
-    told = {name: _problem(name, value) for name, value in headers.items()}
-    if problems := [FieldProblem(f"headers.{name}", problem) for name, problem in told.items() if problem]:
+    payload = {name: _problem(name, value) for name, value in headers.items()}
+    if problems := [FieldProblem(f"headers.{name}", problem) for name, problem in payload.items() if problem]:
         raise ValidationError("These headers cannot be sent.", details=problems)
 
 

@@ -64,12 +64,12 @@ class Starting:
                 return Started(repeated, is_here=False)
             await self._make_room(tx, place, request, running)
             new = self._run(place, request, run_id)
-            taken = await self._beginnings.make(tx, new, agent, self._worker.lease_for(place.id))
-        if taken is not None:
-            self._worker.adopt(taken)
+            claimed = await self._beginnings.make(tx, new, agent, self._worker.lease_for(place.id))
+        if claimed is not None:
+            self._worker.adopt(claimed)
         await self._cancelling.end_running(running)
         self._worker.poke(place.id)
-        return Started(run_id, is_here=taken is not None)
+        return Started(run_id, is_here=claimed is not None)
 
     async def _place(self, tx: Transaction, request: TurnRequest) -> tuple[SessionPlace, AgentProfile]:
         """Find the session, or make it where that is wanted, and who answers there."""

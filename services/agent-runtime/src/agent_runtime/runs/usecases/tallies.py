@@ -7,14 +7,14 @@ from typing import Any
 import msgspec
 
 from agent_runtime.ports import Births
-from agent_runtime.runs.repositories.tallies import Tally, TallyRepository, Untold
+from agent_runtime.runs.repositories.tallies import Tally, TallyRepository, UnsentSample
 from shoal.clock import to_rfc3339
 from shoal.database import Database, Transaction
 from shoal.ids import fingerprint
 from shoal.messaging import TELEMETRY, Bus
 from shoal_events import Sample, SampleGroup, TelemetryBatch
 
-MOST_PACKED = 200
+MAX_PACKED = 200
 COUNTERS = ("messages_total", "errors_total", "tokens_total")
 
 
@@ -33,7 +33,7 @@ class Tallies:
         Raises:
             MessagingUnavailableError: It could not be stored; it will be told again.
         """
-        while await self._tell_some() == MOST_PACKED:
+        while await self._tell_some() == MAX_PACKED:
             pass
 
     async def erase(self, tx: Transaction, account_id: str) -> None:
@@ -43,7 +43,7 @@ class Tallies:
     async def _tell_some(self) -> int:
         async with self._database.transaction() as tx:
             repository = TallyRepository(tx)
-            for tally in await repository.changed(MOST_PACKED):
+            for tally in await repository.changed(MAX_PACKED):
                 born = await self._births.born(tx, tally.account_id, tally.agent_id) or tally.created_at
                 pause = _pause(tally, born)
                 sample = _sample(tally, born, tally.seq + (1 if pause is None else 2))
@@ -51,15 +51,15 @@ class Tallies:
                     tally.account_id, tally.agent_id, seq=sample["seq"], pause=pause, sample=sample
                 )
         async with self._database.reading() as database:
-            untold = await TallyRepository(database).untold(MOST_PACKED)
-        if not untold:
+            unsent = await TallyRepository(database).unsent(MAX_PACKED)
+        if not unsent:
             return 0
-        batch = _batch(untold, self._process)
+        batch = _batch(unsent, self._process)
         await self._bus.publish(batch.subject, batch.to_json(), message_id=batch.batch_id, stream=TELEMETRY)
         async with self._database.transaction() as tx:
-            for item in untold:
+            for item in unsent:
                 await TallyRepository(tx).told(item.account_id, item.agent_id, item.seq)
-        return len(untold)
+        return len(unsent)
 
 
 def _sample(tally: Tally, born: datetime, seq: int) -> Mapping[str, Any]:
@@ -108,7 +108,7 @@ def _uptime(born: datetime, at: datetime) -> float:
     return max(1.0, (at - born).total_seconds())
 
 
-def _batch(untold: Sequence[Untold], process: str) -> TelemetryBatch:
+def _batch(unsent: Sequence[UnsentSample], process: str) -> TelemetryBatch:
     """Pack samples; the same samples make the same batch."""
     groups = [
         SampleGroup(
@@ -117,7 +117,7 @@ def _batch(untold: Sequence[Untold], process: str) -> TelemetryBatch:
             epoch=item.epoch,
             samples=tuple(msgspec.convert(told, Sample) for told in (item.pause, item.sample) if told is not None),
         )
-        for item in untold
+        for item in unsent
     ]
-    named = ",".join(f"{item.account_id}/{item.agent_id}/{item.epoch}/{item.seq}" for item in untold)
+    named = ",".join(f"{item.account_id}/{item.agent_id}/{item.epoch}/{item.seq}" for item in unsent)
     return TelemetryBatch(batch_id=f"batch_{fingerprint(named).hex()[:32]}", process=process, groups=tuple(groups))

@@ -10,16 +10,16 @@ from msgspec import Struct
 from opentelemetry.trace import SpanKind
 
 from agent_runtime.ports import Estimate, Spent, Usage
-from agent_runtime.runs.clients.models.shelf import Shelf
+from agent_runtime.runs.clients.models.registry import ModelRegistry
 from agent_runtime.runs.domain.models import (
-    CallPiece,
     Model,
     ModelName,
-    Piece,
     Prompt,
-    Said,
-    TextPiece,
-    UsagePiece,
+    PromptMessage,
+    StreamPart,
+    TextDelta,
+    ToolCallDelta,
+    UsageReport,
     storable,
     tokens_of,
 )
@@ -33,7 +33,7 @@ from agent_runtime.runs.errors import (
     ModelUnknownError,
 )
 from agent_runtime.runs.repositories.tallies import TallyRepository
-from agent_runtime.runs.usecases.assembly import Scene
+from agent_runtime.runs.usecases.assembly import TurnContext
 from agent_runtime.runs.usecases.recorder import Recorder
 from shoal.clock import Clock
 from shoal.database import Database, DatabaseUnavailableError, Transaction
@@ -43,10 +43,10 @@ from shoal.telemetry import Tracing
 
 TRIES = 3
 FIRST_PAUSE_S = 0.5
-MOST_PAUSE_S = 20.0
-MOST_ANSWER = 1024 * 1024
-MOST_CALLS = 32
-MOST_NAME = 128
+MAX_PAUSE_S = 20.0
+MAX_ANSWER = 1024 * 1024
+MAX_CALLS = 32
+MAX_NAME = 128
 _BEFORE_OUTPUT = (
     ModelUnavailableError,
     ModelRefusedError,
@@ -60,9 +60,9 @@ class Answer(Struct, frozen=True, kw_only=True):
     """What a model answered, and what is set aside for it."""
 
     text: str
-    calls: tuple[CallPiece, ...]
+    calls: tuple[ToolCallDelta, ...]
     model: ModelName
-    usage: UsagePiece
+    usage: UsageReport
     reservation: str
 
 
@@ -71,71 +71,73 @@ class _Attempt:
 
     def __init__(self) -> None:
         self.text: list[str] = []
-        self.calls: list[CallPiece] = []
-        self.usage: UsagePiece | None = None
+        self.calls: list[ToolCallDelta] = []
+        self.usage: UsageReport | None = None
         self._size = 0
 
     @property
     def has_begun(self) -> bool:
         return bool(self.text or self.calls)
 
-    async def take(self, piece: Piece, recorder: Recorder) -> None:
+    async def take(self, piece: StreamPart, recorder: Recorder) -> None:
         """Take what a stranger says: bounded, and as text that can be stored.
 
         Raises:
             ModelBrokeOffError: It is more than an answer may be.
         """
         match piece:
-            case TextPiece(text):
+            case TextDelta(text):
                 self._grow(len(text))
                 told = storable(text)
                 self.text.append(told)
                 await recorder.say(told)
-            case CallPiece(name, arguments):
+            case ToolCallDelta(name, arguments):
                 self._grow(len(arguments))
-                self.calls.append(CallPiece(storable(name)[:MOST_NAME], storable(arguments)))
-            case UsagePiece():
+                self.calls.append(ToolCallDelta(storable(name)[:MAX_NAME], storable(arguments)))
+            case UsageReport():
                 self.usage = piece
 
     def _grow(self, by: int) -> None:
         self._size += by
-        if self._size > MOST_ANSWER or len(self.calls) >= MOST_CALLS:
+        if self._size > MAX_ANSWER or len(self.calls) >= MAX_CALLS:
             raise ModelBrokeOffError("The model's answer was longer than an answer may be.")
 
-    def spent(self, prompt: Prompt) -> UsagePiece:
+    def spent(self, prompt: Prompt) -> UsageReport:
         """Tell what the answer took, or guess it where the provider did not say."""
         if self.usage is not None:
             return self.usage
         written = tokens_of("".join(self.text)) + sum(tokens_of(call.arguments) for call in self.calls)
-        return UsagePiece(_size(prompt), written)
+        return UsageReport(_size(prompt), written)
 
 
 class Transport:
     """The fourth stage of the pipeline: one answer of one model."""
 
-    def __init__(self, *, shelf: Shelf, usage: Usage, database: Database, clock: Clock, tracing: Tracing) -> None:
-        self._shelf = shelf
+    def __init__(
+        self, *, registry: ModelRegistry, usage: Usage, database: Database, clock: Clock, tracing: Tracing
+    ) -> None:
+        self._registry = registry
         self._usage = usage
         self._database = database
         self._clock = clock
         self._tracing = tracing
 
-    async def answer(self, run: Run, scene: Scene, said: Sequence[Said], recorder: Recorder) -> Answer:
+    async def answer(self, run: Run, context: TurnContext, said: Sequence[PromptMessage], recorder: Recorder) -> Answer:
         """Have the scene's model answer, or the first of its stand-ins that does.
 
         Raises:
             AppError: None did; the last one's reason.
         """
         refused: AppError = ModelUnknownError()
-        for name in scene.models:
-            prompt = _prompt(scene, name, said)
+        for name in context.models:
+            prompt = _prompt(context, name, said)
             try:
-                return await self._answer_by(run, scene, prompt, recorder)
+                return await self._answer_by(run, context, prompt, recorder)
             except _BEFORE_OUTPUT as error:
                 refused = error
                 structlog.get_logger().warning("model_failed", model=str(name), code=error.code, reason=error.message)
-                told = {"model": str(name), "code": error.code, "message": error.message}
-                recorder.note(EventType.RETRY, told)
+                payload = {"model": str(name), "code": error.code, "message": error.message}
+                recorder.note(EventType.RETRY, payload)
         raise refused
 
     async def settle(self, tx: Transaction, run: Run, answer: Answer, *, tier: int) -> int:
@@ -143,14 +145,14 @@ class Transport:
         charge = await self._usage.settle(tx, answer.reservation, self._spent(run, answer.model, answer.usage, tier))
         return charge.tokens
 
-    async def _answer_by(self, run: Run, scene: Scene, prompt: Prompt, recorder: Recorder) -> Answer:
-        model = await self._shelf.model(run.account_id, prompt.model)
-        reservation = await self._usage.reserve(_estimate(run, scene, prompt))
+    async def _answer_by(self, run: Run, context: TurnContext, prompt: Prompt, recorder: Recorder) -> Answer:
+        model = await self._registry.model(run.account_id, prompt.model)
+        reservation = await self._usage.reserve(_estimate(run, context, prompt))
         attempt = _Attempt()
         try:
             await self._try(model, prompt, attempt, recorder)
         except BaseException:
-            await asyncio.shield(self._settle_broken(run, prompt, attempt, reservation, scene.tier))
+            await asyncio.shield(self._settle_broken(run, prompt, attempt, reservation, context.tier))
             raise
         return Answer(
             text="".join(attempt.text),
@@ -168,7 +170,7 @@ class Transport:
                 if attempt.has_begun or tried == TRIES:
                     raise
                 pause_s = error.retry_after_s or FIRST_PAUSE_S * 2 ** (tried - 1)
-                if pause_s > MOST_PAUSE_S:
+                if pause_s > MAX_PAUSE_S:
                     raise
                 recorder.note(EventType.RETRY, {"model": str(prompt.model), "code": error.code, "tried": tried})
                 await asyncio.sleep(pause_s * random.uniform(1, 1.25))  # noqa: S311 - spreads callers
@@ -201,7 +203,7 @@ class Transport:
         except DatabaseUnavailableError:
             structlog.get_logger().warning("usage_not_settled", run_id=run.id)
 
-    def _spent(self, run: Run, model: ModelName, usage: UsagePiece, tier: int) -> Spent:
+    def _spent(self, run: Run, model: ModelName, usage: UsageReport, tier: int) -> Spent:
         return Spent(
             account_id=run.account_id,
             agent_id=run.agent_id,
@@ -218,18 +220,18 @@ class Transport:
         )
 
 
-def _prompt(scene: Scene, model: ModelName, said: Sequence[Said]) -> Prompt:
+def _prompt(context: TurnContext, model: ModelName, said: Sequence[PromptMessage]) -> Prompt:
     return Prompt(
         model=model,
-        instructions=scene.instructions,
+        instructions=context.instructions,
         conversation=tuple(said),
-        tools=tuple(tool.spec for tool in scene.tools.values()),
-        max_tokens=scene.max_tokens,
-        temperature=scene.temperature,
+        tools=tuple(tool.spec for tool in context.tools.values()),
+        max_tokens=context.max_tokens,
+        temperature=context.temperature,
     )
 
 
-def _estimate(run: Run, scene: Scene, prompt: Prompt) -> Estimate:
+def _estimate(run: Run, context: TurnContext, prompt: Prompt) -> Estimate:
     return Estimate(
         account_id=run.account_id,
         agent_id=run.agent_id,
@@ -238,7 +240,7 @@ def _estimate(run: Run, scene: Scene, prompt: Prompt) -> Estimate:
         run_id=run.id,
         model=str(prompt.model),
         input_tokens=_size(prompt),
-        output_tokens=scene.max_tokens,
+        output_tokens=context.max_tokens,
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from agent_runtime.ports import SaidSoFar, Sessions, TurnRequest, TurnResult
 from agent_runtime.runs.domain.runs import CallRecord, Run
-from agent_runtime.runs.repositories.course import CourseRepository, PendingCall
+from agent_runtime.runs.repositories.progress import PendingCall, ProgressRepository
 from agent_runtime.runs.repositories.runs import RunRepository
 from agent_runtime.runs.usecases.cancelling import Cancelling
 from agent_runtime.runs.usecases.starting import Starting
@@ -97,7 +97,7 @@ class Turns:
     async def so_far(self, account_id: str, session_key: str) -> SaidSoFar | None:
         """Read what was said so far of the answer under way in a session; None when none is."""
         async with self._database.reading() as database:
-            return await CourseRepository(database).said_so_far(account_id, session_key)
+            return await ProgressRepository(database).said_so_far(account_id, session_key)
 
     async def show(self, account_id: str, run_id: str) -> tuple[Run, Sequence[CallRecord]]:
         """Show a run and the calls of its tools.
@@ -107,7 +107,7 @@ class Turns:
         """
         async with self._database.reading() as database:
             run = await RunRepository(database).get(account_id, run_id)
-            return run, await CourseRepository(database).calls(run_id)
+            return run, await ProgressRepository(database).calls(run_id)
 
     async def list(self, account_id: str, session_key: str, *, limit: int) -> Sequence[Run]:
         """List a session's runs, the latest first.
@@ -122,4 +122,4 @@ class Turns:
     async def pending(self, account_id: str, *, limit: int) -> Sequence[PendingCall]:
         """List tool calls that wait for people, the most urgent first."""
         async with self._database.reading() as database:
-            return await CourseRepository(database).pending(account_id, limit)
+            return await ProgressRepository(database).pending(account_id, limit)

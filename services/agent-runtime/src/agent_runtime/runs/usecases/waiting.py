@@ -4,7 +4,7 @@ import asyncio
 
 from agent_runtime.ports import RunStatus, Sessions, TurnRequest, TurnResult
 from agent_runtime.runs.clients.live import Follower, Live
-from agent_runtime.runs.domain.conversation import message_read
+from agent_runtime.runs.domain.history import message_read
 from agent_runtime.runs.domain.runs import EventType, RunEvent
 from agent_runtime.runs.repositories.runs import RunRepository
 from agent_runtime.runs.usecases.starting import Starting

@@ -13,8 +13,8 @@ import structlog
 from agent_runtime.ports import RunStatus
 from agent_runtime.runs.clients.live import Live
 from agent_runtime.runs.repositories.runs import RunRepository
-from agent_runtime.runs.repositories.sightings import SightingRepository
-from agent_runtime.runs.usecases.beginnings import Beginnings, Taken
+from agent_runtime.runs.repositories.work_items import WorkItemRepository
+from agent_runtime.runs.usecases.beginnings import Beginnings, ClaimedRun
 from agent_runtime.runs.usecases.endings import CANCELLED, INTERRUPTED, End
 from agent_runtime.runs.usecases.engine import Engine
 from agent_runtime.runs.usecases.sweeping import Sweeping
@@ -62,7 +62,7 @@ class Worker:
         self._lease: Lease | None = None
         self._sessions: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()
-        self._adopted: dict[str, list[Taken]] = {}
+        self._adopted: dict[str, list[ClaimedRun]] = {}
         self._runs: dict[str, asyncio.Task[bool]] = {}
         self._wanted_ended: set[str] = set()
         self._unattended: set[str] = set()
@@ -91,10 +91,10 @@ class Worker:
         """
         return None if session_id in self._sessions else self._lease
 
-    def adopt(self, taken: Taken) -> None:
+    def adopt(self, claimed: ClaimedRun) -> None:
         """Do a run that was taken."""
-        session_id = taken.run.session_id
-        self._adopted.setdefault(session_id, []).append(taken)
+        session_id = claimed.run.session_id
+        self._adopted.setdefault(session_id, []).append(claimed)
         self._again.add(session_id)
         if session_id not in self._sessions:
             self._sessions[session_id] = asyncio.create_task(self._serve(session_id))
@@ -127,10 +127,10 @@ class Worker:
     async def _look_around(self) -> None:
         """See to everything that needs somebody; one statement finds it, since mostly there is nothing."""
         async with self._database.reading() as database:
-            sightings = await SightingRepository(database).sightings(self._key, _BATCH)
+            work_items = await WorkItemRepository(database).work_items(self._key, _BATCH)
         seen: dict[str, set[str]] = {}
-        for sighting in sightings:
-            seen.setdefault(sighting.kind, set()).add(sighting.id)
+        for work_item in work_items:
+            seen.setdefault(work_item.kind, set()).add(work_item.id)
         for session_id in seen.get("waiting", ()):
             self.poke(session_id)
         for run_id in seen.get("unwanted", ()):
@@ -166,10 +166,10 @@ class Worker:
             while (lease := self._lease) is not None:
                 self._again.discard(session_id)
                 adopted = self._adopted.pop(session_id, None)
-                taken = adopted.pop(0) if adopted else await self._beginnings.take(session_id, lease)
+                claimed = adopted.pop(0) if adopted else await self._beginnings.take(session_id, lease)
                 if adopted:
                     self._adopted[session_id] = adopted
-                may_go_on = taken is not None and await self._do(taken)
+                may_go_on = claimed is not None and await self._do(claimed)
                 if not (may_go_on or session_id in self._again or session_id in self._adopted):
                     break
         except DatabaseUnavailableError:
@@ -180,17 +180,17 @@ class Worker:
             del self._sessions[session_id]
             self._again.discard(session_id)
 
-    async def _do(self, taken: Taken) -> bool:
+    async def _do(self, claimed: ClaimedRun) -> bool:
         """Do one run, whatever comes of it; returns whether another of its session may wait."""
-        run_id = taken.run.id
-        task = self._runs[run_id] = asyncio.create_task(self._engine.perform(taken))
+        run_id = claimed.run.id
+        task = self._runs[run_id] = asyncio.create_task(self._engine.perform(claimed))
         try:
             await asyncio.wait({task})
             if task.cancelled():
                 is_wanted = run_id in self._wanted_ended
-                await self._engine.break_off(taken, CANCELLED if is_wanted else INTERRUPTED)
+                await self._engine.break_off(claimed, CANCELLED if is_wanted else INTERRUPTED)
             elif (error := task.exception()) is not None:
-                await self._failed(taken, error)
+                await self._failed(claimed, error)
             else:
                 return task.result()
         except (DatabaseUnavailableError, LeaseLostError) as error:
@@ -198,13 +198,13 @@ class Worker:
         finally:
             del self._runs[run_id]
             self._wanted_ended.discard(run_id)
-            await taken.recorder.close()
+            await claimed.recorder.close()
             structlog.get_logger().info("run_done", run_id=run_id)
         return True
 
-    async def _failed(self, taken: Taken, error: BaseException) -> None:
+    async def _failed(self, claimed: ClaimedRun, error: BaseException) -> None:
         if isinstance(error, DatabaseUnavailableError | LeaseLostError):
             raise error
-        structlog.get_logger().error("run_broke", run_id=taken.run.id, error=repr(error), exc_info=error)
+        structlog.get_logger().error("run_broke", run_id=claimed.run.id, error=repr(error), exc_info=error)
         end = End(status=RunStatus.FAILED, code="internal_error", error="Something went wrong on our side.")
-        await self._engine.break_off(taken, end)
+        await self._engine.break_off(claimed, end)

@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from msgspec import Meta, Struct
 
-from agent_runtime.skills.domain.archives import MAGIC, MOST_ARCHIVE_BYTES, skill_file
+from agent_runtime.skills.domain.archives import MAGIC, MAX_ARCHIVE_BYTES, skill_file
 from agent_runtime.skills.domain.packages import Author, Description, Name, Package, Version, Words, read_package
 from agent_runtime.skills.domain.registries import Offer
 from agent_runtime.skills.errors import (
@@ -29,7 +29,7 @@ from agent_runtime.skills.errors import (
 )
 from shoal.outgoing import AnswerTooLargeError, Outgoing, OutgoingRefusedError, read
 
-_MOST_LISTED_BYTES = 1024 * 1024
+_MAX_LISTED_BYTES = 1024 * 1024
 _LISTED = 100
 _DEADLINE_S = 8.0
 
@@ -83,7 +83,7 @@ class Registry:
     async def search(self, asked: str) -> list[Offer]:
         """List what fits; nothing when the registry does not answer, which is logged."""
         try:
-            answer = await self._get(f"/search?q={quote(asked, safe='')}&limit={_LISTED}", _MOST_LISTED_BYTES)
+            answer = await self._get(f"/search?q={quote(asked, safe='')}&limit={_LISTED}", _MAX_LISTED_BYTES)
             listed = msgspec.json.decode(answer.content, type=_Answer).data
         except (RegistryUnavailableError, PackageNotFoundError, msgspec.DecodeError) as error:
             structlog.get_logger().warning("skill_registry_unavailable", reason=str(error))
@@ -101,13 +101,13 @@ class Registry:
         """
         path = f"/{quote(package_id, safe='')}"
         try:
-            said = msgspec.json.decode((await self._get(path, _MOST_LISTED_BYTES)).content, type=_Answer).data
+            said = msgspec.json.decode((await self._get(path, _MAX_LISTED_BYTES)).content, type=_Answer).data
         except msgspec.DecodeError as error:
             raise RegistryUnavailableError("The skill registry answers what cannot be read.") from error
         item = _item(said)
         if item is None or item.id != package_id:
             raise InvalidPackageError("The registry describes the package in a way that cannot be read.")
-        content = (await self._get(f"{path}/download", MOST_ARCHIVE_BYTES)).content
+        content = (await self._get(f"{path}/download", MAX_ARCHIVE_BYTES)).content
         if not (self._takes_unsigned or self._is_signed(content, item.signature)):
             raise UnsignedPackageError
         package = read_package(skill_file(content) if content.startswith(MAGIC) else content)
@@ -124,11 +124,11 @@ class Registry:
             return False
         return True
 
-    async def _get(self, path: str, most_bytes: int) -> httpx2.Response:
+    async def _get(self, path: str, max_bytes: int) -> httpx2.Response:
         try:
             async with self._outgoing.client(timeout=_DEADLINE_S) as client:
                 url = f"{self._url}/api/v1/skills{path}"
-                answer = await read(client, url, most_bytes=most_bytes, deadline_s=_DEADLINE_S)
+                answer = await read(client, url, max_bytes=max_bytes, deadline_s=_DEADLINE_S)
         except (httpx2.HTTPError, TimeoutError, AnswerTooLargeError, OutgoingRefusedError) as error:
             raise RegistryUnavailableError(f"The skill registry does not answer ({type(error).__name__}).") from error
         if answer.status_code == httpx2.codes.NOT_FOUND:

@@ -5,12 +5,12 @@ import stat
 import zipfile
 import zlib
 
-from agent_runtime.skills.domain.packages import FILE, MOST_BYTES
+from agent_runtime.skills.domain.packages import FILE, MAX_BYTES
 from agent_runtime.skills.errors import InvalidPackageError
 
 MAGIC = b"PK\x03\x04"
-MOST_ARCHIVE_BYTES = 1024 * 1024
-_MOST_FILES = 100
+MAX_ARCHIVE_BYTES = 1024 * 1024
+_MAX_FILES = 100
 _METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 """Others are unpacked block by block, and a block may be of any size."""
 _SYMLINK_SYSTEM = 16
@@ -26,8 +26,8 @@ def skill_file(archive: bytes) -> bytes:
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
             entries = opened.infolist()
-            if len(entries) > _MOST_FILES:
-                raise InvalidPackageError(f"The archive holds more than {_MOST_FILES} files.")
+            if len(entries) > _MAX_FILES:
+                raise InvalidPackageError(f"The archive holds more than {_MAX_FILES} files.")
             for entry in entries:
                 _check(entry)
             return _read(opened, _find(entries))
@@ -65,7 +65,7 @@ def _find(entries: list[zipfile.ZipInfo]) -> zipfile.ZipInfo:
 def _read(opened: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
     """Unpack one file, never more of it than fits, whatever the archive says of its size."""
     with opened.open(entry) as file:
-        content = file.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise InvalidPackageError(f"{FILE} is larger than {MOST_BYTES} bytes.")
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise InvalidPackageError(f"{FILE} is larger than {MAX_BYTES} bytes.")
     return content

@@ -1,7 +1,7 @@
 """SKILL.md: front matter in YAML between two lines of dashes, and beneath it what an agent is told.
 
 Packages come from strangers: they are measured before they are parsed, YAML is read as plain texts, lists and maps
-without aliases and not deeper than `MOST_DEPTH`, and what only serves to mislead a model or a reader (control tokens,
+without aliases and not deeper than `MAX_DEPTH`, and what only serves to mislead a model or a reader (control tokens,
 invisible characters) is taken out of the instructions.
 """
 
@@ -15,8 +15,8 @@ from msgspec import Meta, Struct
 from agent_runtime.skills.errors import InvalidPackageError
 
 FILE = "SKILL.md"
-MOST_BYTES = 50 * 1024
-MOST_DEPTH = 10
+MAX_BYTES = 50 * 1024
+MAX_DEPTH = 10
 
 _HEAD = re.compile(r"\A---[ \t]*\n(.*?)\n---[ \t]*(?:\n|\Z)", re.DOTALL)
 _CONTROL_TOKENS = re.compile(r"<\|[^|<>\n]{1,64}\|>|\[/?INST\]|<</?SYS>>|</?s>(?=\s|\Z)")
@@ -59,8 +59,8 @@ def read_package(content: bytes) -> Package:
     Raises:
         InvalidPackageError: It is too large, is no text, or its front matter does not hold; says which part.
     """
-    if len(content) > MOST_BYTES:
-        raise InvalidPackageError(f"{FILE} is larger than {MOST_BYTES} bytes.")
+    if len(content) > MAX_BYTES:
+        raise InvalidPackageError(f"{FILE} is larger than {MAX_BYTES} bytes.")
     try:
         text = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError:
@@ -85,14 +85,14 @@ def _fields(head: Any) -> dict[str, Any]:
     if not isinstance(head, dict):
         raise InvalidPackageError(f"{FILE}: the front matter is not a map.")
     more = head.get("metadata")
-    told = {**(more if isinstance(more, dict) else {}), **head}
-    fields = {name: told[name] for name in ("name", "version", "description", "author") if name in told}
+    payload = {**(more if isinstance(more, dict) else {}), **head}
+    fields = {name: payload[name] for name in ("name", "version", "description", "author") if name in payload}
     if "description" in fields and isinstance(fields["description"], str):
         fields["description"] = clean(fields["description"])
-    if "tags" in told:
-        fields["tags"] = _words(told["tags"])
-    if "allowed-tools" in told:
-        fields["allowed_tools"] = _words(told["allowed-tools"])
+    if "tags" in payload:
+        fields["tags"] = _words(payload["tags"])
+    if "allowed-tools" in payload:
+        fields["allowed_tools"] = _words(payload["allowed-tools"])
     return fields
 
 
@@ -111,8 +111,8 @@ class _PlainLoader(yaml.BaseLoader):  # type: ignore[misc]  # untyped
         if self.check_event(yaml.AliasEvent):
             raise InvalidPackageError(f"{FILE}: the front matter has aliases.")
         self.depth += 1
-        if self.depth > MOST_DEPTH:
-            raise InvalidPackageError(f"{FILE}: the front matter is deeper than {MOST_DEPTH}.")
+        if self.depth > MAX_DEPTH:
+            raise InvalidPackageError(f"{FILE}: the front matter is deeper than {MAX_DEPTH}.")
         node: yaml.Node | None = super().compose_node(parent, index)
         self.depth -= 1
         return node

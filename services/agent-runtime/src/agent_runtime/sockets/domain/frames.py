@@ -12,8 +12,8 @@ from msgspec import Meta, Struct
 from agent_runtime.ports import Queueing
 from agent_runtime.sockets.domain.topics import EVERYTHING, Form
 
-MOST_FRAME_BYTES = 64 * 1024
-MOST_CONTENT = 32_000
+MAX_FRAME_BYTES = 64 * 1024
+MAX_CONTENT = 32_000
 STREAM_CHUNK = "stream_chunk"
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -54,7 +54,7 @@ class PongFrame(Struct, frozen=True, tag_field="type", tag="pong"):
 class MessageFrame(Struct, frozen=True, tag_field="type", tag="message"):
     """Something said to an agent; on a chat's socket the session is that chat."""
 
-    content: Annotated[str, Meta(min_length=1, max_length=MOST_CONTENT)]
+    content: Annotated[str, Meta(min_length=1, max_length=MAX_CONTENT)]
     session_key: Key | None = None
     id: Key | None = None
     """The sender's own name for it: sent again, it is the same message."""

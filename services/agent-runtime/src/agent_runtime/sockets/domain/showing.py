@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 
-from agent_runtime.ports import Drawing, Frame, Message, Topic, message_told
+from agent_runtime.ports import Drawing, Frame, Message, Topic, message_payload
 from agent_runtime.sockets.domain.topics import forms_of
 
-MOST_HISTORY_BYTES = 1024 * 1024
+MAX_HISTORY_BYTES = 1024 * 1024
 
 
 def newest(messages: Sequence[Message]) -> list[dict[str, Any]]:
@@ -17,9 +17,9 @@ def newest(messages: Sequence[Message]) -> list[dict[str, Any]]:
     told: deque[dict[str, Any]] = deque()
     size = 0
     for message in reversed(messages):
-        one = message_told(message)
+        one = message_payload(message)
         size += len(msgspec.json.encode(one))
-        if size > MOST_HISTORY_BYTES:
+        if size > MAX_HISTORY_BYTES:
             break
         told.appendleft(one)
     return list(told)

@@ -103,8 +103,8 @@ def _event(topic: str, *payloads: Payload, unasked: bool = False) -> Form:
 def _chat_message(frame: Frame) -> Iterator[Form]:
     key = frame.data.get("session_key", "")
     yield _form(frame, Topic.CHAT_MESSAGE, _SESSION + key, EVERYTHING)
-    told = {name: frame.data.get(name) for name in ("role", "content", "session_key", "timestamp")}
-    yield _event(_SPOKEN + key, {"type": "message", "channel": "web", **told})
+    payload = {name: frame.data.get(name) for name in ("role", "content", "session_key", "timestamp")}
+    yield _event(_SPOKEN + key, {"type": "message", "channel": "web", **payload})
 
 
 def _canvas_update(frame: Frame) -> Iterator[Form]:

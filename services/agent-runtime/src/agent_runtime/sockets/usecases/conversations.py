@@ -28,7 +28,7 @@ from agent_runtime.sockets.domain.frames import (
 from agent_runtime.sockets.usecases.credentials import Credential
 from agent_runtime.sockets.usecases.entrance import Entrance, Receive
 from agent_runtime.sockets.usecases.means import Means
-from agent_runtime.sockets.usecases.outgoing import MOST_WAITING, Outgoing
+from agent_runtime.sockets.usecases.outgoing import MAX_WAITING, Outgoing
 from shoal.errors import AppError
 from shoal.http.sockets import DRAINING
 from shoal.identity import Principal
@@ -38,7 +38,7 @@ from shoal.tasks import end
 
 FAREWELL_S = 2.0
 FINISH_S = 5.0
-MOST_UNHEARD = 64
+MAX_UNHEARD = 64
 
 Send = Callable[[Any], Awaitable[None]]
 
@@ -87,7 +87,7 @@ class Conversation:
         self._dialogue = dialogue(self)
         self._outgoing = Outgoing(send)
         self._entrance = Entrance(means, self)
-        self._unheard: asyncio.Queue[tuple[Any, str] | None] = asyncio.Queue(MOST_UNHEARD)
+        self._unheard: asyncio.Queue[tuple[Any, str] | None] = asyncio.Queue(MAX_UNHEARD)
         """What was read and not yet done; None comes last."""
         self._held_back: list[Message] | None = None
         self._bucket = TokenBucket(means.messages_per_second, means.clock.monotonic())
@@ -147,7 +147,7 @@ class Conversation:
             self._pass_on(message)
         else:
             self._held_back.append(message)
-            if len(self._held_back) > MOST_WAITING:
+            if len(self._held_back) > MAX_WAITING:
                 self.end(STALLED)
 
     def end(self, ending: Ending) -> None:

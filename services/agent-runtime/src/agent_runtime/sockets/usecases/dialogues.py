@@ -32,7 +32,7 @@ from agent_runtime.sockets.errors import NoSessionNamedError, TooManyTopicsError
 from agent_runtime.sockets.usecases.speaking import Peer, Speaking, Subjects
 
 HISTORY = 50
-MOST_TOPICS = 100
+MAX_TOPICS = 100
 
 
 class PageDialogue(Speaking):
@@ -83,7 +83,7 @@ class PageDialogue(Speaking):
                 raise RefusedFrameError("unknown_type", "There is no such type of frame on this path.")
 
     async def _subscribe(self, topic: str) -> None:
-        if topic not in self._names and len(self._names) >= MOST_TOPICS:
+        if topic not in self._names and len(self._names) >= MAX_TOPICS:
             raise TooManyTopicsError
         name = self._names[topic] = canonical(topic)
         self._has_asked = True
@@ -138,8 +138,8 @@ class ChatDialogue(Speaking):
                 return
             messages = []
         self._connected(session_key=self._key)
-        told = {"type": "history", "session_key": self._key, "messages": newest(messages)}
-        self._peer.answer(told)
+        payload = {"type": "history", "session_key": self._key, "messages": newest(messages)}
+        self._peer.answer(payload)
         await self._catch_up(self._key)
 
     async def hear(self, frame: Any, text: str) -> None:
@@ -203,7 +203,7 @@ class CanvasDialogue(Speaking):
                 raise RefusedFrameError("unknown_type", "There is no such type of frame on this path.")
 
     async def _subscribe(self, canvas_id: str | None) -> None:
-        if len(self._canvases) >= MOST_TOPICS:
+        if len(self._canvases) >= MAX_TOPICS:
             raise TooManyTopicsError
         self._canvases[canvas_id or ANY_CANVAS] = canvas_topic(canvas_id) if canvas_id else ANY_CANVAS
         self._peer.hold_back()

@@ -124,8 +124,8 @@ class Entrance:
         return visitor.ended_at is None  # it may have ended while it was let in
 
     def _welcome(self, principal: Principal) -> None:
-        told = {"type": "auth_success", "user_id": principal.user_id, "account_id": principal.account_id}
-        self._visitor.answer(told)
+        payload = {"type": "auth_success", "user_id": principal.user_id, "account_id": principal.account_id}
+        self._visitor.answer(payload)
 
     def _turn_away(self, code: str, message: str) -> None:
         self._visitor.answer({"type": "auth_error", "code": code, "message": message})

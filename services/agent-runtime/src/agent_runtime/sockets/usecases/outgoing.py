@@ -1,6 +1,6 @@
 """What a socket is told, from a task of its own: nobody ever waits for a slow reader.
 
-Frames go out in order. A reader that lets more than `MOST_WAITING` frames or `MOST_WAITING_CHARS` characters wait has
+Frames go out in order. A reader that lets more than `MAX_WAITING` frames or `MAX_WAITING_CHARS` characters wait has
 lost touch: its socket is closed (1013), and it reads what stands when it comes again. Nothing is left out in silence,
 for a frame left out would be a canvas drawn wrong or half a sentence.
 """
@@ -13,8 +13,8 @@ from typing import Any
 from agent_runtime.sockets.domain.endings import Ending
 from agent_runtime.sockets.domain.frames import Message
 
-MOST_WAITING = 2048
-MOST_WAITING_CHARS = 4 * 1024 * 1024
+MAX_WAITING = 2048
+MAX_WAITING_CHARS = 4 * 1024 * 1024
 
 Send = Callable[[Any], Awaitable[None]]
 
@@ -34,7 +34,7 @@ class Outgoing:
     @property
     def is_stalled(self) -> bool:
         """Whether more waits than may."""
-        return len(self._waiting) > MOST_WAITING or self._size > MOST_WAITING_CHARS
+        return len(self._waiting) > MAX_WAITING or self._size > MAX_WAITING_CHARS
 
     @property
     def quiet_s(self) -> float:

@@ -84,17 +84,17 @@ class Speaking:
         self._subjects = subjects
 
     def _connected(self, **more: Any) -> None:
-        told = {"type": "connected", "message": "Shoal WebSocket connected", "socket_id": self._peer.id}
-        self._peer.answer(told | more)
+        payload = {"type": "connected", "message": "Shoal WebSocket connected", "socket_id": self._peer.id}
+        self._peer.answer(payload | more)
 
     async def _catch_up(self, session_key: str) -> None:
         """Tell what was said so far of the answer that a session is at, then what was held back, without a gap."""
         try:
             said = await self._joined(session_key)
             if said is not None and said.content:
-                told = {"session_key": session_key, "run_id": said.run_id, "content": said.content, "offset": 0}
+                payload = {"session_key": session_key, "run_id": said.run_id, "content": said.content, "offset": 0}
                 topic = ports.session_topic(session_key)
-                self._peer.answer({**told, "type": STREAM_CHUNK, "topic": topic, "data": told})
+                self._peer.answer({**payload, "type": STREAM_CHUNK, "topic": topic, "data": payload})
         finally:
             self._peer.release()
 
@@ -126,8 +126,8 @@ class Speaking:
             idempotency_key=frame.id or "",
         )
         run_id = await self._subjects.turns.start(request)
-        told = {"type": "accepted", "session_key": session_key, "run_id": run_id}
-        self._peer.answer(told | ({"ref": {"id": frame.id}} if frame.id else {}))
+        payload = {"type": "accepted", "session_key": session_key, "run_id": run_id}
+        self._peer.answer(payload | ({"ref": {"id": frame.id}} if frame.id else {}))
 
     async def _cancel(self, frame: CancelFrame, session_key: str | None) -> None:
         account_id = self._peer.principal.account_id

@@ -14,7 +14,7 @@ from typing import Final
 from msgspec import Struct
 
 SILENT_BELOW = 0.002
-MOST_RATE = 384_000
+MAX_RATE = 384_000
 _TYPES: Final = {1: "B", 2: "h", 4: "i"}
 _RAW: Final = {"audio/l16": "big", "audio/pcm": "little", "application/octet-stream": "little"}
 """Byte order of 16-bit samples without a head, by media type; RFC 2586 has it for L16."""
@@ -67,7 +67,7 @@ def _read_wav(body: bytes) -> tuple["array[int]", int, int]:
             frames = sound.readframes(len(body))
     except (wave.Error, EOFError, ValueError) as error:
         raise NotSoundError(f"This WAV cannot be read: {error}.") from None
-    if not 0 < rate <= MOST_RATE or not channels:
+    if not 0 < rate <= MAX_RATE or not channels:
         raise NotSoundError("This WAV states an impossible rate.")
     return _samples(frames, width, "little"), 1 << (8 * width - 1), rate * channels
 

@@ -10,7 +10,7 @@ from instance_orchestrator.clients.kubernetes.manifests import CONTAINER
 from instance_orchestrator.clients.kubernetes.pods import newest
 
 AGAIN_S = 1.0
-_MOST_REST = 64 * 1024
+_MAX_REST = 64 * 1024
 
 
 class PodLog:
@@ -73,7 +73,7 @@ class PodLog:
         rest, known = b"", self._last
         async for block in self._api.log(pod["metadata"]["name"], query):
             *complete, rest = (rest + block).split(b"\n")
-            if len(rest) > _MOST_REST:
+            if len(rest) > _MAX_REST:
                 complete, rest = [*complete, rest], b""
             lines = []
             for line in complete:

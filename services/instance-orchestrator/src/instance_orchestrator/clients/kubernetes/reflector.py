@@ -15,7 +15,7 @@ from instance_orchestrator.clients.kubernetes.kinds import Kind
 from instance_orchestrator.clients.kubernetes.manifests import INSTANCE
 
 WATCH_S = 15
-PAUSE_S, MOST_PAUSE_S = 0.2, 5.0
+PAUSE_S, MAX_PAUSE_S = 0.2, 5.0
 
 
 class Reflector:
@@ -40,7 +40,7 @@ class Reflector:
             except (BackendUnavailableError, RefusedError) as error:
                 structlog.get_logger().info("watch_again", kind=self._kind.name, reason=str(error), again_s=pause)
                 await asyncio.sleep(pause)
-                pause = min(pause * 2, MOST_PAUSE_S)
+                pause = min(pause * 2, MAX_PAUSE_S)
 
     async def _round(self) -> None:
         listed, version = await self._api.list(self._kind, self._selector)

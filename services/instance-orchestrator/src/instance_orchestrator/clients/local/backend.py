@@ -30,7 +30,7 @@ LOOK_S, CALM_S = 0.1, 1.0
 HEARTBEAT_S = 2.0
 STEADY_S = 60.0
 """A process that ran so long before it ended by itself is started again at once."""
-MOST_RETRY_S = 30.0
+MAX_RETRY_S = 30.0
 START_S = 30.0
 """A process that serves nothing for so long is started anew."""
 LOOPBACK = "127.0.0.1"
@@ -163,7 +163,7 @@ class LocalBackend:
             if ended.retry_at > now:
                 return Observed(Phase.FAILED, problem="the process ended by itself; it is started again in a moment")
             if not ended.retry_at and now - ended.started < STEADY_S:
-                pause = min(2.0**ended.crashes, MOST_RETRY_S) - 1
+                pause = min(2.0**ended.crashes, MAX_RETRY_S) - 1
                 ended = Started(ended.pid, ended.started, ended.run_hash, ended.crashes + 1, now + pause)
                 folder.keep_started(ended)
                 if pause:

@@ -17,7 +17,7 @@ from instance_orchestrator.domain.plans import Identity
 OUR_OWN = "suite"
 """Where the suite's own processes are, beside the instances."""
 _MARKS = ("user.delegate", "trusted.delegate")
-_MOST_ROUNDS = 5
+_MAX_ROUNDS = 5
 
 
 class Cgroups:
@@ -113,7 +113,7 @@ def _share_out(part: Path, *, is_top: bool) -> None:
 def _make_room(part: Path) -> None:
     """Move the processes of a part that is ours alone into one of its own."""
     ours = part / OUR_OWN
-    for _ in range(_MOST_ROUNDS):  # one may be born meanwhile
+    for _ in range(_MAX_ROUNDS):  # one may be born meanwhile
         pids = (part / "cgroup.procs").read_text().split()
         if not pids:
             return

@@ -8,7 +8,7 @@ from pathlib import Path
 POLL_S = 0.15
 IDLE_S = 1.0
 _BLOCK = 64 * 1024
-_MOST_TAIL_BYTES = 16 * 1024 * 1024
+_MAX_TAIL_BYTES = 16 * 1024 * 1024
 
 
 async def read_log(log: Path, *, tail: int, is_following: bool) -> AsyncGenerator[list[str], None]:
@@ -42,7 +42,7 @@ def _last_lines(log: Path, tail: int) -> tuple[tuple[int, int], list[str], bytes
         with log.open("rb") as file:
             inode, size = os.fstat(file.fileno()).st_ino, file.seek(0, os.SEEK_END)
             data, place = b"", size
-            while place and data.count(b"\n") <= tail and len(data) < _MOST_TAIL_BYTES:
+            while place and data.count(b"\n") <= tail and len(data) < _MAX_TAIL_BYTES:
                 place = max(0, place - _BLOCK)
                 file.seek(place)
                 data = file.read(min(_BLOCK, size - len(data) - place)) + data

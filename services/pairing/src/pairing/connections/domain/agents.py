@@ -16,7 +16,7 @@ KEY_PREFIX = "ada_"
 CONNECT_TOKEN_PREFIX = "agt_"  # noqa: S105 - how tokens begin, not one
 CONNECT_TOKEN_ID = "ctok"  # noqa: S105 - how their ids begin
 SHOWN_OF_KEY = 8
-MOST_METADATA_BYTES = 16 * 1024
+MAX_METADATA_BYTES = 16 * 1024
 RESERVED = frozenset({"me", "resolve", "register", "connect", ".", ".."})
 """Names that the paths below `/v1/agents` need for themselves."""
 
@@ -164,8 +164,8 @@ def check_metadata(metadata: dict[str, Any] | None) -> None:
     Raises:
         ValidationError: It is larger than 16 KiB as JSON.
     """
-    if metadata is not None and len(msgspec.json.encode(metadata)) > MOST_METADATA_BYTES:
-        raise _refused("metadata", f"is larger than {MOST_METADATA_BYTES} bytes")
+    if metadata is not None and len(msgspec.json.encode(metadata)) > MAX_METADATA_BYTES:
+        raise _refused("metadata", f"is larger than {MAX_METADATA_BYTES} bytes")
 
 
 def _refused(field: str, message: str) -> ValidationError:

@@ -10,7 +10,7 @@ import structlog
 
 from shoal.crypto import Envelope
 from shoal.database import Database, DatabaseUnavailableError
-from ssh_manager.audit.domain import MOST_SHOWN, Draft, Page, Purged, Query, Seal
+from ssh_manager.audit.domain import MAX_SHOWN, Draft, Page, Purged, Query, Seal
 from ssh_manager.audit.repositories import AuditKeyRepository, AuditRepository
 from ssh_manager.audit.usecases.chains import Chains
 from ssh_manager.backlog import Backlog
@@ -98,13 +98,13 @@ class AuditLog:
         self.backlog.add(Draft.of(kind, instance, by=SYSTEM, details=details, duration_ms=duration_ms))
 
     async def page(self, account_id: str, query: Query) -> Page:
-        """Read entries, the newest first, at most `MOST_SHOWN`, and count all that fit.
+        """Read entries, the newest first, at most `MAX_SHOWN`, and count all that fit.
 
         Raises:
             AuditUnavailableError: The log was not opened yet.
         """
         _ = self.seal  # what cannot be proved is not shown
-        shown = msgspec.structs.replace(query, limit=min(query.limit, MOST_SHOWN))
+        shown = msgspec.structs.replace(query, limit=min(query.limit, MAX_SHOWN))
         async with self._database.reading() as database:
             repository = AuditRepository(database)
             entries, total = await repository.select(account_id, shown), await repository.count(account_id, shown)

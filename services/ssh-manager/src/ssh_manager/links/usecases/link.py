@@ -16,7 +16,7 @@ from shoal.tasks import end
 from ssh_manager.dialing import DialError, Dialing, HostKeyMismatchError, KeyRefusedError, prove, reason_of
 from ssh_manager.errors import KeyTamperedError, NotConnectedError
 from ssh_manager.links.domain import (
-    MOST_REFUSED_PAUSE_S,
+    MAX_REFUSED_PAUSE_S,
     TRANSITIONS,
     Health,
     Snapshot,
@@ -35,13 +35,13 @@ class LinkSettings(Struct, frozen=True, kw_only=True):
     """How connections are kept.
 
     Args:
-        most_pause: The longest pause between two attempts.
+        max_pause: The longest pause between two attempts.
         give_up_after: How long an instance may be away before its connection counts as failed; 0: for ever.
         health_interval: How often a command proves that a connection works.
         health_timeout: How long that command may take.
     """
 
-    most_pause: timedelta
+    max_pause: timedelta
     give_up_after: timedelta
     health_interval: timedelta
     health_timeout: timedelta
@@ -222,16 +222,16 @@ class Link:
 
     async def _pause(self, attempt: int, *, is_refused: bool) -> bool:
         """Wait before the next attempt; whether somebody cut that short."""
-        most_s = MOST_REFUSED_PAUSE_S if is_refused else self._tools.settings.most_pause.total_seconds()
+        max_s = MAX_REFUSED_PAUSE_S if is_refused else self._tools.settings.max_pause.total_seconds()
         try:
-            await asyncio.wait_for(self._hurry.wait(), pause_s(attempt, most_s=most_s))
+            await asyncio.wait_for(self._hurry.wait(), pause_s(attempt, max_s=max_s))
         except TimeoutError:
             return False
         return True
 
     def _has_run_out(self, since: float) -> bool:
-        most_s = self._tools.settings.give_up_after.total_seconds()
-        return most_s > 0 and self._tools.clock.monotonic() - since >= most_s
+        max_s = self._tools.settings.give_up_after.total_seconds()
+        return max_s > 0 and self._tools.clock.monotonic() - since >= max_s
 
     def _note_failure(self, attempt: int, problem: str) -> None:
         self._answer(NotConnectedError(problem))

@@ -17,7 +17,7 @@ from ssh_manager.ports import TunnelState
 
 OPEN_S, CLOSE_S = 10.0, 2.0
 LARGEST_MESSAGE = 4 * 1024 * 1024
-MOST_WAITING = 16
+MAX_WAITING = 16
 """Messages of a page that may wait here for the browser to take them."""
 NORMAL, NO_CODE, ABNORMAL, LOST = 1000, 1005, 1006, 1014
 _NO_ORIGIN: Origin | None = None
@@ -75,7 +75,7 @@ class SocketPages:
                 close_timeout=CLOSE_S,
                 ping_interval=None,
                 max_size=LARGEST_MESSAGE,
-                max_queue=MOST_WAITING,
+                max_queue=MAX_WAITING,
                 proxy=None,
                 process_exception=_give_up,
             )

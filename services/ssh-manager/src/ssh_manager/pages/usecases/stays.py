@@ -9,7 +9,7 @@ from ssh_manager.pages.domain import Grant, Stay
 from ssh_manager.pages.errors import PageBusyError
 from ssh_manager.pages.usecases.tickets import Tickets
 
-MOST_STAYS = 200
+MAX_STAYS = 200
 """Requests and sockets at once for one instance."""
 
 
@@ -28,7 +28,7 @@ class Stays:
         Raises:
             PageBusyError: Too much is, of this instance.
         """
-        if self._counts[grant.instance_id] >= MOST_STAYS:
+        if self._counts[grant.instance_id] >= MAX_STAYS:
             raise PageBusyError(retry_after_s=1)
         stay = Stay(grant)
         self._open.add(stay)

@@ -19,8 +19,8 @@ from ssh_manager.ports import Instance
 
 BELIEVED_S = 1.5
 """How long what was found out about a ticket is believed: a page asks for many parts at once."""
-MOST_BELIEVED = 10_000
-MOST_TICKETS = 50
+MAX_BELIEVED = 10_000
+MAX_TICKETS = 50
 """Of one user for one instance; the oldest give way."""
 _BYTES = 32
 _LONGEST = 64
@@ -49,7 +49,7 @@ class Tickets:
         )
         async with self._database.transaction() as tx:
             tickets = TicketRepository(tx)
-            await tickets.delete_oldest(ticket.user_id, ticket.instance_id, kept=MOST_TICKETS - 1)
+            await tickets.delete_oldest(ticket.user_id, ticket.instance_id, kept=MAX_TICKETS - 1)
             await tickets.insert(_fingerprint(secret), ticket, lasts=self._lasts)
         return secret
 
@@ -117,7 +117,7 @@ class Tickets:
         except AppError as refused:
             raise TicketSpentError from refused
         grant = Grant(ticket.instance_id, principal, fingerprint)
-        if len(self._believed) >= MOST_BELIEVED:
+        if len(self._believed) >= MAX_BELIEVED:
             self._believed.clear()
         self._believed[fingerprint, source] = (time.monotonic() + BELIEVED_S, grant)
         return grant

@@ -18,7 +18,7 @@ from ssh_manager.terminals.domain import (
     CLOSED,
     IDLE,
     LOST,
-    MOST_TERMINALS,
+    MAX_TERMINALS,
     TOO_OLD,
     Shell,
     Size,
@@ -50,7 +50,7 @@ class Terminals:
         audit: Audit,
         clock: Clock,
         idle: timedelta,
-        most_age: timedelta,
+        max_age: timedelta,
     ) -> None:
         self._access = access
         self._entrance = entrance
@@ -58,7 +58,7 @@ class Terminals:
         self._audit = audit
         self._clock = clock
         self._idle_s = idle.total_seconds()
-        self._most_age_s = most_age.total_seconds()
+        self._max_age_s = max_age.total_seconds()
         self._terminals: dict[str, Terminal] = {}
         self._following: dict[str, asyncio.Task[None]] = {}
         links.on_lost(self._close_lost)
@@ -78,7 +78,7 @@ class Terminals:
         instance = await self._entrance.admit(by, instance_id)
         wanted = Shell.named(shell)
         connection = self._links.connection(instance.id)
-        if len(self._of(instance.id)) >= MOST_TERMINALS:
+        if len(self._of(instance.id)) >= MAX_TERMINALS:
             raise TooManyTerminalsError(retry_after_s=5)
         terminal = Terminal(new_id("term"), instance, by, wanted, now=self._clock.now, monotonic=self._clock.monotonic)
         self._terminals[terminal.id] = terminal
@@ -139,7 +139,7 @@ class Terminals:
         for terminal in [one for one in self._terminals.values() if one.reason is None]:
             if now - terminal.used > self._idle_s:
                 terminal.close(IDLE)
-            elif now - terminal.began > self._most_age_s:
+            elif now - terminal.began > self._max_age_s:
                 terminal.close(TOO_OLD)
             else:
                 asking = self._entrance.admit(terminal.owner, str(terminal.instance.id))

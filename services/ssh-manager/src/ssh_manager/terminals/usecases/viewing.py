@@ -12,7 +12,7 @@ from shoal.tasks import end
 from ssh_manager.entrance import Close
 from ssh_manager.terminals.domain import (
     GONE,
-    MOST_MESSAGE,
+    MAX_MESSAGE,
     TOO_BIG,
     ClientFrame,
     ErrorFrame,
@@ -79,7 +79,7 @@ class Viewing:
         """Do what the browser asks for, no faster than it may ask, until it is gone."""
         pace = Pace()
         while (message := await receive())["type"] != "websocket.disconnect":
-            if _size(message) > MOST_MESSAGE:
+            if _size(message) > MAX_MESSAGE:
                 viewer.close(TOO_BIG)
                 return
             await self._take(terminal, message, send)

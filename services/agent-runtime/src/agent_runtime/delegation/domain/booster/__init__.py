@@ -12,7 +12,7 @@ from agent_runtime.delegation.domain.booster.reckoning import RECKONING
 from agent_runtime.delegation.domain.booster.refusal import NotForBoosterError
 from agent_runtime.delegation.domain.booster.texts import TEXTS
 
-MOST_BYTES = 64 * 1024
+MAX_BYTES = 64 * 1024
 
 TRANSFORMS: Mapping[str, Callable[[str], str]] = MappingProxyType({**FORMATS, **TEXTS, **RECKONING})
 """What there is, by the name of the work."""
@@ -27,12 +27,12 @@ def boost(tool_name: str, task: str) -> str:
     transform = TRANSFORMS.get(tool_name)
     if transform is None:
         raise NotForBoosterError(f"there is no transform {tool_name!r}")
-    if len(task.encode("utf-8", "surrogatepass")) > MOST_BYTES:
-        raise NotForBoosterError(f"more than {MOST_BYTES} bytes")
+    if len(task.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+        raise NotForBoosterError(f"more than {MAX_BYTES} bytes")
     try:
         return transform(task)
     except (RecursionError, MemoryError):
         raise NotForBoosterError("too deep") from None
 
 
-__all__ = ["MOST_BYTES", "TRANSFORMS", "NotForBoosterError", "boost"]
+__all__ = ["MAX_BYTES", "TRANSFORMS", "NotForBoosterError", "boost"]

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from agent_runtime.delegation.domain.booster.refusal import NotForBoosterError
 
 _CONTEXT = Context(prec=34, Emax=6144, Emin=-6143, traps=[DivisionByZero, InvalidOperation, Overflow])
-_MOST_EXPRESSION, _MOST_POWER = 1000, 1000
+_MAX_EXPRESSION, _MAX_POWER = 1000, 1000
 _BINARY: Mapping[type[ast.operator], Callable[[Decimal, Decimal], Decimal]] = MappingProxyType(
     {
         ast.Add: _CONTEXT.add,
@@ -50,7 +50,7 @@ _DEGREES = ("C", "F", "K")
 
 def calculate(text: str) -> str:
     """Work out an expression of numbers, `+ - * / // % **` and parentheses, to 34 digits."""
-    if len(text) > _MOST_EXPRESSION:
+    if len(text) > _MAX_EXPRESSION:
         raise NotForBoosterError("the expression is too long")
     try:
         return _plain(_value(ast.parse(text.strip(), mode="eval").body))
@@ -115,8 +115,8 @@ def _value(node: ast.expr) -> Decimal:
 
 
 def _power(base: Decimal, exponent: Decimal) -> Decimal:
-    if abs(exponent) > _MOST_POWER:
-        raise NotForBoosterError(f"a power of more than {_MOST_POWER}")
+    if abs(exponent) > _MAX_POWER:
+        raise NotForBoosterError(f"a power of more than {_MAX_POWER}")
     return _CONTEXT.power(base, exponent)
 
 

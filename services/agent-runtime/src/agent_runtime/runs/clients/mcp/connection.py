@@ -24,7 +24,7 @@ from agent_runtime.runs.errors import ToolError
 from shoal.outgoing import Outgoing
 
 READ_S = 300.0
-MOST_TOOLS = 200
+MAX_TOOLS = 200
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 
 
@@ -81,7 +81,7 @@ async def opened(server: OpenServer, outgoing: Outgoing) -> AsyncIterator[OpenSe
 async def _tools(client: Client) -> list[RemoteTool]:
     found: list[RemoteTool] = []
     cursor: str | None = None
-    while len(found) < MOST_TOOLS:
+    while len(found) < MAX_TOOLS:
         page = await client.list_tools(cursor=cursor)
         found += [
             RemoteTool(tool.name, tool.description or "", tool.input_schema)
@@ -91,7 +91,7 @@ async def _tools(client: Client) -> list[RemoteTool]:
         cursor = page.next_cursor
         if cursor is None:
             break
-    return found[:MOST_TOOLS]
+    return found[:MAX_TOOLS]
 
 
 def _text(result: CallToolResult) -> str:

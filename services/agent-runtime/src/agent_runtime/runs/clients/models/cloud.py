@@ -41,15 +41,15 @@ from agent_runtime.runs.clients.models.completions import PlainOpenAI
 from agent_runtime.runs.clients.models.fitting import Definitions, FittedCompletions, FittedMessages
 from agent_runtime.runs.clients.models.plain import PlainTransport
 from agent_runtime.runs.domain.models import (
-    AgentSaid,
-    CallPiece,
+    AssistantMessage,
     Model,
-    Piece,
     Prompt,
-    Said,
-    TextPiece,
-    ToolSaid,
-    UsagePiece,
+    PromptMessage,
+    StreamPart,
+    TextDelta,
+    ToolCallDelta,
+    ToolResultMessage,
+    UsageReport,
 )
 from agent_runtime.runs.errors import (
     ModelBrokeOffError,
@@ -61,8 +61,8 @@ from shoal.errors import AppError
 
 ANTHROPIC = "anthropic"
 _UNSENT = "none"  # a key for providers that want none
-_MOST_KEPT = 32
-_MOST_PARTS = 128
+_MAX_KEPT = 32
+_MAX_PARTS = 128
 """Pieces of text, thoughts and calls in one answer; the library looks through all of them for each event."""
 _UNREADABLE = (ValueError, TypeError, AttributeError, LookupError)
 """What the libraries raise at an answer of another shape than they expect."""
@@ -85,7 +85,7 @@ class CloudModel:
         self._models: dict[str, ProviderModel] = {}
         self._definitions = Definitions()
 
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[Piece, None]:
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamPart, None]:
         """Answer, piece by piece, as `Model.stream` promises."""
         has_begun = False
         try:
@@ -97,7 +97,7 @@ class CloudModel:
         except (AgentRunError, httpx2.HTTPError, openai.OpenAIError, anthropic.AnthropicError, *_UNREADABLE) as error:
             raise _refused(error, has_begun=has_begun) from error
 
-    async def _pieces(self, prompt: Prompt) -> AsyncIterator[Piece]:
+    async def _pieces(self, prompt: Prompt) -> AsyncIterator[StreamPart]:
         opened = model_request_stream(
             self._model(prompt.model.name),
             _messages(prompt),
@@ -109,10 +109,10 @@ class CloudModel:
                 answer = await stack.enter_async_context(opened)
                 events = aiter(answer)
             while (event := await self._next(events)) is not None:
-                if isinstance(event, PartStartEvent) and event.index >= _MOST_PARTS:
+                if isinstance(event, PartStartEvent) and event.index >= _MAX_PARTS:
                     raise ModelBrokeOffError("The model's answer had more parts than an answer may have.")
                 if text := _text(event):
-                    yield TextPiece(text)
+                    yield TextDelta(text)
             for piece in _end(answer):
                 yield piece
 
@@ -123,7 +123,7 @@ class CloudModel:
     def _model(self, name: str) -> ProviderModel:
         """Give the model of a name; few are kept, for people choose names."""
         if name not in self._models:
-            if len(self._models) >= _MOST_KEPT:
+            if len(self._models) >= _MAX_KEPT:
                 self._models.clear()
             self._models[name] = self._made(name)
         return self._models[name]
@@ -154,7 +154,7 @@ def _messages(prompt: Prompt) -> list[ModelMessage]:
     told: list[ModelMessage] = []
     asked: list[ModelRequestPart] = [SystemPromptPart(prompt.instructions)] if prompt.instructions else []
     for said in prompt.conversation:
-        if isinstance(said, AgentSaid):
+        if isinstance(said, AssistantMessage):
             parts = list(_spoken(said))
             if parts:
                 told += [ModelRequest(parts=asked), ModelResponse(parts=parts)]
@@ -164,15 +164,15 @@ def _messages(prompt: Prompt) -> list[ModelMessage]:
     return [*told, ModelRequest(parts=asked)]
 
 
-def _spoken(said: AgentSaid) -> Iterator[ModelResponsePart]:
+def _spoken(said: AssistantMessage) -> Iterator[ModelResponsePart]:
     if said.text.strip():
         yield TextPart(said.text)
     for call in said.calls:
         yield ToolCallPart(call.name, call.arguments, tool_call_id=call.id)
 
 
-def _asked(said: Said) -> ModelRequestPart:
-    if isinstance(said, ToolSaid):
+def _asked(said: PromptMessage) -> ModelRequestPart:
+    if isinstance(said, ToolResultMessage):
         outcome = "failed" if said.is_error else "success"
         return ToolReturnPart(said.name, said.text, tool_call_id=said.call_id, outcome=outcome)  # type: ignore[arg-type]
     return UserPromptPart(said.text)
@@ -186,7 +186,7 @@ def _text(event: ModelResponseStreamEvent) -> str:
     return ""
 
 
-def _end(answer: StreamedResponse) -> Sequence[Piece]:
+def _end(answer: StreamedResponse) -> Sequence[StreamPart]:
     """Tell the calls and the usage of an answer that is all there.
 
     Raises:
@@ -196,12 +196,12 @@ def _end(answer: StreamedResponse) -> Sequence[Piece]:
     if whole.finish_reason is None:
         raise ModelBrokeOffError
     calls = [
-        CallPiece(part.tool_name, part.args_as_json_str()) for part in whole.parts if isinstance(part, ToolCallPart)
+        ToolCallDelta(part.tool_name, part.args_as_json_str()) for part in whole.parts if isinstance(part, ToolCallPart)
     ]
     usage = whole.usage
     return [
         *calls,
-        UsagePiece(usage.input_tokens, usage.output_tokens, usage.cache_read_tokens, usage.cache_write_tokens),
+        UsageReport(usage.input_tokens, usage.output_tokens, usage.cache_read_tokens, usage.cache_write_tokens),
     ]
 
 

@@ -10,7 +10,7 @@ from pydantic_ai.tools import ToolDefinition
 
 from agent_runtime.runs.domain.models import ToolSpec
 
-_MOST_KEPT = 32
+_MAX_KEPT = 32
 
 
 class Definitions:
@@ -24,7 +24,7 @@ class Definitions:
         names = tuple(tool.name for tool in tools)
         known = self._kept.get(names)
         if known is None or known[0] != tools:
-            if len(self._kept) >= _MOST_KEPT:
+            if len(self._kept) >= _MAX_KEPT:
                 self._kept.clear()
             known = self._kept[names] = tools, [_definition(tool) for tool in tools]
         return known[1]

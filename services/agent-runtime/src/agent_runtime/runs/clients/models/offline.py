@@ -9,14 +9,14 @@ import re
 from collections.abc import AsyncGenerator, Sequence
 
 from agent_runtime.runs.domain.models import (
-    CallPiece,
-    Piece,
     Prompt,
-    Said,
-    TextPiece,
-    ToolSaid,
-    UsagePiece,
-    UserSaid,
+    PromptMessage,
+    StreamPart,
+    TextDelta,
+    ToolCallDelta,
+    ToolResultMessage,
+    UsageReport,
+    UserMessage,
     tokens_of,
 )
 
@@ -26,46 +26,46 @@ _SLOWLY = re.compile(r"\s*/slowly\s+(?P<text>.+)", re.DOTALL)
 _WORDS = re.compile(r"\s*\S+|\s+$")
 _SLOW_S = 0.1
 _AT_ONCE = 5
-_MOST_REPEATED = 2000
+_MAX_REPEATED = 2000
 
 
 class OfflineModel:
     """Answers by rules."""
 
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[Piece, None]:
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamPart, None]:
         """Answer, a few words at a time."""
         read = sum(tokens_of(said.text) for said in prompt.conversation) + tokens_of(prompt.instructions)
         asked, results = _latest(prompt.conversation)
         wanted = [] if results else list(_TOOL.finditer(asked))
         if wanted:
             for found in wanted:
-                yield CallPiece(found["name"], found["arguments"] or "{}")
-            yield UsagePiece(read, sum(tokens_of(found[0]) for found in wanted))
+                yield ToolCallDelta(found["name"], found["arguments"] or "{}")
+            yield UsageReport(read, sum(tokens_of(found[0]) for found in wanted))
             return
         slow = None if results else _SLOWLY.match(asked)
         text = f"{NAME}: {slow['text']}" if slow else _words(asked, results, len(prompt.tools))
         words = _WORDS.findall(text)
         step = 1 if slow else _AT_ONCE
         for place in range(0, len(words), step):
-            yield TextPiece("".join(words[place : place + step]))
+            yield TextDelta("".join(words[place : place + step]))
             await asyncio.sleep(_SLOW_S if slow else 0)
-        yield UsagePiece(read, tokens_of(text))
+        yield UsageReport(read, tokens_of(text))
 
 
-def _latest(conversation: Sequence[Said]) -> tuple[str, list[ToolSaid]]:
+def _latest(conversation: Sequence[PromptMessage]) -> tuple[str, list[ToolResultMessage]]:
     """Find what was asked last, and what tools have answered since."""
-    results: list[ToolSaid] = []
+    results: list[ToolResultMessage] = []
     for said in reversed(conversation):
-        if isinstance(said, UserSaid):
+        if isinstance(said, UserMessage):
             return said.text, results[::-1]
-        if isinstance(said, ToolSaid):
+        if isinstance(said, ToolResultMessage):
             results.append(said)
         elif not said.calls:
             break
     return "", results[::-1]
 
 
-def _words(asked: str, results: Sequence[ToolSaid], tools: int) -> str:
+def _words(asked: str, results: Sequence[ToolResultMessage], tools: int) -> str:
     if results:
         told = [f"`{said.name}` {'failed' if said.is_error else 'answered'}:\n{_cut(said.text)}" for said in results]
         return f"I am {NAME}. " + "\n\n".join(told)
@@ -76,4 +76,4 @@ def _words(asked: str, results: Sequence[ToolSaid], tools: int) -> str:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= _MOST_REPEATED else f"{text[:_MOST_REPEATED]} …"
+    return text if len(text) <= _MAX_REPEATED else f"{text[:_MAX_REPEATED]} …"

@@ -7,7 +7,7 @@ import httpx2
 
 from shoal.outgoing import OutgoingRefusedError
 
-MOST_BYTES = 32 * 1024 * 1024
+MAX_BYTES = 32 * 1024 * 1024
 """What an answer may have on its way; the libraries keep what they cannot make a piece of yet."""
 
 
@@ -41,7 +41,7 @@ class _Body(httpx2.AsyncByteStream):
         self._stream = stream
         self._request = request
         self._pieces = aiter(cast("AsyncIterable[bytes]", stream))
-        self._left = MOST_BYTES
+        self._left = MAX_BYTES
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -50,7 +50,7 @@ class _Body(httpx2.AsyncByteStream):
         piece = await anext(self._pieces)
         self._left -= len(piece)
         if self._left < 0:
-            raise httpx2.ReadError(f"an answer of more than {MOST_BYTES} bytes", request=self._request)
+            raise httpx2.ReadError(f"an answer of more than {MAX_BYTES} bytes", request=self._request)
         return piece
 
     async def aclose(self) -> None:

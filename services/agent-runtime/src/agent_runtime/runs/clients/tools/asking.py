@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from agent_runtime.ports import Assignment, Canvases, Delegations, Memories, ToolPolicy
-from agent_runtime.runs.clients.tools.made import MadeTool
+from agent_runtime.runs.clients.tools.made import FunctionTool
 from agent_runtime.runs.domain.tools import Tool, ToolContext
 from agent_runtime.runs.errors import ToolError
 
@@ -57,10 +57,10 @@ class Asking:
     def tools(self) -> list[Tool]:
         """Make the tools."""
         return [
-            MadeTool(self.memory_read, MemoryRead, policy=ToolPolicy.AUTO),
-            MadeTool(self.memory_write, MemoryWrite, policy=ToolPolicy.AUTO),
-            MadeTool(self.delegate_task, DelegateTask, policy=ToolPolicy.AUTO),
-            MadeTool(self.render_ui, RenderUi, policy=ToolPolicy.AUTO),
+            FunctionTool(self.memory_read, MemoryRead, policy=ToolPolicy.AUTO),
+            FunctionTool(self.memory_write, MemoryWrite, policy=ToolPolicy.AUTO),
+            FunctionTool(self.delegate_task, DelegateTask, policy=ToolPolicy.AUTO),
+            FunctionTool(self.render_ui, RenderUi, policy=ToolPolicy.AUTO),
         ]
 
     async def memory_read(self, asked: MemoryRead, context: ToolContext) -> str:

@@ -7,9 +7,9 @@ import msgspec
 from msgspec import Meta, Struct
 
 from agent_runtime.ports import ToolPolicy
-from agent_runtime.runs.clients.tools.made import MadeTool
-from agent_runtime.runs.clients.workspace import MOST_FILE_BYTES, Workspace
-from agent_runtime.runs.domain.tools import MOST_RESULT_BYTES, Tool, ToolContext
+from agent_runtime.runs.clients.tools.made import FunctionTool
+from agent_runtime.runs.clients.workspace import MAX_FILE_BYTES, Workspace
+from agent_runtime.runs.domain.tools import MAX_RESULT_BYTES, Tool, ToolContext
 from agent_runtime.runs.errors import ToolError
 
 Path = Annotated[str, Meta(min_length=1, max_length=1024, description="Relative to the workspace.")]
@@ -20,14 +20,14 @@ class ReadFile(Struct, frozen=True):
 
     path: Path
     offset: Annotated[int, Meta(ge=0, description="Where to begin, in bytes.")] = 0
-    limit: Annotated[int, Meta(ge=1, le=MOST_RESULT_BYTES, description="How many bytes.")] = MOST_RESULT_BYTES
+    limit: Annotated[int, Meta(ge=1, le=MAX_RESULT_BYTES, description="How many bytes.")] = MAX_RESULT_BYTES
 
 
 class WriteFile(Struct, frozen=True):
     """Which file, and all that it shall hold."""
 
     path: Path
-    content: Annotated[str, Meta(max_length=MOST_FILE_BYTES)]
+    content: Annotated[str, Meta(max_length=MAX_FILE_BYTES)]
 
 
 class EditFile(Struct, frozen=True):
@@ -76,15 +76,15 @@ async def list_directory(asked: ListDirectory, context: ToolContext) -> str:
 def file_tools() -> list[Tool]:
     """Make the tools."""
     return [
-        MadeTool(read_file, ReadFile, policy=ToolPolicy.AUTO),
-        MadeTool(write_file, WriteFile, policy=ToolPolicy.ASK),
-        MadeTool(edit_file, EditFile, policy=ToolPolicy.ASK),
-        MadeTool(list_directory, ListDirectory, policy=ToolPolicy.AUTO),
+        FunctionTool(read_file, ReadFile, policy=ToolPolicy.AUTO),
+        FunctionTool(write_file, WriteFile, policy=ToolPolicy.ASK),
+        FunctionTool(edit_file, EditFile, policy=ToolPolicy.ASK),
+        FunctionTool(list_directory, ListDirectory, policy=ToolPolicy.AUTO),
     ]
 
 
 def _edit(asked: EditFile, workspace: Workspace) -> str:
-    content, size = workspace.read(asked.path, offset=0, limit=MOST_FILE_BYTES)
+    content, size = workspace.read(asked.path, offset=0, limit=MAX_FILE_BYTES)
     try:
         text = content.decode()
     except UnicodeDecodeError:
@@ -94,7 +94,7 @@ def _edit(asked: EditFile, workspace: Workspace) -> str:
         raise ToolError(f"{asked.path} is too large to be edited.")
     if count == 0 or (count > 1 and not asked.replace_all):
         raise ToolError(f"The text stands in {asked.path} {count} times.")
-    if len(text) + count * (len(asked.new_text) - len(asked.old_text)) > MOST_FILE_BYTES:
-        raise ToolError(f"A file may hold {MOST_FILE_BYTES} bytes.")  # said before there is such a text
+    if len(text) + count * (len(asked.new_text) - len(asked.old_text)) > MAX_FILE_BYTES:
+        raise ToolError(f"A file may hold {MAX_FILE_BYTES} bytes.")  # said before there is such a text
     workspace.write(asked.path, text.replace(asked.old_text, asked.new_text).encode("utf-8", "replace"))
     return f"Replaced {count} in {asked.path}."

@@ -12,7 +12,7 @@ from agent_runtime.runs.domain.tools import ToolContext, parse, schema_of
 Do = Callable[[Any, ToolContext], Awaitable[str]]
 
 
-class MadeTool:
+class FunctionTool:
     """A tool that does what a function does; it is named and described as that is.
 
     Args:

@@ -17,13 +17,13 @@ from msgspec import Meta, Struct
 
 from agent_runtime.ports import ToolPolicy
 from agent_runtime.runs.clients.tools import warden
-from agent_runtime.runs.clients.tools.made import MadeTool
+from agent_runtime.runs.clients.tools.made import FunctionTool
 from agent_runtime.runs.clients.workspace import Workspace
-from agent_runtime.runs.domain.tools import MOST_RESULT_BYTES, Tool, ToolContext
+from agent_runtime.runs.domain.tools import MAX_RESULT_BYTES, Tool, ToolContext
 from agent_runtime.runs.errors import ToolError
 
-MOST_S = 300
-MOST_PROCESSES = 128
+MAX_S = 300
+MAX_PROCESSES = 128
 _MEMORY = 1024 * 1024 * 1024
 _FILE = 128 * 1024 * 1024
 _END_S = 5.0
@@ -35,7 +35,7 @@ class ExecShell(Struct, frozen=True):
     """What to run, and for how long at most."""
 
     command: Annotated[str, Meta(min_length=1, max_length=16384, description="For `sh`, in the workspace.")]
-    timeout_s: Annotated[float, Meta(gt=0, le=MOST_S)] = 30
+    timeout_s: Annotated[float, Meta(gt=0, le=MAX_S)] = 30
 
 
 async def exec_shell(asked: ExecShell, context: ToolContext) -> str:
@@ -61,7 +61,7 @@ async def exec_shell(asked: ExecShell, context: ToolContext) -> str:
             guard.close()
             await asyncio.shield(_end(process, reading))
     if code == -signal.SIGUSR1:
-        raise ToolError(f"Stopped: it had more than {MOST_PROCESSES} processes.\n{_text(said)}")
+        raise ToolError(f"Stopped: it had more than {MAX_PROCESSES} processes.\n{_text(said)}")
     if code:
         raise ToolError(f"Exit status {code}.\n{_text(said)}")
     return _text(said)
@@ -69,7 +69,7 @@ async def exec_shell(asked: ExecShell, context: ToolContext) -> str:
 
 def shell_tools() -> list[Tool]:
     """Make the tool."""
-    return [MadeTool(exec_shell, ExecShell, policy=ToolPolicy.ASK)]
+    return [FunctionTool(exec_shell, ExecShell, policy=ToolPolicy.ASK)]
 
 
 def _pipe() -> tuple[FileIO, FileIO]:
@@ -79,7 +79,7 @@ def _pipe() -> tuple[FileIO, FileIO]:
 
 async def _start(command: str, folder: Path, *, guarded: FileIO, output: FileIO) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", "-S", _WARDEN, str(_MEMORY), str(_FILE), str(MOST_PROCESSES), command),
+        *(sys.executable, "-I", "-S", _WARDEN, str(_MEMORY), str(_FILE), str(MAX_PROCESSES), command),
         stdin=guarded,
         stdout=output,
         stderr=output,
@@ -96,7 +96,7 @@ async def _collect(output: FileIO, said: bytearray) -> None:
     transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), output)
     try:
         while piece := await reader.read(65536):
-            said += piece[: max(0, MOST_RESULT_BYTES - len(said))]
+            said += piece[: max(0, MAX_RESULT_BYTES - len(said))]
     finally:
         transport.close()
 
@@ -118,4 +118,4 @@ async def _end(process: asyncio.subprocess.Process, reading: "asyncio.Task[None]
 
 def _text(output: bytearray) -> str:
     text = output.decode("utf-8", "replace")
-    return text + ("\n… (cut)" if len(output) >= MOST_RESULT_BYTES else "")
+    return text + ("\n… (cut)" if len(output) >= MAX_RESULT_BYTES else "")

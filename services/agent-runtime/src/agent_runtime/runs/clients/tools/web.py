@@ -9,14 +9,14 @@ import httpx2
 from msgspec import Meta, Struct
 
 from agent_runtime.ports import ToolPolicy
-from agent_runtime.runs.clients.tools.made import MadeTool
+from agent_runtime.runs.clients.tools.made import FunctionTool
 from agent_runtime.runs.domain.tools import Tool, ToolContext
 from agent_runtime.runs.errors import ToolError
 from shoal.outgoing import AnswerTooLargeError, Outgoing, OutgoingRefusedError, read
 
-MOST_BYTES = 2 * 1024 * 1024
+MAX_BYTES = 2 * 1024 * 1024
 DEADLINE_S = 20.0
-MOST_HOPS = 5
+MAX_HOPS = 5
 _SLOW = "punycode"  # takes minutes for a page that is made for it
 _UNSAID = re.compile(r"(?is)<(script|style|title)\b(?![^<>]*/>).*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)")
 _BREAK = re.compile(r"(?i)<(?:br|/p|/div|/li|/tr|/h[1-6])\b[^<>]*>")
@@ -39,15 +39,15 @@ class Web:
 
     def tools(self) -> list[Tool]:
         """Make the tool."""
-        return [MadeTool(self.web_fetch, WebFetch, policy=ToolPolicy.AUTO)]
+        return [FunctionTool(self.web_fetch, WebFetch, policy=ToolPolicy.AUTO)]
 
     async def web_fetch(self, asked: WebFetch, _context: ToolContext) -> str:
         """Read a page of the web as text."""
         try:
             async with self._outgoing.client(
-                timeout=DEADLINE_S, follow_redirects=True, max_redirects=MOST_HOPS
+                timeout=DEADLINE_S, follow_redirects=True, max_redirects=MAX_HOPS
             ) as client:
-                answer = await read(client, asked.url, most_bytes=MOST_BYTES, deadline_s=DEADLINE_S)
+                answer = await read(client, asked.url, max_bytes=MAX_BYTES, deadline_s=DEADLINE_S)
         except OutgoingRefusedError as error:
             raise ToolError(error.message) from error
         except AnswerTooLargeError as error:

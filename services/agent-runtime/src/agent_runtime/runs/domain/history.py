@@ -4,25 +4,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from agent_runtime.ports import ActiveSkill, Message, Step, ToolCall, message_told
-from agent_runtime.runs.domain.models import AgentSaid, Call, Said, ToolSaid, UserSaid, tokens_of
+from agent_runtime.ports import ActiveSkill, Message, Step, ToolCall
+from agent_runtime.runs.domain.models import (
+    AssistantMessage,
+    Call,
+    PromptMessage,
+    ToolResultMessage,
+    UserMessage,
+    tokens_of,
+)
 from agent_runtime.runs.domain.runs import NO_RESULT, NOTHING_SAID, CallRecord, StepRecord
 
-__all__ = [
-    "continued",
-    "conversation",
-    "instructions",
-    "message_read",
-    "message_steps",
-    "message_told",
-    "whole_text",
-]
 
-
-def conversation(messages: Sequence[Message], *, most_tokens: int) -> tuple[Said, ...]:
+def prompt_messages(messages: Sequence[Message], *, max_tokens: int) -> tuple[PromptMessage, ...]:
     """Tell as many of the latest messages as fit; the last one always does, and the first is always somebody's own."""
-    kept: list[tuple[Said, ...]] = []
-    left = most_tokens
+    kept: list[tuple[PromptMessage, ...]] = []
+    left = max_tokens
     for message in reversed(messages):
         said = tuple(_said(message))
         left -= sum(tokens_of(piece.text) for piece in said)
@@ -30,14 +27,14 @@ def conversation(messages: Sequence[Message], *, most_tokens: int) -> tuple[Said
             break
         kept.append(said)
     told = [piece for said in reversed(kept) for piece in said]
-    while told and not isinstance(told[0], UserSaid):
+    while told and not isinstance(told[0], UserMessage):
         told.pop(0)
     return tuple(told)
 
 
-def continued(steps: Sequence[StepRecord], calls: Sequence[CallRecord]) -> tuple[Said, ...]:
+def continued(steps: Sequence[StepRecord], calls: Sequence[CallRecord]) -> tuple[PromptMessage, ...]:
     """Tell what the agent said and did in this turn already."""
-    told: list[Said] = []
+    told: list[PromptMessage] = []
     for step in steps:
         own = [call for call in calls if call.step == step.number]
         told += _step(step.text, own)
@@ -84,22 +81,24 @@ def message_read(told: Mapping[str, Any]) -> Message:
     )
 
 
-def _said(message: Message) -> Iterator[Said]:
+def _said(message: Message) -> Iterator[PromptMessage]:
     if message.role == "user":
-        yield UserSaid(message.content)
+        yield UserMessage(message.content)
     elif message.role == "assistant":
         calls = {call.id: call for call in message.tool_calls}
         for step in message.steps or (Step(message.content),):
             own = [calls[name] for name in step.calls if name in calls]
-            yield AgentSaid(step.text, tuple(Call(call.id, call.name, call.arguments) for call in own))
+            yield AssistantMessage(step.text, tuple(Call(call.id, call.name, call.arguments) for call in own))
             for call in own:
                 is_lost = call.result is None
-                yield ToolSaid(call.id, call.name, _answered(call.result), is_error=call.is_error or is_lost)
+                yield ToolResultMessage(call.id, call.name, _answered(call.result), is_error=call.is_error or is_lost)
 
 
-def _step(text: str, calls: Sequence[CallRecord]) -> list[Said]:
-    told: list[Said] = [AgentSaid(text, tuple(Call(call.id, call.name, call.arguments) for call in calls))]
-    told += [ToolSaid(call.id, call.name, _answered(call.result), is_error=call.is_error) for call in calls]
+def _step(text: str, calls: Sequence[CallRecord]) -> list[PromptMessage]:
+    told: list[PromptMessage] = [
+        AssistantMessage(text, tuple(Call(call.id, call.name, call.arguments) for call in calls))
+    ]
+    told += [ToolResultMessage(call.id, call.name, _answered(call.result), is_error=call.is_error) for call in calls]
     return told
 
 

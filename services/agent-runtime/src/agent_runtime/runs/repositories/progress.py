@@ -16,7 +16,7 @@ class PendingCall(CallRecord, frozen=True, kw_only=True):
     agent_id: str
 
 
-class CourseRepository:
+class ProgressRepository:
     """What happened in runs."""
 
     def __init__(self, tx: Transaction) -> None:

@@ -11,42 +11,42 @@ from agent_runtime.ports import ToolPolicy
 from agent_runtime.runs.domain.runs import CallRecord, CallStatus, EventType, Run
 from agent_runtime.runs.domain.tools import Tool, ToolContext, shortened
 from agent_runtime.runs.errors import ToolError
-from agent_runtime.runs.repositories.course import CourseRepository
-from agent_runtime.runs.usecases.assembly import Scene
+from agent_runtime.runs.repositories.progress import ProgressRepository
+from agent_runtime.runs.usecases.assembly import TurnContext
 from agent_runtime.runs.usecases.recorder import Recorder
 from agent_runtime.runs.usecases.transport import Answer
 from shoal.errors import AppError
 from shoal.telemetry import Tracing
 
 
-class Acting:
+class ToolExecutor:
     """Does what a model wants done: all calls of a step at once, each written down before it begins."""
 
     def __init__(self, *, tracing: Tracing) -> None:
         self._tracing = tracing
 
-    async def perform(self, run: Run, scene: Scene, calls: Sequence[CallRecord], recorder: Recorder) -> None:
+    async def perform(self, run: Run, turn: TurnContext, calls: Sequence[CallRecord], recorder: Recorder) -> None:
         """Call the tools that nobody has to be asked about any more; cancelling ends what they started."""
         open_calls = [call for call in calls if call.status is CallStatus.APPROVED]
         if not open_calls:
             return
         async with recorder.writing() as tx:
-            await CourseRepository(tx).begin_calls(run.id, [call.id for call in open_calls])
+            await ProgressRepository(tx).begin_calls(run.id, [call.id for call in open_calls])
         try:
             async with asyncio.TaskGroup() as group:
                 for call in open_calls:
-                    group.create_task(self._perform_one(run, scene, call, recorder))
+                    group.create_task(self._perform_one(run, turn, call, recorder))
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from errors  # that a result could not be stored: the first says why
 
-    async def _perform_one(self, run: Run, scene: Scene, call: CallRecord, recorder: Recorder) -> None:
+    async def _perform_one(self, run: Run, turn: TurnContext, call: CallRecord, recorder: Recorder) -> None:
         context = ToolContext(
             account_id=run.account_id,
             agent_id=run.agent_id,
             session_key=run.session_key,
             run_id=run.id,
             call_id=call.id,
-            workspace=scene.workspace,
+            workspace=turn.workspace,
         )
         attributes = {
             "gen_ai.operation.name": "execute_tool",
@@ -54,14 +54,14 @@ class Acting:
             "gen_ai.tool.call.id": call.id,
         }
         with self._tracing.span(f"execute_tool {call.name}", kind=SpanKind.INTERNAL, attributes=attributes):
-            status, result = await _outcome(scene.tools.get(call.name), call, context)
+            status, result = await _outcome(turn.tools.get(call.name), call, context)
         async with recorder.writing() as tx:
-            await CourseRepository(tx).end_call(run.id, call.id, status, result=result)
-            recorder.note(EventType.TOOL_RESULT, result_told(call, status, result))
+            await ProgressRepository(tx).end_call(run.id, call.id, status, result=result)
+            recorder.note(EventType.TOOL_RESULT, result_payload(call, status, result))
         await recorder.show("tool_result", {"id": call.id, "name": call.name, "result": result})
 
 
-def recorded(answer: Answer, scene: Scene, *, run: Run, step: int) -> list[CallRecord]:
+def recorded(answer: Answer, turn: TurnContext, *, run: Run, step: int) -> list[CallRecord]:
     """Decide what becomes of each call that a model wants: refused, asked about, or done."""
     return [
         _judged(
@@ -73,14 +73,14 @@ def recorded(answer: Answer, scene: Scene, *, run: Run, step: int) -> list[CallR
                 arguments=call.arguments,
                 status=CallStatus.APPROVED,
             ),
-            scene.tools,
-            scene.policies,
+            turn.tools,
+            turn.policies,
         )
         for place, call in enumerate(answer.calls, start=1)
     ]
 
 
-def result_told(call: CallRecord, status: CallStatus, result: str) -> dict[str, object]:
+def result_payload(call: CallRecord, status: CallStatus, result: str) -> dict[str, object]:
     """Tell a result as events do."""
     return {"tool_call_id": call.id, "name": call.name, "status": str(status), "result": result}
 

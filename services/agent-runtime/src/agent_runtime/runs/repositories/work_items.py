@@ -7,7 +7,7 @@ from msgspec import Struct
 from shoal.database import Transaction
 
 
-class Sighting(Struct, frozen=True):
+class WorkItem(Struct, frozen=True):
     """Something that a worker must look after.
 
     Args:
@@ -21,16 +21,16 @@ class Sighting(Struct, frozen=True):
     id: str
 
 
-class SightingRepository:
+class WorkItemRepository:
     """Looks over all runs at once."""
 
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
 
-    async def sightings(self, worker: str, limit: int) -> Sequence[Sighting]:
+    async def work_items(self, worker: str, limit: int) -> Sequence[WorkItem]:
         """Find everything that a worker must look after, of each kind no more than `limit`."""
         return await self._tx.all(
-            Sighting,
+            WorkItem,
             """
             (select 'waiting' as kind, session_id as id
                from run as waiting

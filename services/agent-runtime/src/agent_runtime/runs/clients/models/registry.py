@@ -15,7 +15,7 @@ from agent_runtime.runs.errors import ModelKeyMissingError, ModelUnknownError
 from shoal.ids import fingerprint
 from shoal.outgoing import Outgoing
 
-_MOST_KEPT = 256
+_MAX_KEPT = 256
 _CLOUD = "agent_runtime.runs.clients.models.cloud"
 
 
@@ -27,7 +27,7 @@ class CloudModels(Protocol):
         ...
 
 
-class LazyCloud:
+class ProviderModels:
     """Makes the models of providers; what they stand on is loaded at the first, and in a thread.
 
     A component too, since it holds the connections to providers until the service ends.
@@ -61,7 +61,7 @@ class LazyCloud:
                 await self._transport.aclose()
 
 
-class Shelf:
+class ModelRegistry:
     """Gives the model of a name; clients of providers are made once and kept.
 
     Args:
@@ -92,7 +92,7 @@ class Shelf:
         key = "" if provider.api_key is None else provider.api_key.reveal()
         known_by = fingerprint(msgspec.json.encode([account_id, provider.name, provider.api_base, key]).decode())
         if known_by not in self._kept:
-            if len(self._kept) >= _MOST_KEPT:
+            if len(self._kept) >= _MAX_KEPT:
                 self._kept.pop(next(iter(self._kept)))
             self._kept[known_by] = await self._cloud.model(provider)
         return self._kept[known_by]

@@ -4,27 +4,27 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from agent_runtime.ports import RunStatus
-from agent_runtime.runs.domain.conversation import continued
+from agent_runtime.runs.domain.history import continued
 from agent_runtime.runs.domain.runs import CallRecord, CallStatus, EventType, Run, StepRecord
 from agent_runtime.runs.errors import TooManyStepsError
-from agent_runtime.runs.repositories.course import CourseRepository
+from agent_runtime.runs.repositories.progress import ProgressRepository
 from agent_runtime.runs.repositories.runs import RunRepository
 from agent_runtime.runs.repositories.tallies import TallyRepository
-from agent_runtime.runs.usecases.acting import Acting, recorded, result_told
-from agent_runtime.runs.usecases.assembly import Scene
-from agent_runtime.runs.usecases.beginnings import Taken
-from agent_runtime.runs.usecases.endings import Course
+from agent_runtime.runs.usecases.assembly import TurnContext
+from agent_runtime.runs.usecases.beginnings import ClaimedRun
+from agent_runtime.runs.usecases.endings import Progress
 from agent_runtime.runs.usecases.facts import Facts
 from agent_runtime.runs.usecases.pipeline import Pipeline
 from agent_runtime.runs.usecases.recorder import Recorder
+from agent_runtime.runs.usecases.tool_executor import ToolExecutor, recorded, result_payload
 from agent_runtime.runs.usecases.transport import Answer, Transport
 from shoal.database import Database, Transaction
 from shoal.ids import new_id
 
-MOST_STEPS = 20
+MAX_STEPS = 20
 
 
-class Conversing:
+class AgentLoop:
     """The steps of a turn; what came of each is stored before the next begins.
 
     Args:
@@ -32,35 +32,43 @@ class Conversing:
     """
 
     def __init__(
-        self, *, database: Database, transport: Transport, acting: Acting, facts: Facts, approval: timedelta
+        self,
+        *,
+        database: Database,
+        transport: Transport,
+        tool_executor: ToolExecutor,
+        facts: Facts,
+        approval: timedelta,
     ) -> None:
         self._database = database
         self._transport = transport
-        self._acting = acting
+        self._tool_executor = tool_executor
         self._facts = facts
         self._approval = approval
 
-    async def converse(self, taken: Taken, scene: Scene, pipeline: Pipeline) -> tuple[Course, Answer] | None:
+    async def converse(
+        self, claimed: ClaimedRun, context: TurnContext, pipeline: Pipeline
+    ) -> tuple[Progress, Answer] | None:
         """Take steps up to the last one, which is not stored yet; None when people must decide first.
 
         Raises:
             TooManyStepsError: There were as many as there may be.
             AppError: No model answered; why.
         """
-        run, recorder = taken.run, taken.recorder
-        steps, calls = list(taken.course.steps), list(taken.course.calls)
-        while len(steps) < MOST_STEPS:
-            await self._acting.perform(run, scene, calls, recorder)
+        run, recorder = claimed.run, claimed.recorder
+        steps, calls = list(claimed.progress.steps), list(claimed.progress.calls)
+        while len(steps) < MAX_STEPS:
+            await self._tool_executor.perform(run, context, calls, recorder)
             if steps:
                 calls = list(await self._calls(run))
             number = len(steps) + 1
             recorder.begin_step(number, offset=sum(len(step.text) for step in steps))
-            answer = await self._transport.answer(run, scene, (*scene.said, *continued(steps, calls)), recorder)
+            answer = await self._transport.answer(run, context, (*context.history, *continued(steps, calls)), recorder)
             steps.append(_step(number, answer))
             if not answer.calls:
-                return Course(steps, calls), answer
-            wanted = recorded(answer, scene, run=run, step=number)
-            if await self._note_step(taken, scene, steps[-1], wanted, answer, pipeline):
+                return Progress(steps, calls), answer
+            wanted = recorded(answer, context, run=run, step=number)
+            if await self._note_step(claimed, context, steps[-1], wanted, answer, pipeline):
                 return None
             calls += wanted
         raise TooManyStepsError
@@ -71,29 +79,34 @@ class Conversing:
 
     async def _calls(self, run: Run) -> Sequence[CallRecord]:
         async with self._database.reading() as database:
-            return await CourseRepository(database).calls(run.id)
+            return await ProgressRepository(database).calls(run.id)
 
     async def _note_step(
         self,
-        taken: Taken,
-        scene: Scene,
+        claimed: ClaimedRun,
+        context: TurnContext,
         step: StepRecord,
         wanted: Sequence[CallRecord],
         answer: Answer,
         pipeline: Pipeline,
     ) -> bool:
         """Store a step whose tools are not called yet; returns whether people must decide first."""
-        run, recorder = taken.run, taken.recorder
+        run, recorder = claimed.run, claimed.recorder
         waiting = [call for call in wanted if call.status is CallStatus.PENDING_APPROVAL]
         for call in wanted:
-            told = {"tool_call_id": call.id, "name": call.name, "arguments": call.arguments, "status": str(call.status)}
-            recorder.note(EventType.TOOL_CALL, told)
+            payload = {
+                "tool_call_id": call.id,
+                "name": call.name,
+                "arguments": call.arguments,
+                "status": str(call.status),
+            }
+            recorder.note(EventType.TOOL_CALL, payload)
             if call.status.is_over:
-                recorder.note(EventType.TOOL_RESULT, result_told(call, call.status, call.result or ""))
+                recorder.note(EventType.TOOL_RESULT, result_payload(call, call.status, call.result or ""))
         async with recorder.writing() as tx:
-            await CourseRepository(tx).add_step(run.id, step)
-            await CourseRepository(tx).add_calls(run.id, wanted, approval=self._approval)
-            tokens = await self.settle(tx, run, answer, tier=scene.tier)
+            await ProgressRepository(tx).add_step(run.id, step)
+            await ProgressRepository(tx).add_calls(run.id, wanted, approval=self._approval)
+            tokens = await self.settle(tx, run, answer, tier=context.tier)
             await TallyRepository(tx).count_tokens(run.account_id, run.agent_id, tokens, epoch=new_id("ep"))
             if waiting:
                 await self._ask(tx, run, waiting, recorder, pipeline)

@@ -1,0 +1,52 @@
+"""Live messages: core NATS, sent together where they come one upon the other."""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+
+GATHER_S = 0.002
+"""How long messages wait that follow another one: a write for each costs more than the messages."""
+MAX_WAITING = 8 * 1024 * 1024
+"""Bytes that wait at most while the server takes nothing; what is more is dropped."""
+
+
+class LiveMessages:
+    """What is on its way; the first message goes at once, those that follow within `GATHER_S` go together.
+
+    Args:
+        client: Gives the client of the moment.
+    """
+
+    def __init__(self, client: Callable[[], Client]) -> None:
+        self._client = client
+        self._waiting: list[tuple[str, bytes, dict[str, str] | None]] = []
+        self._size = 0
+        self._sender: asyncio.Task[None] | None = None
+
+    def offer(self, subject: str, payload: bytes, headers: dict[str, str] | None) -> None:
+        """Send a message after those before it, if there is room."""
+        if self._size > MAX_WAITING:
+            return
+        self._waiting.append((subject, payload, headers))
+        self._size += len(payload)
+        if self._sender is None or self._sender.done():
+            self._sender = asyncio.create_task(self._send())
+
+    async def finish(self) -> None:
+        """Wait until all is with the client."""
+        if self._sender is not None:
+            await self._sender
+
+    async def _send(self) -> None:
+        """Send what waits, and what comes while this rests, until nothing does."""
+        while self._waiting:
+            waiting, self._waiting, self._size = self._waiting, [], 0
+            for subject, payload, headers in waiting:
+                try:
+                    await self._client().publish(subject, payload, headers=headers)
+                except (NatsError, OSError, ValueError) as error:
+                    structlog.get_logger().warning("live_not_published", subject=subject, error=repr(error))
+            await asyncio.sleep(GATHER_S)
