@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from statistics import median
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
@@ -66,7 +67,7 @@ def main() -> int:
     scale = Scale(seconds=arguments.seconds, rounds=arguments.rounds, quick=arguments.quick)
     if arguments.quick:
         scale = Scale(seconds=2.0, rounds=1, quick=True)
-    rows, failures, used = [], 0, Machine()
+    rows, failures, used, paces = [], 0, Machine(), [pace_ms()]
     for name in arguments.benches or [bench for bench in BENCHES if bench not in LONG]:
         started = time.monotonic()
         print(f"{name} …", flush=True)
@@ -78,8 +79,15 @@ def main() -> int:
         rows += measured
         for row in measured:
             print(f"  {row.what}: {row.reached} ({row.ceiling}) {'' if row.holds is not False else 'BAR MISSED'}")
-        print(f"  {time.monotonic() - started:.0f} s", flush=True)
-    print(f"\n{machine()}; others used {used.others:.0%} of it meanwhile\n\n{table([row.cells for row in rows], HEAD)}")
+        paces.append(pace_ms())
+        print(
+            f"  {time.monotonic() - started:.0f} s; a million additions: {paces[-2]:.0f} ms, then {paces[-1]:.0f}",
+            flush=True,
+        )
+    print(
+        f"\n{machine()}; others used {used.others:.0%} of it meanwhile; a million additions took "
+        f"{min(paces):.0f} to {max(paces):.0f} ms\n\n{table([row.cells for row in rows], HEAD)}"
+    )
     return int(failures > 0)
 
 
@@ -91,6 +99,18 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="how often each is repeated; medians count (default 3)")
     parser.add_argument("--quick", action="store_true", help="short and once: to see that it works")
     return parser.parse_args()
+
+
+def pace_ms() -> float:
+    """Tell how long Python takes to add a million numbers: figures of a machine whose pace changes do so as well."""
+
+    def once() -> float:
+        started, total = time.perf_counter(), 0
+        for number in range(1_000_000):
+            total += number
+        return (time.perf_counter() - started) * 1000
+
+    return median(once() for _ in range(5))
 
 
 def machine() -> str:
