@@ -45,7 +45,7 @@ class Visitors:
         said = Counter[str]()
         for (_, outcome), times in self.outcomes.items():
             said[outcome] += times
-        return " ".join(f"{outcome}:{times}" for outcome, times in said.max_common())
+        return " ".join(f"{outcome}:{times}" for outcome, times in said.most_common())
 
     async def visit(self, kind: str, act: Callable[[], Awaitable[str]]) -> None:
         """Come again and again."""
