@@ -40,7 +40,7 @@ async def run(scale: Scale) -> list[Row]:
             for process in family(pid):
                 used[process.name()] += proportional(process.pid)
             total = used.total()
-            parts = ", ".join(f"{name} {mib:.0f}" for name, mib in used.max_common(3))
+            parts = ", ".join(f"{name} {mib:.0f}" for name, mib in used.most_common(3))
     warm_s, lag = sorted(warm)[len(warm) // 2], percentile(lags, 0.99)
     return [
         Row("shoal up: ready, first time (empty folder)", f"{cold_s:.1f} s", bar=f"≤ {COLD_S:g} s",
