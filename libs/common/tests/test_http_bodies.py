@@ -127,3 +127,19 @@ async def test_largest_body_is_taken(door: Door) -> None:
     body += b" " * (MAX_BODY_BYTES - len(body))
     answer = await door.client.post("/pairing/things", content=body, headers={"content-type": "application/json"})
     assert answer.status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("body", "message", "details"),
+    [
+        (b"{}", "name: This field is needed.", [{"field": "name", "message": "This field is needed."}]),
+        (b'{"name": "x', "The body is not JSON: it ends too early.", []),
+        (b"", "The request lacks a body, or has another shape than this route takes: send JSON.", []),
+    ],
+)
+async def test_refusals_of_bodies_speak_of_what_the_caller_sent(
+    door: Door, body: bytes, message: str, details: list[object]
+) -> None:
+    answer = await door.client.post("/pairing/things", content=body, headers={"content-type": "application/json"})
+    told = error_of(answer)
+    assert (told["message"], told["details"]) == (message, details)

@@ -4,6 +4,7 @@ The body is the same everywhere and satisfies every contract: `{"detail", "error
 "details": [{"field", "message"}]}, "request_id"}`. `Accept: application/problem+json` gets RFC 9457 instead.
 """
 
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, cast
@@ -27,6 +28,10 @@ from shoal.http.families import Family, family_of
 
 _HUNG_UP = "client disconnected prematurely"
 """What Litestar says of a body that was cut off."""
+_BODY, _NO_BODY = "data", "'data'"
+"""What it calls the body, and says where there is none."""
+_OF_A_FIELD = re.compile(r"Object (missing required|contains unknown) field `([^`]+)`")
+_CUT_OFF = {"Input data was truncated": "The body is not JSON: it ends too early."}
 PROBLEM = "application/problem+json"
 REQUEST_ID = "shoal.request_id"
 _encode = msgspec.json.Encoder().encode
@@ -124,7 +129,7 @@ def to_app_error(error: Exception) -> AppError:
         case InternalServerException() if error.detail == _HUNG_UP:
             return errors.CallerGoneError()
         case LitestarClientError() if error.status_code == HTTPStatus.BAD_REQUEST:
-            return errors.ValidationError(error.detail or None)
+            return errors.ValidationError(_CUT_OFF.get(error.detail, error.detail) or None)
         case HTTPException() if error.status_code in _BY_STATUS:
             return _BY_STATUS[error.status_code](error.detail or None)
     return AppError("Something went wrong on our side.")
@@ -133,7 +138,7 @@ def to_app_error(error: Exception) -> AppError:
 def _sentence(error: ValidationException) -> str:
     problems = _problems(error)
     if not problems:
-        return "The request does not have the shape that this route takes."
+        return "The request lacks a body, or has another shape than this route takes: send JSON."
     return "; ".join(
         f"{problem.field}: {problem.message}" if problem.field else problem.message for problem in problems
     )
@@ -141,8 +146,16 @@ def _sentence(error: ValidationException) -> str:
 
 def _problems(error: ValidationException) -> list[FieldProblem]:
     extra = error.extra if isinstance(error.extra, list) else []
-    return [
-        FieldProblem(field=str(item.get("key", "")), message=str(item.get("message", "")))
-        for item in extra
-        if isinstance(item, dict)
-    ]
+    return [_problem(item) for item in extra if isinstance(item, dict) and item.get("message") != _NO_BODY]
+
+
+def _problem(item: Mapping[str, Any]) -> FieldProblem:
+    """Name what is wrong as the caller does, who knows no `data`: so the framework calls the body."""
+    key, message = str(item.get("key", "")), str(item.get("message", ""))
+    if found := _OF_A_FIELD.fullmatch(message):
+        is_missing = found[1] == "missing required"
+        return FieldProblem(
+            field=found[2] if key == _BODY else f"{key}.{found[2]}",
+            message="This field is needed." if is_missing else "There is no such field here.",
+        )
+    return FieldProblem(field=key, message=message)
