@@ -50,6 +50,8 @@ async def test_refused_command_changes_nothing(drawn: Corner) -> None:
     batch = {"command": "batch", "commands": [{"command": "reset"}, {"command": "remove", "id": "t1"}]}
     answer = await drawn.alice.post("/api/canvas/s1/commands", json=batch)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_canvas_command")
+    problem = {"field": "id", "message": "no element `t1` stands on this canvas"}
+    assert answer.json()["error"]["details"] == [problem]
     assert (await drawn.alice.get("/api/canvas/s1/state")).json()["element_count"] == 2
 
 

@@ -43,8 +43,10 @@ SINGLE = [
     ],
 )
 def test_what_is_no_command_is_refused(command: dict[str, Any]) -> None:
-    with pytest.raises(CommandInvalidError):
+    with pytest.raises(CommandInvalidError) as refused:
         steps_of(command, {}, lambda: "new")
+    (problem,) = refused.value.details
+    assert refused.value.message == f"{problem.field}: {problem.message}"
 
 
 @given(st.lists(st.sampled_from(SINGLE), min_size=1, max_size=8))

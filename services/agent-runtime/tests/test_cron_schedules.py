@@ -9,6 +9,7 @@ from hypothesis import example, given, settings, strategies as st
 from agent_runtime.cron.domain.firings import Due, Job, JobStatus, Missed, check_pace, due_ticks
 from agent_runtime.cron.domain.schedules import Schedule
 from agent_runtime.cron.errors import InvalidScheduleError
+from shoal.errors import FieldProblem
 
 # moments around which clocks are put forward or back, at midnight, by half an hour, or never
 ZONES = {
@@ -190,6 +191,27 @@ def test_schedule_is_due_next_where_calendar_and_time_zone_say(line: str, zone: 
 def test_what_is_no_schedule_is_refused(line: str) -> None:
     with pytest.raises(InvalidScheduleError):
         Schedule.parse(line)
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("0 0 L * *", "day: 'L' cannot be read: L, W and # are not supported"),
+        ("0 0 15W * *", "day: '15W' cannot be read: L, W and # are not supported"),
+        ("0 0 * * MON#2", "weekday: 'MON#2' cannot be read: L, W and # are not supported"),
+        ("0 0 * * friL", "weekday: 'friL' cannot be read: L, W and # are not supported"),
+        ("0 0 * Foo *", "month: 'Foo' is not 1 to 12"),
+        (
+            "@Dayly",
+            "'@Dayly' is none of @yearly, @annually, @monthly, @weekly, @daily, @midnight, @hourly",
+        ),
+    ],
+)
+def test_a_refused_schedule_is_told_in_the_callers_spelling(line: str, problem: str) -> None:
+    with pytest.raises(InvalidScheduleError) as refused:
+        Schedule.parse(line)
+    assert refused.value.details == (FieldProblem("schedule", problem),)
+    assert refused.value.message == f"schedule: {problem}"
 
 
 @pytest.mark.parametrize("zone", ["", "Mars/Base", "../../etc/passwd", "/etc/localtime", "America", "x" * 300, "\x00"])

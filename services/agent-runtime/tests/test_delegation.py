@@ -296,6 +296,9 @@ async def test_what_is_wrong_is_refused_and_accounts_are_apart(shared_door: Door
         answer = await talk.client.patch("/api/delegation/rules", json=RULE | changes)
         assert answer.status_code == 400, changes
     assert (await talk.client.patch("/api/delegation/rules", json={"name": "new"})).status_code == 400
+    answer = await talk.client.patch("/api/delegation/rules", json=RULE | {"target": "no such thing at all !!"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_delegation_rule")
+    assert [problem["field"] for problem in answer.json()["error"]["details"]] == ["target"]
     await put(talk)
     await hand_on(talk, "2+2", "calculate")
     assert "low-complexity" not in await rules(other)

@@ -139,6 +139,9 @@ def test_the_first_fitting_rule_is_the_enabled_matching_one_of_lowest_priority(
         {"name": "a//b"},
         {"name": "a\nb"},
         {"target": " "},
+        {"target": "no such thing at all !!"},
+        {"target": "/rules"},
+        {"target": "offline/rules\n"},
     ],
 )
 def test_rules_that_could_not_be_used_are_refused(changes: dict[str, str]) -> None:
@@ -146,6 +149,13 @@ def test_rules_that_could_not_be_used_are_refused(changes: dict[str, str]) -> No
     check(Rule(**good))
     with pytest.raises(InvalidRuleError):
         check(Rule(**good | changes))
+
+
+@pytest.mark.parametrize(
+    "target", ["agent-booster", "claude-sonnet-4", "offline/rules", "openrouter/meta/llama-3.1:free", "cf/@cf/a_b+c"]
+)
+def test_targets_are_models_and_plain_code(target: str) -> None:
+    check(Rule(name="r", pattern="*", target=target, complexity_threshold=1.0))
 
 
 # plain code

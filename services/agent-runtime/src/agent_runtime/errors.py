@@ -1,6 +1,18 @@
 """Refusals that more than one subject makes."""
 
-from shoal.errors import AppError, NotFoundError
+from shoal.errors import AppError, FieldProblem, NotFoundError, ValidationError
+
+
+class FieldRefusedError(ValidationError):
+    """A field is not what it may be.
+
+    Args:
+        field: Its name in the body.
+        problem: What is wrong with it, or what it may be.
+    """
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}", details=[FieldProblem(field, problem)])
 
 
 class AgentNotFoundError(NotFoundError):

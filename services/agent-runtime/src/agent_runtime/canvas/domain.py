@@ -116,10 +116,10 @@ def _singles(command: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         return
     commands = command.get("commands")
     if not isinstance(commands, list) or not 0 < len(commands) <= MAX_COMMANDS:
-        raise CommandInvalidError(f"A batch has `commands`, 1 to {MAX_COMMANDS} of them.")
+        raise CommandInvalidError("commands", f"a batch has 1 to {MAX_COMMANDS} of them")
     for part in commands:
         if not isinstance(part, Mapping) or part.get("command") == "batch":
-            raise CommandInvalidError("A batch holds single commands.")
+            raise CommandInvalidError("commands", "a batch holds single commands")
         yield part
 
 
@@ -132,24 +132,24 @@ def _step(command: Mapping[str, Any], elements: Elements, new_id: Callable[[], s
             element_id = _present(command.get("id"), elements)
             element = command.get("element")
             if not isinstance(element, Mapping):
-                raise CommandInvalidError("`element` is an object.")
+                raise CommandInvalidError("element", "an object")
             return Step("update", element_id, _element({**elements[element_id], **element}), _position(command))
         case "remove":
             return Step("remove", _present(command.get("id"), elements))
         case "reset":
             return Step("reset")
-    raise CommandInvalidError(f"`command` is one of {', '.join(COMMANDS)}.")
+    raise CommandInvalidError("command", f"one of {', '.join(COMMANDS)}")
 
 
 def _checked_id(element_id: Any) -> str:
     if not isinstance(element_id, str) or not _ID.match(element_id):
-        raise CommandInvalidError("`id` is 1 to 128 letters, digits and `_ . : -`.")
+        raise CommandInvalidError("id", "1 to 128 letters, digits and `_ . : -`")
     return element_id
 
 
 def _present(element_id: Any, elements: Elements) -> str:
     if not isinstance(element_id, str) or element_id not in elements:
-        raise CommandInvalidError(f"No element `{str(element_id)[:128]}` stands on this canvas.")
+        raise CommandInvalidError("id", f"no element `{str(element_id)[:128]}` stands on this canvas")
     return element_id
 
 
@@ -158,25 +158,25 @@ def _position(command: Mapping[str, Any]) -> dict[str, Any] | None:
     if position is None:
         return None
     if not isinstance(position, Mapping) or len(msgspec.json.encode(position)) > 1024:  # noqa: PLR2004 - a few numbers
-        raise CommandInvalidError("`position` is a small object.")
+        raise CommandInvalidError("position", "a small object")
     return dict(position)
 
 
 def _element(element: Any) -> dict[str, Any]:
     if not isinstance(element, Mapping) or element.get("type") not in ELEMENT_TYPES:
-        raise CommandInvalidError(f"`element` is an object whose `type` is one of {', '.join(ELEMENT_TYPES)}.")
+        raise CommandInvalidError("element", f"an object whose `type` is one of {', '.join(ELEMENT_TYPES)}")
     for name, kind in _REQUIRED[element["type"]].items():
         if not isinstance(element.get(name), kind):
-            raise CommandInvalidError(f"An element `{element['type']}` has `{name}`, a {_NAMES[kind]}.")
+            raise CommandInvalidError(f"element.{name}", f"a {_NAMES[kind]}, which `{element['type']}` has")
     if element["type"] == "image" and not _SAFE_SRC.match(element["src"]):
-        raise CommandInvalidError("`src` is an address of the web, a path, or `data:image/…`.")
+        raise CommandInvalidError("element.src", "an address of the web, a path, or `data:image/…`")
     spelled = _both_ways(element, _SPELLINGS)
     if element["type"] == "form_advanced":
         spelled["fields"] = [
             _both_ways(field, _FIELD_SPELLINGS) if isinstance(field, Mapping) else field for field in spelled["fields"]
         ]
     if len(msgspec.json.encode(spelled)) > MAX_ELEMENT_BYTES:
-        raise CommandInvalidError(f"An element has {MAX_ELEMENT_BYTES} bytes at most.")
+        raise CommandInvalidError("element", f"at most {MAX_ELEMENT_BYTES} bytes")
     return spelled
 
 

@@ -1,9 +1,10 @@
 """Refusals of canvases."""
 
+from agent_runtime.errors import FieldRefusedError
 from shoal.errors import NotFoundError, ValidationError
 
 
-class CommandInvalidError(ValidationError):
+class CommandInvalidError(FieldRefusedError):
     """This is no command for a canvas."""
 
     code = "invalid_canvas_command"

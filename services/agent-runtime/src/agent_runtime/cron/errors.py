@@ -1,6 +1,7 @@
 """What can be refused here."""
 
-from shoal.errors import ConflictError, NotFoundError, ValidationError
+from agent_runtime.errors import FieldRefusedError
+from shoal.errors import ConflictError, NotFoundError
 
 
 class JobNotFoundError(NotFoundError):
@@ -9,7 +10,7 @@ class JobNotFoundError(NotFoundError):
     code = "cron_job_not_found"
 
 
-class InvalidScheduleError(ValidationError):
+class InvalidScheduleError(FieldRefusedError):
     """This is no schedule."""
 
     code = "invalid_schedule"

@@ -1,6 +1,7 @@
 """What can be refused here."""
 
-from shoal.errors import ConflictError, NotFoundError, ValidationError
+from agent_runtime.errors import FieldRefusedError
+from shoal.errors import ConflictError, NotFoundError
 
 
 class RuleNotFoundError(NotFoundError):
@@ -9,7 +10,7 @@ class RuleNotFoundError(NotFoundError):
     code = "delegation_rule_not_found"
 
 
-class InvalidRuleError(ValidationError):
+class InvalidRuleError(FieldRefusedError):
     """No rule can be like this."""
 
     code = "invalid_delegation_rule"

@@ -9,7 +9,14 @@ from agent_runtime.delegation.domain.tasks import ActiveDelegation, History
 
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
 Pattern = Annotated[str, Meta(min_length=1, max_length=MAX_PATTERN)]
-Target = Annotated[str, Meta(min_length=1, max_length=MAX_TARGET)]
+Target = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=MAX_TARGET,
+        description="A model as `provider/model` or by its bare name, or `agent-booster` for plain code.",
+    ),
+]
 Threshold = Annotated[float, Meta(ge=0, le=1)]
 Priority = Annotated[int, Meta(ge=0, le=MAX_PRIORITY)]
 
@@ -37,7 +44,6 @@ class PutRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pattern: Pattern | UnsetType = UNSET
     """Globs parted by `|`, or `re:` and a regular expression that RE2 takes."""
     target: Target | UnsetType = UNSET
-    """A model as `provider/model`, or `agent-booster` for plain code."""
     complexity_threshold: Threshold | UnsetType = UNSET
     enabled: bool | UnsetType = UNSET
     priority: Priority | UnsetType = UNSET

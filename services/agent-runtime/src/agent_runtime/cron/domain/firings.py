@@ -150,11 +150,11 @@ def check_pace(schedule: Schedule, *, now: datetime, least: timedelta) -> None:
     """
     tick = schedule.next_after(now)
     if tick is None:
-        raise InvalidScheduleError("schedule: it names no moment in the next fifty years")
+        raise InvalidScheduleError("schedule", "it names no moment in the next fifty years")
     for _ in range(_LOOKED_AT):
         following = schedule.next_after(tick)
         if following is None:
             return
         if following - tick < least:
-            raise InvalidScheduleError(f"schedule: at most every {least.total_seconds():g} s")
+            raise InvalidScheduleError("schedule", f"at most every {least.total_seconds():g} s")
         tick = following

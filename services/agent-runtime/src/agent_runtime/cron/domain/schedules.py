@@ -35,7 +35,9 @@ _ALIASES = {
 }
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-_PART = re.compile(r"(\*|[0-9a-z]+)(?:-([0-9a-z]+))?(?:/([0-9]{1,4}))?")
+_PART = re.compile(r"(\*|[0-9A-Za-z]+)(?:-([0-9A-Za-z]+))?(?:/([0-9]{1,4}))?")
+_UNKNOWN = re.compile(r"L(-[0-9]+|W)?|W|([0-9]{1,2}|[A-Z]{3})[LW]|[0-9A-Z]+#[0-9]*", re.IGNORECASE)
+"""What other dialects write for a month's last day, the weekday next to one, and the nth weekday."""
 
 
 class Field(Struct, frozen=True, eq=False):
@@ -77,11 +79,12 @@ class Schedule(Struct, frozen=True):
         """
         _zone(zone)
         if len(text) > MAX_TEXT:
-            raise InvalidScheduleError(f"schedule: at most {MAX_TEXT} characters")
-        lowered = text.strip().lower()
-        parts = _ALIASES.get(lowered, lowered).split()
+            raise InvalidScheduleError("schedule", f"at most {MAX_TEXT} characters")
+        parts = _named(text.strip()).split()
         if len(parts) not in {5, 6, 7}:
-            raise InvalidScheduleError("schedule: write 5 fields, or 6 with seconds before, or 7 with the year behind")
+            raise InvalidScheduleError(
+                "schedule", "write 5 fields, or 6 with seconds before, or 7 with the year behind"
+            )
         seconds, years = (parts[0] if len(parts) > 5 else "0"), (parts[6] if len(parts) > 6 else "*")  # noqa: PLR2004
         middle = parts if len(parts) == 5 else parts[1:6]  # noqa: PLR2004
         values = [_values(part, field) for part, field in zip([seconds, *middle, years], _FIELDS, strict=True)]
@@ -161,8 +164,18 @@ def _zone(name: str) -> ZoneInfo:
     except (KeyError, ValueError, OSError):
         zone = None
     if zone is None:
-        raise InvalidScheduleError(f"timezone: there is no {name[:64]!r}")
+        raise InvalidScheduleError("timezone", f"there is no {name[:64]!r}")
     return zone
+
+
+def _named(text: str) -> str:
+    """Give the fields that a name stands for; what is no name is fields already."""
+    if not text.startswith("@"):
+        return text
+    fields = _ALIASES.get(text.lower())
+    if fields is None:
+        raise InvalidScheduleError("schedule", f"{text[:32]!r} is none of {', '.join(_ALIASES)}")
+    return fields
 
 
 def _values(text: str, field: Field) -> list[int]:
@@ -170,12 +183,14 @@ def _values(text: str, field: Field) -> list[int]:
     found: set[int] = set()
     for part in text.split(","):
         match = _PART.fullmatch(part.replace("?", "*") if field in {_DAY, _WEEKDAY} else part)
+        if _UNKNOWN.fullmatch(part):
+            raise _refusal(field, f"{part[:32]!r} cannot be read: L, W and # are not supported")
         if match is None:
-            raise InvalidScheduleError(f"{field.name}: {part[:32]!r} is neither *, a number nor a range")
+            raise _refusal(field, f"{part[:32]!r} is neither *, a number nor a range")
         first, last = _bounds(match[1], match[2], field, has_step=match[3] is not None)
         step = int(match[3]) if match[3] else 1
         if step < 1:
-            raise InvalidScheduleError(f"{field.name}: a step is at least 1")
+            raise _refusal(field, "a step is at least 1")
         found.update(range(first, last + 1, step))
     return sorted({0 if field is _WEEKDAY and value == 7 else value for value in found})  # noqa: PLR2004 - Sunday
 
@@ -183,24 +198,28 @@ def _values(text: str, field: Field) -> list[int]:
 def _bounds(first: str, last: str | None, field: Field, *, has_step: bool) -> tuple[int, int]:
     if first == "*":
         if last is not None:
-            raise InvalidScheduleError(f"{field.name}: * begins no range")
+            raise _refusal(field, "* begins no range")
         return field.first, 6 if field is _WEEKDAY else field.last
     low = _number(first, field)
     high = low if last is None else _number(last, field)
     if has_step and last is None:
         high = field.last
     if high < low:
-        raise InvalidScheduleError(f"{field.name}: the range {first}-{last} goes backwards")
+        raise _refusal(field, f"the range {first}-{last} goes backwards")
     return low, high
 
 
 def _number(text: str, field: Field) -> int:
-    value = field.names.get(text)
+    value = field.names.get(text.lower())
     if value is None:
         value = int(text) if text.isdecimal() and text.isascii() and len(text) <= 4 else -1  # noqa: PLR2004
     if not field.first <= value <= field.last:
-        raise InvalidScheduleError(f"{field.name}: {text[:32]!r} is not {field.first} to {field.last}")
+        raise _refusal(field, f"{text[:32]!r} is not {field.first} to {field.last}")
     return value
+
+
+def _refusal(field: Field, problem: str) -> InvalidScheduleError:
+    return InvalidScheduleError("schedule", f"{field.name}: {problem}")
 
 
 def _spell(values: list[int], field: Field) -> str:

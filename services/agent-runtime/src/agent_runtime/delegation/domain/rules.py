@@ -6,6 +6,7 @@ time is linear in the name whatever the pattern, so no pattern can hold up the s
 with the lowest priority number decides, then the first by name.
 """
 
+import re
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
@@ -22,6 +23,8 @@ MAX_NAME, MAX_PATTERN, MAX_TARGET, MAX_TOOL_NAME = 64, 256, 128, 64
 MAX_PRIORITY = 1_000_000
 MAX_RULES = 100
 _MAX_ALTERNATIVES = 32
+_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@/+-]*")
+"""What providers call models; many are known without their provider, and go by a bare name."""
 _MAX_MEMORY = 1024 * 1024
 
 
@@ -63,15 +66,15 @@ def check(rule: Rule) -> None:
         InvalidRuleError: It is such a one.
     """
     if rule.name.strip() != rule.name or not may_stand_in_path(rule.name):
-        raise InvalidRuleError("name: printable, and slashes only singly between others")
-    if not rule.target.strip() or not rule.target.isprintable():
-        raise InvalidRuleError(f"target: a model as provider/model, or {BOOSTER}")
+        raise InvalidRuleError("name", "printable, and slashes only singly between others")
+    if not _MODEL.fullmatch(rule.target):
+        raise InvalidRuleError("target", f"a model as provider/model or by its bare name, or {BOOSTER}")
     if rule.pattern.startswith(REGEX):
         _compiled(rule.pattern)
         return
     globs = [glob for glob in rule.pattern.split("|") if glob.strip()]
     if not globs or len(globs) > _MAX_ALTERNATIVES:
-        raise InvalidRuleError(f"pattern: 1 to {_MAX_ALTERNATIVES} globs parted by |, or {REGEX} and an expression")
+        raise InvalidRuleError("pattern", f"1 to {_MAX_ALTERNATIVES} globs parted by |, or {REGEX} and an expression")
 
 
 def _compiled(pattern: str) -> "re2._Regexp[str]":
@@ -81,4 +84,4 @@ def _compiled(pattern: str) -> "re2._Regexp[str]":
     try:
         return re2.compile(pattern.removeprefix(REGEX), options)
     except re2.error as error:
-        raise InvalidRuleError(f"pattern: {pattern[:64]!r} is no regular expression that RE2 takes") from error
+        raise InvalidRuleError("pattern", f"{pattern[:64]!r} is no regular expression that RE2 takes") from error

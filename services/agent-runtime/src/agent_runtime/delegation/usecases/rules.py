@@ -81,6 +81,7 @@ class Rules:
 def _changed(before: Rule | None, name: str, changes: Mapping[str, Any]) -> Rule:
     if before is not None:
         return msgspec.structs.replace(before, **changes)
-    if not {"pattern", "target"} <= changes.keys():
-        raise InvalidRuleError("a new rule needs pattern and target")
+    for field in ("pattern", "target"):
+        if field not in changes:
+            raise InvalidRuleError(field, "a new rule needs pattern and target")
     return Rule(**{"name": name, "complexity_threshold": 1.0, **changes})
