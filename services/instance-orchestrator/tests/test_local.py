@@ -123,6 +123,23 @@ async def test_a_followed_log_goes_on_and_ends_when_access_is_withdrawn(door: Do
                 pass
 
 
+async def test_a_log_followed_from_the_creation_on_waits_for_its_first_line(door: Door) -> None:
+    await door.create()
+    async with asyncio.timeout(10), door.admin.stream("GET", f"{INSTANCES}/1/logs", params={"tail": 20}) as stream:
+        assert "Starting instance bot-alpha" in await anext(line async for line in stream.aiter_lines() if line)
+
+
+async def test_a_log_followed_before_its_instance_is_made_ends_when_that_is_deleted(idle: Door, state: Path) -> None:
+    await idle.create()
+    assert await read_log(idle) == [""]
+    assert not folder(state).exists()
+    async with asyncio.timeout(10), idle.admin.stream("GET", f"{INSTANCES}/1/logs") as stream:
+        rest = asyncio.create_task(stream.aread())
+        assert not (await asyncio.wait([rest], timeout=0.5))[0]
+        await idle.admin.delete(f"{INSTANCES}/1")
+        assert await rest == b""
+
+
 async def test_ssh_lets_in_the_key_that_was_given_and_nobody_else(door: Door) -> None:
     await door.create()
     await door.until_status(1, "running")

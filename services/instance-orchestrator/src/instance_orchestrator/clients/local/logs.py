@@ -14,12 +14,14 @@ _MAX_TAIL_BYTES = 16 * 1024 * 1024
 async def read_log(log: Path, *, tail: int, is_following: bool) -> AsyncGenerator[list[str], None]:
     """Yield the last lines, then what comes, in batches; an empty batch when nothing came for a second.
 
-    Ends when the file's folder is gone, or at once after the last lines when not following.
+    Waits for a folder that is still to be made, until the reader leaves. Ends when the folder is gone again, or at once
+    after the last lines when not following.
     """
     mark, lines, rest = await asyncio.to_thread(_last_lines, log, tail)
     yield lines
-    idle_s = 0.0
-    while is_following and log.parent.exists():
+    idle_s, was_there = 0.0, False
+    while is_following and ((is_there := log.parent.exists()) or not was_there):
+        was_there = is_there
         mark, block = _new_bytes(log, mark)
         if block:
             *complete, rest = (rest + block).split(b"\n")
