@@ -156,6 +156,18 @@ async def test_link_signs_in_once(admin: httpx.AsyncClient, outside, gateway: Se
     assert (await outside.visitor(secret).get("/api/v1/auth/me")).json()["username"] == "admin"
 
 
+async def test_looking_at_a_link_by_head_leaves_it_unspent(
+    admin: httpx.AsyncClient, outside, gateway: ServiceUnderTest, suite: Suite
+) -> None:
+    url = suite.environment()["GATEWAY_DATABASE_URL"]
+    link = await make_sign_in_link(url, public_url=gateway.url, username="admin")
+    for _ in range(2):
+        looked = await outside.visitor().head(link)
+        assert (looked.status_code, looked.content, "set-cookie" in looked.headers) == (204, b"", False)
+    assert (await outside.visitor().get(link)).status_code == 303
+    assert (await outside.visitor().head(link)).status_code == 204
+
+
 async def test_spent_link_is_a_page_for_browsers_and_json_for_programs(outside) -> None:
     spent, browser = "/api/v1/auth/link/spent", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
     page = await outside.visitor().get(spent, headers={"accept": browser})

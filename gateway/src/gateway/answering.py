@@ -10,6 +10,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 
 from shoal.http.asgi import Message
 
+IS_HEAD = "shoal.is_head"
+"""Marks the scope of what was asked for by HEAD; the application sees GET."""
 _BODYLESS = frozenset({204, 304})
 
 

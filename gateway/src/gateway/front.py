@@ -15,6 +15,7 @@ from typing import cast
 import structlog
 from msgspec import structs
 
+from gateway.answering import IS_HEAD
 from gateway.authorization import authorise
 from gateway.callers import Callers
 from gateway.errors import UnsafePathError
@@ -149,7 +150,9 @@ class Front:
             except TimeoutError:
                 raise RequestTimeoutError from None
 
-        asked = {**visit.scope, "method": "GET"} if visit.method == "HEAD" else visit.scope  # the server drops the body
+        asked = visit.scope
+        if visit.method == "HEAD":  # the server drops the body
+            asked = {**asked, "method": "GET", IS_HEAD: True}
         await self._own(asked, receive_in_time, send_marked)
 
     def _date(self) -> Header:

@@ -8,6 +8,7 @@ from litestar import Controller, Request, Response, delete, get, post
 from gateway.accounts.schemas import Done, ResetPassword
 from gateway.accounts.usecases.accounts import Accounts
 from gateway.accounts.usecases.users import Users
+from gateway.answering import IS_HEAD
 from gateway.logins.cookies import CookieJar
 from gateway.logins.errors import LinkInvalidError
 from gateway.logins.schemas import (
@@ -37,6 +38,11 @@ def tell_spent(request: Request[Any, Any, Any], error: LinkInvalidError) -> Resp
     """Answer people with a page, programs with the common body."""
     refused = respond(request, error)
     return page("link.html", status=refused.status_code) if wants_page(request) else refused
+
+
+async def leave_unspent(request: Request[Any, Any, Any]) -> Response[None] | None:
+    """Answer HEAD, by which messengers look at a link before anybody follows it; after a 405 some would send GET."""
+    return Response(None, status_code=204) if IS_HEAD in request.scope else None
 
 
 class AuthController(Controller):
@@ -72,6 +78,7 @@ class AuthController(Controller):
         operation_id="followLink",
         summary="Sign in by a one-time link",
         status_code=303,
+        before_request=leave_unspent,
         exception_handlers={LinkInvalidError: tell_spent},
     )
     async def follow_link(self, code: str, sign_ins: SignIns, jar: CookieJar, principal: Principal) -> Response[None]:
