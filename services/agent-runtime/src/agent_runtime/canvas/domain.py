@@ -167,7 +167,7 @@ def _element(element: Any) -> dict[str, Any]:
         raise CommandInvalidError("element", f"an object whose `type` is one of {', '.join(ELEMENT_TYPES)}")
     for name, kind in _REQUIRED[element["type"]].items():
         if not isinstance(element.get(name), kind):
-            raise CommandInvalidError(f"element.{name}", f"a {_NAMES[kind]}, which `{element['type']}` has")
+            raise CommandInvalidError(f"element.{name}", f"an element `{element['type']}` needs a {_NAMES[kind]} here")
     if element["type"] == "image" and not _SAFE_SRC.match(element["src"]):
         raise CommandInvalidError("element.src", "an address of the web, a path, or `data:image/…`")
     spelled = _both_ways(element, _SPELLINGS)
