@@ -3,6 +3,7 @@
 import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,21 @@ def make(folder: Path) -> tuple[Workspace, Path]:
 
 def snapshot(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@contextlib.contextmanager
+def as_nobody(folder: Path) -> Iterator[None]:
+    """Be held to what modes say, which root is not: own all in a folder as nobody, and be nobody."""
+    if os.geteuid():
+        yield
+        return
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, 65534, 65534, follow_symlinks=False)
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 @settings(max_examples=300, deadline=None)
@@ -109,3 +125,33 @@ def test_removing_a_folder_takes_links_and_leaves_what_they_lead_to(tmp_path: Pa
     workspaces.remove("acct_2")
     assert snapshot(outside) == before
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["acct_1", "outside", "secret"]
+
+
+def test_folders_behind_a_link_are_listed_and_removed(tmp_path: Path) -> None:
+    (tmp_path / "disk" / "acct_1" / "agent_1").mkdir(parents=True)
+    (tmp_path / "disk" / "acct_2").symlink_to(tmp_path / "disk" / "acct_1")
+    (tmp_path / "workspaces").symlink_to(tmp_path / "disk")
+    workspaces = Workspaces(tmp_path / "workspaces")
+    assert workspaces.list() == {"acct_1": ["agent_1"]}
+    with pytest.raises(NotADirectoryError):
+        workspaces.remove("acct_2", "agent_1")
+    workspaces.remove("acct_1", "agent_1")
+    assert workspaces.list() == {"acct_1": []}
+
+
+def test_folders_that_nobody_may_open_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outside, agent = tmp_path / "outside", tmp_path / "acct_1" / "agent_1"
+    outside.mkdir()
+    (agent / "a" / "b").mkdir(parents=True)
+    (agent / "a" / "b" / "file").write_text("x")
+    (agent / "a" / "out").symlink_to("../../../outside")
+    monkeypatch.chdir(tmp_path)  # what leads there is root's alone
+    with as_nobody(tmp_path):
+        Path("outside").chmod(0o500)
+        for shut in (agent / "a" / "b", agent / "a", agent):
+            shut.relative_to(tmp_path).chmod(0)
+        with pytest.raises(PermissionError):
+            list(Path("acct_1/agent_1").iterdir())
+        Workspaces(Path()).remove("acct_1", "agent_1")
+        assert list(Path("acct_1").iterdir()) == []
+        assert Path("outside").stat().st_mode & 0o777 == 0o500

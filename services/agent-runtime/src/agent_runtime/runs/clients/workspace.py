@@ -19,7 +19,9 @@ from agent_runtime.runs.errors import ToolError
 MAX_FILE_BYTES = 1024 * 1024
 MAX_ENTRIES = 1000
 _MAX_PARTS = 32
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_ROOT = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC  # whoever runs this may keep all folders behind a link of theirs
+_FOLDER = _ROOT | os.O_NOFOLLOW
+_SHUT = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -171,14 +173,22 @@ def _remove(name: str, folder: int) -> None:
     if not _is_folder(name, folder):
         os.unlink(name, dir_fd=folder)
         return
-    for *_, inner in os.fwalk(name, dir_fd=folder):
-        os.fchmod(inner, 0o700)  # what is in a folder that may not be written to could not be removed
+    _unlock(name, folder)
+    for _, names, _, inner in os.fwalk(name, dir_fd=folder):
+        for each in names:
+            _unlock(each, inner)  # before the walk opens it: what it cannot open it passes over
     shutil.rmtree(name, dir_fd=folder)
+
+
+def _unlock(name: str, folder: int) -> None:
+    """Let a folder be read and written to, or what is in it could not be removed; a link to one is left alone."""
+    with contextlib.suppress(NotADirectoryError), _opened(name, _SHUT, folder) as found:
+        Path(f"/proc/self/fd/{found}").chmod(0o700)  # fchmod refuses what is not open for reading
 
 
 @contextlib.contextmanager
 def _folder_at(path: Path | str, above: int | None = None) -> Iterator[int]:
-    folder = os.open(path, _FOLDER, dir_fd=above)
+    folder = os.open(path, _ROOT if above is None else _FOLDER, dir_fd=above)
     try:
         yield folder
     finally:
