@@ -260,3 +260,16 @@ async def test_live_messages_reach_who_listens_and_are_not_stored(bus: Bus, admi
     for client in (bus.client, bus.client, admin):
         await client.flush()
     assert heard.empty()
+
+
+async def test_bus_closes_in_time_though_the_server_takes_nothing(bus: Bus, nats_at_hand: EmbeddedNats) -> None:
+    assert nats_at_hand.pid is not None
+    os.kill(nats_at_hand.pid, signal.SIGSTOP)
+    try:
+        for _ in range(64):
+            await bus.publish_live("live.flood", b"x" * 256 * 1024)
+        started = time.monotonic()
+        await bus.close()
+        assert time.monotonic() - started < 6
+    finally:
+        os.kill(nats_at_hand.pid, signal.SIGCONT)

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -207,3 +208,26 @@ async def test_unreachable_counts_as_no_attempt(
         await until_sent(database)
     async with database.reading() as reading:
         assert await reading.value("select max(attempts) from outbox") == 0
+
+
+async def test_long_backlog_of_one_entity_gets_through_however_slow_publishing_is(
+    database: Database, outbox: Outbox, make_relay: Callable[..., Relay], bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relays, "PASS_S", 0.3)
+    await append(database, outbox, *(str(number) for number in range(60)))
+    async with at_work(make_relay(bus=SlowBus(bus), ttl=timedelta(seconds=1)).run()):
+        await until_sent(database)
+
+
+class SlowBus:
+    """A bus that takes its time for each fact: all of them take longer than a lease lasts."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._bus, name)
+
+    async def publish(self, *arguments: Any, **named: Any) -> Any:
+        await asyncio.sleep(0.03)
+        return await self._bus.publish(*arguments, **named)

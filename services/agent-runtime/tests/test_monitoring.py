@@ -254,3 +254,17 @@ async def test_own_price_counts_from_its_day_on(ledger: Ledger, door: Corner) ->
 def _later(turn: TimedTurn) -> TimedTurn:
     changes: dict[str, Any] = {"run_id": "run_2", "at": turn.at + timedelta(minutes=1), "is_success": False}
     return TimedTurn(**({name: getattr(turn, name) for name in turn.__struct_fields__} | changes))
+
+
+async def test_budgets_may_come_and_go_while_calls_are_settled(ledger: Ledger, door: Corner) -> None:
+    async def call() -> None:
+        for _ in range(10):
+            await ledger.settle(await ledger.reserve())
+
+    async def come_and_go() -> None:
+        for _ in range(15):
+            budget = await ledger.budget(scope="account", period="day", limit_tokens=10**9)
+            answer = await door.admin.delete(f"/api/monitoring/budgets/{budget['id']}")
+            assert answer.is_success, answer.text
+
+    await asyncio.gather(*(call() for _ in range(6)), come_and_go())

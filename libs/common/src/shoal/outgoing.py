@@ -29,6 +29,13 @@ RESOLVE_S = 5.0
 _GLOBAL_V6 = IPv6Network("2000::/3")
 _NAT64 = IPv6Network("64:ff9b::/96")
 _TEREDO = IPv6Network("2001::/32")
+_OF_CLOUDS = (
+    IPv4Network("168.63.129.16/32"),
+    IPv4Network("192.0.0.0/24"),
+    IPv4Network("192.88.99.0/24"),
+    IPv6Network("3fff::/20"),
+)
+"""Inner services of clouds and what is set aside, which interpreters differ about."""
 _MAX_CONNECTIONS, _MAX_IDLE, _IDLE_S = 100, 20, 5.0
 
 
@@ -186,6 +193,8 @@ def is_public(address: Address) -> bool:
             return is_public(address.sixtofour)
         if address not in _GLOBAL_V6 or address in _TEREDO:
             return False
+    if any(address in network for network in _OF_CLOUDS):
+        return False
     return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
 
 

@@ -200,10 +200,12 @@ class Bus:
         """Send what is buffered and close; never waits longer than five seconds."""
         if not self._was_reached:
             return
-        with contextlib.suppress(NatsError, OSError, TimeoutError):
-            async with asyncio.timeout(5):
-                await self._live.finish()
-                await (self._client.drain() if self._client.is_connected else self._client.close())
+        await self._live.finish(within_s=1)
+        for end, within_s in ((self._client.drain, 3), (self._client.close, 1)):
+            ending = asyncio.ensure_future(end())
+            await asyncio.wait({ending}, timeout=within_s)  # and no longer: the client may swallow a cancellation
+            ending.cancel()
+            ending.add_done_callback(_forget)
 
     async def _connect(self) -> None:
         """Connect for the first time, by a client of its own: one that failed keeps what it was asked meanwhile."""
@@ -219,7 +221,7 @@ class Bus:
                 connect_timeout=2,
                 ping_interval=10,
                 max_outstanding_pings=2,
-                drain_timeout=4,
+                drain_timeout=2,
                 error_cb=self._on_error,
                 disconnected_cb=self._on_disconnected,
                 reconnected_cb=self._on_reconnected,
@@ -284,3 +286,9 @@ class Bus:
 def _size(headers: Mapping[str, str]) -> int:
     """Bound what headers take on the wire, with the stream's name that is added to them."""
     return 128 + sum(len(name) + len(value.encode()) + 4 for name, value in headers.items())
+
+
+def _forget(ending: "asyncio.Future[None]") -> None:
+    """Take note of how something ended, and say nothing: a connection that is given up may break."""
+    if not ending.cancelled():
+        ending.exception()

@@ -35,10 +35,12 @@ class LiveMessages:
         if self._sender is None or self._sender.done():
             self._sender = asyncio.create_task(self._send())
 
-    async def finish(self) -> None:
-        """Wait until all is with the client."""
+    async def finish(self, within_s: float) -> None:
+        """Wait until all is with the client, or no longer: what is left then is dropped."""
         if self._sender is not None:
-            await self._sender
+            await asyncio.wait({self._sender}, timeout=within_s)
+            self._waiting.clear()
+            self._sender.cancel()
 
     async def _send(self) -> None:
         """Send what waits, and what comes while this rests, until nothing does."""

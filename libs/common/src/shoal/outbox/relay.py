@@ -24,8 +24,8 @@ from shoal.telemetry import Metrics, Tracing
 POLL_S = 1.0
 MEASURE_S = 5.0
 FIRST_PAUSE_S, MAX_PAUSE_S = 0.05, 2.0
-PUBLISH_S = 2.0
-"""How long one publish may take: the lease is not renewed while its row is held."""
+PASS_S, PUBLISH_S = 2.0, 2.0
+"""How long a pass begins to publish, and one publish may take: the lease is not renewed while its row is held."""
 
 
 class Relay:
@@ -98,7 +98,7 @@ class Relay:
                         await asyncio.sleep(self._gather_s)
 
     async def _pass(self, lease: Lease) -> int:
-        """Publish one batch; returns how many rows were taken."""
+        """Publish one batch, or what time there is for; returns how many rows were there, `BATCH` if more may be."""
         async with self._database.transaction() as tx:
             rows = await outbox.pending(tx, lease)
             if not rows:
@@ -106,7 +106,8 @@ class Relay:
             entities = [
                 list(facts) for _, facts in groupby(sorted(rows, key=_by_entity), key=lambda row: row.entity_id)
             ]
-            outcomes = await asyncio.gather(*(self._publish_in_order(facts) for facts in entities))
+            until = asyncio.get_running_loop().time() + PASS_S
+            outcomes = await asyncio.gather(*(self._publish_in_order(facts, until) for facts in entities))
             published = [row_id for outcome in outcomes for row_id in outcome.published]
             if published:
                 await outbox.mark(tx, published)
@@ -115,11 +116,13 @@ class Relay:
                     structlog.get_logger().error("outbox_blocked", outbox_id=outcome.rejected, reason=outcome.reason)
         if any(outcome.is_unreachable for outcome in outcomes):
             raise MessagingUnavailableError
-        return len(rows)
+        return BATCH if any(outcome.is_cut_short for outcome in outcomes) else len(rows)
 
-    async def _publish_in_order(self, facts: Sequence[OutboxRow]) -> "_Outcome":
+    async def _publish_in_order(self, facts: Sequence[OutboxRow], until: float) -> "_Outcome":
         published: list[int] = []
         for row in facts:
+            if asyncio.get_running_loop().time() > until:
+                return _Outcome(published, is_cut_short=True)
             try:
                 await self._publish(row)
             except RejectedMessageError as error:
@@ -177,6 +180,7 @@ class _Outcome(Struct):
     rejected: int | None = None
     reason: str = ""
     is_unreachable: bool = False
+    is_cut_short: bool = False
 
 
 def _by_entity(row: OutboxRow) -> tuple[str, int]:

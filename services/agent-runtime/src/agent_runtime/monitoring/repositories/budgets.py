@@ -72,9 +72,11 @@ class BudgetRepository:
             [subject for _, subject in subjects],
         )
 
-    async def lock(self, budget_ids: Sequence[str]) -> None:
-        """Hold budgets until the commit, in the order of their ids."""
-        await self._tx.execute("select from budget where id = any($1) order by id for update", list(budget_ids))
+    async def lock(self, budget_ids: Sequence[str]) -> Sequence[str]:
+        """Hold budgets until the commit, in the order of their ids; returns those that there are."""
+        return await self._tx.all(
+            str, "select id from budget where id = any($1) order by id for update", list(budget_ids)
+        )
 
     async def delete(self, account_id: str, budget_id: str) -> int:
         """Delete a budget; returns how many there were."""

@@ -76,7 +76,9 @@ class Budgets:
             BudgetNotFoundError: The account has no such budget.
         """
         async with self._database.transaction() as tx:
-            if not await BudgetRepository(tx).delete(account_id, budget_id):
+            budgets = BudgetRepository(tx)
+            await budgets.hold_account(account_id)
+            if not await budgets.delete(account_id, budget_id):
                 raise BudgetNotFoundError
 
     async def prices(self, account_id: str) -> Sequence[PriceOverride]:

@@ -77,6 +77,7 @@ class Reports:
 
     async def erase(self, tx: Transaction, account_id: str) -> None:
         """Forget an account that is no more."""
+        await BudgetRepository(tx).hold_account(account_id)
         await TurnRepository(tx).erase(account_id)
         await UsageRepository(tx).erase(account_id)
         await BudgetRepository(tx).erase(account_id)

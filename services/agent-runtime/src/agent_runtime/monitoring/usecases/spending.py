@@ -46,8 +46,8 @@ class Spending:
         async with self._database.transaction() as tx:
             cost = await self._cost(tx, estimate, tokens, at=now)
             budgets = BudgetRepository(tx)
-            await budgets.lock([budget.id for budget in against])
-            for budget in against:
+            held = await budgets.lock([budget.id for budget in against])
+            for budget in (budget for budget in against if budget.id in held):
                 standing = await budgets.standing(budget.id, budget.period.begins(now))
                 hold = set_aside(budget, standing, usd=cost.total, tokens=tokens.total, now=now)
                 await budgets.set_aside(reservation, budget.id, hold, lapses_after=LAPSES_AFTER)
@@ -71,9 +71,9 @@ class Spending:
 
     async def settle(self, tx: Transaction, reservation: str, spent: Spent | None) -> Charge:
         """Record what a call took in place of what was set aside, None for nothing."""
-        if reservation:
-            await BudgetRepository(tx).release(reservation)
+        budgets = BudgetRepository(tx)
         if spent is None:
+            await budgets.release(reservation)
             return Charge()
         tokens = Tokens.counted(
             input=spent.input_tokens,
@@ -82,6 +82,8 @@ class Spending:
             cache_write=spent.cache_write_tokens,
         )
         cost = await self._cost(tx, spent, tokens, at=spent.at)
+        if reservation:  # after the account is held, as whoever removes a budget does
+            await budgets.release(reservation)
         begun = {period: period.begins(spent.at) for period in Period}
         entry = Entry(spent=spent, tokens=tokens, cost=cost, subjects=_subjects(spent), begun=begun)
         await SpendingRepository(tx).record(entry)

@@ -82,7 +82,7 @@ class Engine:
         return True
 
     async def break_off(self, claimed: ClaimedRun, end: End) -> None:
-        """End a run that did not come to its end itself.
+        """End a run that did not come to its end itself; one that did stays so, though nobody heard of it.
 
         Raises:
             LeaseLostError: This process was taken for dead; the run is over.
@@ -103,8 +103,7 @@ class Engine:
             spent_ms=pipeline.elapsed_ms,
             timed=self._timed(claimed.run, context, pipeline, model=model, is_success=False),
         )
-        async with claimed.recorder.writing() as tx:
-            await self._endings.break_off(tx, claimed.run, end, claimed.recorder)
+        await self.break_off(claimed, end)
 
     async def _finish(
         self, claimed: ClaimedRun, context: TurnContext, pipeline: Pipeline, progress: Progress, answer: Answer

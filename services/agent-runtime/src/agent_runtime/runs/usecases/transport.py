@@ -199,7 +199,9 @@ class Transport:
         try:
             async with self._database.transaction() as tx:
                 charge = await self._usage.settle(tx, reservation, spent)
-                await TallyRepository(tx).count_tokens(run.account_id, run.agent_id, charge.tokens, epoch=new_id("ep"))
+                if charge.tokens:
+                    tallies = TallyRepository(tx)
+                    await tallies.count_tokens(run.account_id, run.agent_id, charge.tokens, epoch=new_id("ep"))
         except DatabaseUnavailableError:
             structlog.get_logger().warning("usage_not_settled", run_id=run.id)
 
