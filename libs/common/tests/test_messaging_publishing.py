@@ -264,6 +264,7 @@ async def test_live_messages_reach_who_listens_and_are_not_stored(bus: Bus, admi
 
 async def test_bus_closes_in_time_though_the_server_takes_nothing(bus: Bus, nats_at_hand: EmbeddedNats) -> None:
     assert nats_at_hand.pid is not None
+    own = psutil.Process()
     os.kill(nats_at_hand.pid, signal.SIGSTOP)
     try:
         for _ in range(64):
@@ -271,5 +272,6 @@ async def test_bus_closes_in_time_though_the_server_takes_nothing(bus: Bus, nats
         started = time.monotonic()
         await bus.close()
         assert time.monotonic() - started < 6
+        await until(lambda: nats_at_hand.port not in {peer.raddr.port for peer in own.net_connections() if peer.raddr})
     finally:
         os.kill(nats_at_hand.pid, signal.SIGCONT)

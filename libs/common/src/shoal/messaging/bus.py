@@ -206,6 +206,7 @@ class Bus:
             await asyncio.wait({ending}, timeout=within_s)  # and no longer: the client may swallow a cancellation
             ending.cancel()
             ending.add_done_callback(_forget)
+        _cut(self._client)
 
     async def _connect(self) -> None:
         """Connect for the first time, by a client of its own: one that failed keeps what it was asked meanwhile."""
@@ -286,6 +287,13 @@ class Bus:
 def _size(headers: Mapping[str, str]) -> int:
     """Bound what headers take on the wire, with the stream's name that is added to them."""
     return 128 + sum(len(name) + len(value.encode()) + 4 for name, value in headers.items())
+
+
+def _cut(client: Client) -> None:
+    """Let go of a client's socket: one that closed is not touched, one that could not has no other way to do so."""
+    writer = getattr(client._transport, "_io_writer", None)  # noqa: SLF001
+    if writer is not None:
+        writer.transport.abort()
 
 
 def _forget(ending: "asyncio.Future[None]") -> None:

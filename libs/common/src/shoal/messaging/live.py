@@ -39,7 +39,7 @@ class LiveMessages:
         """Wait until all is with the client, or no longer: what is left then is dropped."""
         if self._sender is not None:
             await asyncio.wait({self._sender}, timeout=within_s)
-            self._waiting.clear()
+            self._waiting, self._size = [], 0
             self._sender.cancel()
 
     async def _send(self) -> None:
