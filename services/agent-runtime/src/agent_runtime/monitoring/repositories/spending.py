@@ -11,7 +11,7 @@ from agent_runtime.ports import Spent
 from shoal.database import Transaction
 
 
-class Entry(Struct, frozen=True, kw_only=True):
+class Expense(Struct, frozen=True, kw_only=True):
     """What a call took, and against whose budgets it counts.
 
     Args:
@@ -35,9 +35,9 @@ class SpendingRepository:
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
 
-    async def record(self, entry: Entry) -> None:
-        """Write an entry; the account is held (`UsageRepository.price_held`), so no budget misses it."""
-        spent, tokens, cost = entry.spent, entry.tokens, entry.cost
+    async def record(self, expense: Expense) -> None:
+        """Write an expense; the account is held (`UsageRepository.price_held`), so no budget misses it."""
+        spent, tokens, cost = expense.spent, expense.tokens, expense.cost
         provider, model = split(spent.model)
         await self._tx.execute(
             """
@@ -62,7 +62,7 @@ class SpendingRepository:
             *(provider, model, spent.tier),
             *(tokens.input, tokens.output, tokens.cache_read, tokens.cache_write),
             *(cost.input, cost.output, cost.price, spent.at),
-            *([str(scope) for scope, _ in entry.subjects], [subject for _, subject in entry.subjects]),
-            *([str(period) for period in entry.begun], list(entry.begun.values())),
+            *([str(scope) for scope, _ in expense.subjects], [subject for _, subject in expense.subjects]),
+            *([str(period) for period in expense.begun], list(expense.begun.values())),
             *(cost.total, tokens.total),
         )

@@ -7,7 +7,7 @@ from agent_runtime.errors import BudgetExhaustedError, TokenBudgetExhaustedError
 from agent_runtime.monitoring.domain.budgets import Period, Scope, set_aside
 from agent_runtime.monitoring.domain.prices import Cost, Tokens, cost_of, split
 from agent_runtime.monitoring.repositories.budgets import BudgetRepository
-from agent_runtime.monitoring.repositories.spending import Entry, SpendingRepository
+from agent_runtime.monitoring.repositories.spending import Expense, SpendingRepository
 from agent_runtime.monitoring.repositories.usage import UsageRepository
 from agent_runtime.ports import Charge, Estimate, ModelCall, Spent
 from shoal.clock import Clock
@@ -85,8 +85,8 @@ class Spending:
         if reservation:  # after the account is held, as whoever removes a budget does
             await budgets.release(reservation)
         begun = {period: period.begins(spent.at) for period in Period}
-        entry = Entry(spent=spent, tokens=tokens, cost=cost, subjects=_subjects(spent), begun=begun)
-        await SpendingRepository(tx).record(entry)
+        expense = Expense(spent=spent, tokens=tokens, cost=cost, subjects=_subjects(spent), begun=begun)
+        await SpendingRepository(tx).record(expense)
         return Charge(cost.total, tokens.total)
 
     async def forget_lapsed(self) -> None:
