@@ -20,6 +20,8 @@ class Step:
     pause_s: float = 0
     hangs: bool = False
     """Say the pieces, then nothing more, for ever."""
+    lingers: bool = False
+    """Say all, then keep the answer open, for ever."""
     is_cut: bool = False
     """Say the pieces, then close the connection."""
     is_garbled: bool = False
@@ -132,7 +134,7 @@ class ProviderDouble:
             writer.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n0\r\n\r\n")
             await writer.drain()
             return False
-        if step.hangs:
+        if step.hangs or step.lingers:
             await reader.read()  # until the caller goes away
             return False
         if step.is_cut:

@@ -276,6 +276,32 @@ async def test_answer_of_another_shape_is_its_providers_fault(model_door: Door, 
     assert (answer.status_code, answer.json()["error"]["code"]) == (502, "model_unavailable")
 
 
+async def test_pieces_of_nearly_the_published_shape_are_understood(model_door: Door, double: ProviderDouble) -> None:
+    talk = await begin(model_door, double, "local")
+    near = '{"created": null, "extra": 1, "choices": [{"delta": {"content": "there"}, "finish_reason": "stop"}]}'
+    double.script(Step(pieces=("I am ",), is_garbled=True, garbage=near))
+    assert (await talk.say("Hi"))["content"] == "I am there"
+
+
+async def test_error_within_an_answer_is_told(model_door: Door, double: ProviderDouble) -> None:
+    talk = await begin(model_door, double, "openai")
+    told = '{"error": {"message": "the engine is overloaded", "code": 503}}'
+    double.script(*[Step(is_garbled=True, garbage=told)] * 3)
+    answer = await talk.post("Hi")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "model_unavailable")
+    assert "the engine is overloaded" in answer.json()["detail"]
+    assert len(double.asked) == 3
+
+
+async def test_answer_is_over_where_its_provider_says_so(model_door: Door, double: ProviderDouble) -> None:
+    talk = await begin(model_door, double, "openai")
+    double.script(Step(pieces=("all of it",), lingers=True), say("again"))
+    async with asyncio.timeout(1.5):
+        assert (await talk.say("Hi"))["content"] == "all of it"
+    await eventually(lambda: double.open_streams == 0)
+    assert (await talk.say("Hi"))["content"] == "again"
+
+
 async def test_packed_answer_is_not_unpacked(model_door: Door, double: ProviderDouble) -> None:
     talk = await begin(model_door, double, "openai")
     double.script(*[fail(500, content_encoding="gzip")] * 3)

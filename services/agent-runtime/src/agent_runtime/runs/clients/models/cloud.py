@@ -37,7 +37,7 @@ from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
 from pydantic_ai.settings import ModelSettings
 
 from agent_runtime.ports import Provider
-from agent_runtime.runs.clients.models.completions import PlainOpenAI
+from agent_runtime.runs.clients.models.completions import StreamingOpenAI
 from agent_runtime.runs.clients.models.fitting import Definitions, FittedCompletions, FittedMessages
 from agent_runtime.runs.clients.models.plain import PlainTransport
 from agent_runtime.runs.domain.models import (
@@ -137,7 +137,7 @@ class CloudModel:
                 api_key=key, base_url=provider.api_base, http_client=self._client, max_retries=0
             )
             return FittedMessages(name, provider=AnthropicProvider(anthropic_client=messages))
-        completions = PlainOpenAI(api_key=key, base_url=provider.api_base, http_client=self._client, max_retries=0)
+        completions = StreamingOpenAI(self._client, api_key=key, base_url=provider.api_base)
         if provider.name == "openai":
             return FittedCompletions(name, provider=OpenAIProvider(openai_client=completions))
         compatible = OpenAICompatibleProvider(provider.name, openai_client=completions)

@@ -1,36 +1,150 @@
-"""Chat completions by openai's library, without its walk over all that is sent.
+"""Chat completions: pydantic-ai says what is asked and reads what is answered, and this carries it there and back.
 
-The library follows messages and tools along their type hints, to rename fields and to write dates and files. Ours are
-JSON already, and in a long conversation that walk takes longer than all else that is done for a turn. What is given as
-`extra_body` it sends as it is, in place of what it was given otherwise.
+It stands where pydantic-ai calls openai's client, and does that call alone, which in openai's own takes longer than all
+else that a turn does with its provider: that one follows messages and tools along their type hints, copies its options
+for each try, and makes every piece of an answer field by field. Ours are JSON already, tries are ours, and pieces are
+read by pydantic's compiled reader; only one of another shape than is published is made as openai's client makes it.
 """
 
-from collections.abc import Mapping
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
-from openai import AsyncOpenAI, Omit, omit
+import httpx2
+import msgspec
+import openai
+from openai import AsyncOpenAI, Omit
 from openai.resources.chat import AsyncChat, AsyncCompletions
+from openai.types.chat import ChatCompletionChunk
+from pydantic import ValidationError
+
+_DONE = "[DONE]"
+_REST_S = 0.1
+"""How long the end of an answer may take after it was said to be over; its connection is used again only then."""
 
 
-class PlainOpenAI(AsyncOpenAI):
-    """A client that sends conversations as they are."""
+class StreamingOpenAI(AsyncOpenAI):
+    """openai's client, as far as pydantic-ai streams chat completions by it.
+
+    Args:
+        http: Sends; its timeouts count.
+        api_key: The provider's key.
+        base_url: Where the provider's API begins.
+    """
+
+    def __init__(self, http: httpx2.AsyncClient, *, api_key: str, base_url: str) -> None:
+        super().__init__(api_key=api_key, base_url=base_url, http_client=http, max_retries=0)
+        self.http = http
 
     @cached_property
     def chat(self) -> AsyncChat:
         """What is asked in a conversation."""
-        return _PlainChat(self)
+        return _Chat(self)
 
 
-class _PlainChat(AsyncChat):
+class _Chat(AsyncChat):
     @cached_property
     def completions(self) -> AsyncCompletions:
-        return _PlainCompletions(self._client)
+        return _Completions(self._client)
 
 
-class _PlainCompletions(AsyncCompletions):
-    async def create(  # type: ignore[override]  # as many arguments as the library's, of which two matter here
-        self, *, messages: Any, tools: Any = omit, extra_body: Mapping[str, Any] | None = None, **told: Any
-    ) -> Any:
-        plain = {"messages": messages} if isinstance(tools, Omit) else {"messages": messages, "tools": tools}
-        return await super().create(messages=(), extra_body={**plain, **(extra_body or {})}, **told)
+class _Completions(AsyncCompletions):
+    _client: StreamingOpenAI
+
+    async def create(  # type: ignore[override]  # all that is asked for is passed on as it is
+        self,
+        *,
+        extra_headers: Mapping[str, str],
+        extra_body: Mapping[str, Any] | None,
+        timeout: object,  # noqa: ARG002, ASYNC109 - openai's own signature; the HTTP client's counts
+        **asked: Any,
+    ) -> "Chunks":
+        body = {name: value for name, value in asked.items() if not isinstance(value, Omit)} | dict(extra_body or {})
+        request = httpx2.Request(
+            "POST", self._url, headers={**self._headers, **extra_headers}, content=msgspec.json.encode(body)
+        )
+        answer = await self._client.http.send(request, stream=True)
+        if not answer.is_success:
+            raise await _refusal(answer)
+        return Chunks(answer)
+
+    @cached_property
+    def _url(self) -> httpx2.URL:
+        return httpx2.URL(f"{str(self._client.base_url).rstrip('/')}/chat/completions")
+
+    @cached_property
+    def _headers(self) -> Mapping[str, str]:
+        return {
+            "authorization": f"Bearer {self._client.api_key}",
+            "accept": "text/event-stream",
+            "content-type": "application/json",
+        }
+
+
+class Chunks:
+    """The pieces of an answer, as they come; it is passed through once, and closed."""
+
+    def __init__(self, answer: httpx2.Response) -> None:
+        self._answer = answer
+
+    async def __aenter__(self) -> Self:
+        """Hold the connection."""
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        """Let go of the connection."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Read no more."""
+        await self._answer.aclose()
+
+    async def __aiter__(self) -> AsyncIterator[ChatCompletionChunk]:
+        """Give the pieces up to the one that says that there are no more.
+
+        Raises:
+            openai.APIError: The provider tells of an error within its answer.
+            ValueError: A piece cannot be read.
+            httpx2.HTTPError: The answer broke off, or is no stream of events.
+        """
+        events = aiter(httpx2.EventSource(self._answer))
+        async for event in events:
+            if event.data.startswith(_DONE):
+                await _finish(events)
+                return
+            yield self._chunk(event.data)
+
+    def _chunk(self, told: str) -> ChatCompletionChunk:
+        try:
+            chunk = ChatCompletionChunk.model_validate_json(told)
+        except ValidationError:
+            chunk = ChatCompletionChunk.construct(**json.loads(told))
+        if error := (chunk.model_extra or {}).get("error"):
+            message = error.get("message") if isinstance(error, dict) else None
+            raise openai.APIError(str(message or error), request=self._answer.request, body=error)
+        return chunk
+
+
+async def _finish(events: AsyncIterator[object]) -> None:
+    """Read to the end of an answer of which nothing more is wanted."""
+    with contextlib.suppress(TimeoutError, httpx2.HTTPError):
+        async with asyncio.timeout(_REST_S):
+            async for _ in events:
+                pass
+
+
+async def _refusal(answer: httpx2.Response) -> openai.APIStatusError:
+    """Make of a refusal what pydantic-ai understands: its status, its headers, and what it says of the error."""
+    try:
+        told = (await answer.aread()).decode(errors="replace")
+    finally:
+        await answer.aclose()
+    body: object = told
+    with contextlib.suppress(ValueError):
+        body = json.loads(told)
+    if isinstance(body, dict):
+        body = body.get("error", body)
+    return openai.APIStatusError(f"status {answer.status_code}", response=answer, body=body)
