@@ -201,7 +201,7 @@ class AgentRepository:
         )
 
     async def part(self, account_id: str, version: int) -> None:
-        """Note that an account is no more, whatever is told of it later, and erase its agents."""
+        """Leave a tombstone in an account's place, known before or not."""
         await self._tx.execute(
             """
             insert into account (id, version, is_deleted) values ($1, $2, true)
@@ -209,10 +209,13 @@ class AgentRepository:
             """,
             *(account_id, version),
         )
+
+    async def erase(self, account_id: str) -> None:
+        """Delete an account's agents, tombstones too."""
         await self._tx.execute("delete from agent where account_id = $1", account_id)
 
     async def parted(self, account_ids: Sequence[str]) -> Sequence[str]:
-        """Pick those of these accounts that are no more."""
+        """Pick those of these accounts that have a tombstone."""
         return await self._tx.all(
             str, "select id from account where id = any($1::text[]) and is_deleted", list(account_ids)
         )

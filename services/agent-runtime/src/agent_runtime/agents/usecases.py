@@ -150,12 +150,13 @@ class Agents:
         if await AgentRepository(tx).meet(account_id, version):
             await self._create(tx, account_id, first_agent(OFFLINE))
 
-    async def part_from_account(self, tx: Transaction, account_id: str, version: int) -> None:
-        """Erase the agents of an account that is no more."""
+    async def erase(self, tx: Transaction, account_id: str, version: int) -> None:
+        """Erase the agents of an account that is no more; a tombstone keeps late news from bringing it back."""
         repository = AgentRepository(tx)
         for agent in await repository.list(account_id):
             await self._outbox.append(tx, _deleted(agent))
         await repository.part(account_id, version)
+        await repository.erase(account_id)
 
     async def _create(self, tx: Transaction, account_id: str, draft: AgentDraft) -> Agent:
         agent = await AgentRepository(tx).insert(account_id, draft)

@@ -86,7 +86,7 @@ class Canvases:
         await self._frames.publish(_frame(account_id, {"canvas_id": canvas_id, "command": "reset"}))
 
     async def erase(self, tx: Transaction, account_id: str) -> None:
-        """Delete what an account that is no more had drawn."""
+        """Erase what agents of an account drew that is no more."""
         await CanvasRepository(tx).erase(account_id)
 
 

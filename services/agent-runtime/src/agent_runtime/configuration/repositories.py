@@ -146,8 +146,8 @@ class ConfigurationRepository:
         key = found.sealed and self._envelope.open(found.sealed, place=_place(account_id, name, found.api_base))
         return OpenProvider(found.api_base, found.is_enabled, key.decode() if key else None)
 
-    async def forget(self, account_id: str) -> None:
-        """Delete everything of an account."""
+    async def erase(self, account_id: str) -> None:
+        """Delete what an account configured, keys included."""
         await self._tx.execute("delete from provider where account_id = $1", account_id)
         await self._tx.execute("delete from configuration where account_id = $1", account_id)
 

@@ -56,9 +56,9 @@ class Configurations:
                 if change.new_key is not None:
                     await repository.put_key(account_id, name, change.base, change.new_key)
 
-    async def end_account(self, tx: Transaction, account_id: str) -> None:
-        """Forget what an account that is no more configured."""
-        await ConfigurationRepository(tx, self._envelope).forget(account_id)
+    async def erase(self, tx: Transaction, account_id: str) -> None:
+        """Erase what an account that is no more configured."""
+        await ConfigurationRepository(tx, self._envelope).erase(account_id)
 
     # what other subjects may ask
 

@@ -130,8 +130,8 @@ class JobRepository:
             await self._tx.execute("delete from cron_job where account_id = $1 and id = $2", account_id, job_id)
         )
 
-    async def forget(self, account_id: str) -> None:
-        """Delete everything of an account."""
+    async def erase(self, account_id: str) -> None:
+        """Delete an account's jobs with their firings."""
         await self._tx.execute("delete from cron_job where account_id = $1", account_id)
 
     async def count(self, account_id: str) -> int:

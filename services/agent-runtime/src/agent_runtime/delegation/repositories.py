@@ -63,8 +63,8 @@ class RuleRepository:
             await self._tx.execute("delete from delegation_rule where account_id = $1 and name = $2", account_id, name)
         )
 
-    async def forget(self, account_id: str) -> None:
-        """Delete everything of an account."""
+    async def erase(self, account_id: str) -> None:
+        """Delete an account's rules, and that it has begun."""
         await self._tx.execute("delete from delegation_rule where account_id = $1", account_id)
         await self._tx.execute("delete from delegation_beginning where account_id = $1", account_id)
 
@@ -200,6 +200,6 @@ class TaskRepository:
             *(age, _PIECE),
         )
 
-    async def forget(self, account_id: str) -> None:
-        """Delete everything of an account."""
+    async def erase(self, account_id: str) -> None:
+        """Delete what an account handed on."""
         await self._tx.execute("delete from delegation where account_id = $1", account_id)

@@ -27,7 +27,7 @@ GATHER = timedelta(milliseconds=20)
 def components(factory: Factory) -> list[Component]:
     """List the components in the order of starting."""
     resources = factory.resources
-    subscribers = AccountSubscribers(factory.agents(), _endings_of_accounts(factory))
+    subscribers = AccountSubscribers(factory.agents(), _erasures(factory))
     accounts: Handlers = {
         AccountCreated: subscribers.on_account_created,
         AccountDeleted: subscribers.on_account_deleted,
@@ -71,18 +71,18 @@ def _counts(factory: Factory) -> Counts:
     return Counts(factory.resources.health, counters)
 
 
-def _endings_of_accounts(factory: Factory) -> Sequence[ports.AccountEnd]:
+def _erasures(factory: Factory) -> Sequence[ports.Erasure]:
     """List what each subject erases of an account that is no more, in this order."""
     return [
         factory.sessions().erase,
-        factory.knowledge.memories().end_account,
-        factory.knowledge.skills().end_account,
-        factory.configurations().end_account,
+        factory.knowledge.memories().erase,
+        factory.knowledge.skills().erase,
+        factory.configurations().erase,
         factory.canvases().erase,
         factory.reports().erase,
         factory.voices().erase,
-        factory.cron_jobs().end_account,
-        factory.delegation_rules().end_account,
+        factory.cron_jobs().erase,
+        factory.delegation_rules().erase,
         factory.tools.mcp_servers().erase,
         factory.runs.tallies().erase,
     ]

@@ -133,8 +133,8 @@ class MemoryRepository:
         """Forget an entry; whether there was one."""
         return bool(await self._tx.execute("delete from memory where account_id = $1 and key = $2", account_id, key))
 
-    async def forget(self, account_id: str) -> None:
-        """Delete everything of an account."""
+    async def erase(self, account_id: str) -> None:
+        """Delete what an account remembers."""
         await self._tx.execute("delete from memory where account_id = $1", account_id)
 
 

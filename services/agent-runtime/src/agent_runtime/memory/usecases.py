@@ -86,9 +86,9 @@ class Memories:
             if not await MemoryRepository(tx).delete(account_id, key):
                 raise EntryNotFoundError
 
-    async def end_account(self, tx: Transaction, account_id: str) -> None:
-        """Forget everything of an account that is no more."""
-        await MemoryRepository(tx).forget(account_id)
+    async def erase(self, tx: Transaction, account_id: str) -> None:
+        """Erase what an account that is no more remembered."""
+        await MemoryRepository(tx).erase(account_id)
 
     # what other subjects may ask
 

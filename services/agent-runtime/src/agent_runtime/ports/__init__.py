@@ -4,7 +4,7 @@ A subject imports this package and never another subject. What a protocol raises
 an `AppError` of the subject behind it.
 """
 
-from agent_runtime.ports.accounts import AccountEnd
+from agent_runtime.ports.accounts import Erasure
 from agent_runtime.ports.agents import AgentProfile, Agents, Births, Departures, ToolPolicy
 from agent_runtime.ports.canvas import Canvases, Drawing, Drawings, DrawnElement
 from agent_runtime.ports.channels import ChannelSwitches, LiveSockets, Traffic, Traffics
@@ -28,7 +28,6 @@ from agent_runtime.ports.turns import Queueing, RunStatus, SaidSoFar, TurnReques
 
 __all__ = [
     "VOICE_SESSION",
-    "AccountEnd",
     "ActiveSkill",
     "AgentProfile",
     "Agents",
@@ -44,6 +43,7 @@ __all__ = [
     "Drawing",
     "Drawings",
     "DrawnElement",
+    "Erasure",
     "Estimate",
     "Frame",
     "Frames",

@@ -5,9 +5,9 @@ from typing import Protocol
 from shoal.database import Transaction
 
 
-class AccountEnd(Protocol):
-    """What a subject does when an account is no more: it erases what it holds of it."""
+class Erasure(Protocol):
+    """Deletes all that one subject holds of an account that is no more, in the transaction that takes the news in."""
 
     async def __call__(self, tx: Transaction, account_id: str) -> None:
-        """Erase."""
+        """Erase; nothing happens where there is nothing."""
         ...

@@ -108,8 +108,8 @@ class SessionRepository:
             raise SessionNotFoundError
         return found
 
-    async def delete_all(self, account_id: str) -> None:
-        """Delete the account's sessions."""
+    async def erase(self, account_id: str) -> None:
+        """Delete an account's sessions with their messages and runs."""
         await self._tx.execute("delete from session where account_id = $1", account_id)
 
     # messages

@@ -140,8 +140,8 @@ class Sessions:
             )
 
     async def erase(self, tx: Transaction, account_id: str) -> None:
-        """Delete the sessions of an account that is no more."""
-        await SessionRepository(tx).delete_all(account_id)
+        """Erase the sessions of an account that is no more."""
+        await SessionRepository(tx).erase(account_id)
 
     async def _tell_created(self, tx: Transaction, place: SessionPlace) -> None:
         await self._outbox.append(

@@ -72,7 +72,7 @@ class SkillRepository:
         """Uninstall a skill; whether there was one."""
         return bool(await self._tx.execute("delete from skill where account_id = $1 and name = $2", account_id, name))
 
-    async def forget(self, account_id: str) -> None:
-        """Delete everything of an account."""
+    async def erase(self, account_id: str) -> None:
+        """Delete an account's skills, and that it has begun."""
         await self._tx.execute("delete from skill where account_id = $1", account_id)
         await self._tx.execute("delete from skill_beginning where account_id = $1", account_id)

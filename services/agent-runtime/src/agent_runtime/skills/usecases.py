@@ -90,9 +90,9 @@ class Skills:
             if not await SkillRepository(tx).delete(account_id, name):
                 raise SkillNotFoundError
 
-    async def end_account(self, tx: Transaction, account_id: str) -> None:
-        """Forget the skills of an account that is no more."""
-        await SkillRepository(tx).forget(account_id)
+    async def erase(self, tx: Transaction, account_id: str) -> None:
+        """Erase the skills of an account that is no more."""
+        await SkillRepository(tx).erase(account_id)
 
     # what other subjects may ask
 

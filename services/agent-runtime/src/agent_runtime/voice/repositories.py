@@ -87,5 +87,5 @@ class VoiceRepository:
         )
 
     async def erase(self, account_id: str) -> None:
-        """Forget an account's settings."""
+        """Delete an account's settings."""
         await self._tx.execute("delete from voice_setting where account_id = $1", account_id)

@@ -94,7 +94,7 @@ class Voices:
         return await self._client.speak(text, asked, provider)
 
     async def erase(self, tx: Transaction, account_id: str) -> None:
-        """Forget an account that is no more."""
+        """Erase the settings of an account that is no more."""
         await VoiceRepository(tx).erase(account_id)
 
 

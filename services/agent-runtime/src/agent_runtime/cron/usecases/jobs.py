@@ -142,9 +142,9 @@ class Jobs:
             await jobs.wake(CHANNEL)
         return firing_id
 
-    async def end_account(self, tx: Transaction, account_id: str) -> None:
-        """Delete the jobs of an account that is no more."""
-        await JobRepository(tx).forget(account_id)
+    async def erase(self, tx: Transaction, account_id: str) -> None:
+        """Erase the jobs of an account that is no more; turns that they began are erased with their sessions."""
+        await JobRepository(tx).erase(account_id)
 
     async def _timed(self, repository: JobRepository, job: Job) -> Job:
         now = await repository.now()

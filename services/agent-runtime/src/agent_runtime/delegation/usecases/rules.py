@@ -63,10 +63,10 @@ class Rules:
             if not await RuleRepository(tx).delete(account_id, name):
                 raise RuleNotFoundError
 
-    async def end_account(self, tx: Transaction, account_id: str) -> None:
-        """Forget rules and history of an account that is no more."""
-        await RuleRepository(tx).forget(account_id)
-        await TaskRepository(tx).forget(account_id)
+    async def erase(self, tx: Transaction, account_id: str) -> None:
+        """Erase rules and history of an account that is no more."""
+        await RuleRepository(tx).erase(account_id)
+        await TaskRepository(tx).erase(account_id)
 
     async def _begin(self, account_id: str) -> None:
         async with self._database.reading() as database:

@@ -65,5 +65,5 @@ class TurnRepository:
         return await self._tx.execute("delete from pipeline_turn where at < $1", before)
 
     async def erase(self, account_id: str) -> None:
-        """Forget an account's turns."""
+        """Delete an account's turns."""
         await self._tx.execute("delete from pipeline_turn where account_id = $1", account_id)

@@ -146,6 +146,6 @@ class UsageRepository:
         )
 
     async def erase(self, account_id: str) -> None:
-        """Forget what an account spent, and its prices."""
+        """Delete what an account's calls took, and its own prices."""
         await self._tx.execute("delete from usage_entry where account_id = $1", account_id)
         await self._tx.execute("delete from price_override where account_id = $1", account_id)

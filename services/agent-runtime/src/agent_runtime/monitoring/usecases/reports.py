@@ -76,7 +76,7 @@ class Reports:
             await TurnRepository(tx).forget_old(self._clock.now() - TURNS_KEPT)
 
     async def erase(self, tx: Transaction, account_id: str) -> None:
-        """Forget an account that is no more."""
+        """Erase what an account that is no more took, its prices, budgets and timed turns."""
         await BudgetRepository(tx).hold_account(account_id)
         await TurnRepository(tx).erase(account_id)
         await UsageRepository(tx).erase(account_id)

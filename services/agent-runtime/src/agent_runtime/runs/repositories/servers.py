@@ -96,6 +96,6 @@ class ServerRepository:
             await self._tx.execute("delete from mcp_server where account_id = $1 and name = $2", account_id, name)
         )
 
-    async def delete_all(self, account_id: str) -> None:
-        """Delete the account's servers."""
+    async def erase(self, account_id: str) -> None:
+        """Delete an account's servers."""
         await self._tx.execute("delete from mcp_server where account_id = $1", account_id)

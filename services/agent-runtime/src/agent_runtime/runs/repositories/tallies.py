@@ -137,6 +137,6 @@ class TallyRepository:
             *(account_id, agent_id, seq),
         )
 
-    async def delete_all(self, account_id: str) -> None:
-        """Delete the account's rows."""
+    async def erase(self, account_id: str) -> None:
+        """Delete what was counted of an account's agents."""
         await self._tx.execute("delete from tally where account_id = $1", account_id)

@@ -113,8 +113,8 @@ class McpServers:
         self._links.forget(account_id)
 
     async def erase(self, tx: Transaction, account_id: str) -> None:
-        """Forget the servers of an account that is no more."""
-        await ServerRepository(tx).delete_all(account_id)
+        """Erase the servers of an account that is no more."""
+        await ServerRepository(tx).erase(account_id)
 
 
 def _check_headers(headers: Mapping[str, str]) -> None:

@@ -37,8 +37,8 @@ class Tallies:
             pass
 
     async def erase(self, tx: Transaction, account_id: str) -> None:
-        """Forget what agents of an account did that is no more."""
-        await TallyRepository(tx).delete_all(account_id)
+        """Erase what was counted of the agents of an account that is no more."""
+        await TallyRepository(tx).erase(account_id)
 
     async def _tell_some(self) -> int:
         async with self._database.transaction() as tx:
