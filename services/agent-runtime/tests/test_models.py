@@ -283,6 +283,15 @@ async def test_pieces_of_nearly_the_published_shape_are_understood(model_door: D
     assert (await talk.say("Hi"))["content"] == "I am there"
 
 
+async def test_answer_that_never_said_it_was_over_is_broken_off(model_door: Door, double: ProviderDouble) -> None:
+    talk = await begin(model_door, double, "local")
+    double.script(Step(pieces=("half an ",), is_garbled=True, garbage='{"choices": [{"delta": {"content": "ans"}}]}'))
+    answer = await talk.post("Hi")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "model_broke_off")
+    _user, assistant = await talk.messages()
+    assert (assistant["content"], assistant["incomplete"]) == ("half an ans", True)
+
+
 async def test_error_within_an_answer_is_told(model_door: Door, double: ProviderDouble) -> None:
     talk = await begin(model_door, double, "openai")
     told = '{"error": {"message": "the engine is overloaded", "code": 503}}'

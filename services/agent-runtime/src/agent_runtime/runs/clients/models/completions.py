@@ -110,12 +110,17 @@ class Chunks:
             ValueError: A piece cannot be read.
             httpx2.HTTPError: The answer broke off, or is no stream of events.
         """
+        is_over = False
         events = aiter(httpx2.EventSource(self._answer))
         async for event in events:
             if event.data.startswith(_DONE):
                 await _finish(events)
                 return
-            yield self._chunk(event.data)
+            chunk = self._chunk(event.data)
+            is_over = is_over or any(choice.finish_reason for choice in chunk.choices or ())
+            yield chunk
+        if not is_over:  # a connection that ends is all that some servers' framing shows of one that is cut
+            raise httpx2.RemoteProtocolError("the answer does not say that it is over", request=self._answer.request)
 
     def _chunk(self, told: str) -> ChatCompletionChunk:
         try:
