@@ -39,11 +39,22 @@ class Agent(Struct, frozen=True, kw_only=True):
 
 
 class AgentDraft(Struct, frozen=True, kw_only=True):
-    """An agent that is to be."""
+    """An agent that is to be.
 
-    id: str
+    Args:
+        id: Its id, unique within the account; empty: one is made.
+        name: What people call it.
+        model: `provider/model`; empty: the account's default.
+        description: For people.
+        instructions: What it is told before every turn.
+        skills: The skills that it is given, by name.
+        tools: Policies by tool name where they differ from the tool's own; `*` stands for all others.
+        config: The rest of its configuration, as people wrote it.
+    """
+
+    id: str = ""
     name: str
-    model: str
+    model: str = ""
     description: str = ""
     instructions: str = ""
     skills: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 from agent_runtime.agents.domain import Agent, AgentChange, AgentDraft
 from agent_runtime.ports import ToolPolicy
 from shoal.errors import FieldProblem, ValidationError
-from shoal.ids import TOKEN_PATTERN, new_id
+from shoal.ids import TOKEN_PATTERN
 
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
 AgentId = Annotated[str, Meta(pattern=TOKEN_PATTERN)]
@@ -49,7 +49,7 @@ class CreateAgent(Struct, frozen=True, forbid_unknown_fields=True):
         """
         _check_config(self.config)
         return AgentDraft(
-            id=self.id or new_id("agent"),
+            id=self.id or "",
             name=self.name,
             model=self.model or "",
             description=self.description,

@@ -11,6 +11,7 @@ from agent_runtime.ports import AgentProfile, Configuration, Frame, Frames, Sess
 from shoal.copies import ExportedFact, exported
 from shoal.database import Database, Transaction
 from shoal.http.pagination import Page
+from shoal.ids import new_id
 from shoal.outbox import Outbox
 from shoal_events import RuntimeAgentCreated, RuntimeAgentDeleted, RuntimeAgentUpdated
 
@@ -77,7 +78,7 @@ class Agents:
             return await AgentRepository(database).list(account_id)
 
     async def create(self, account_id: str, draft: AgentDraft) -> Agent:
-        """Have one more agent, which answers at once; without a model of its own it takes the account's default.
+        """Have one more agent, which answers at once; an id and a model that the draft leaves open are filled in.
 
         Raises:
             AgentTakenError: There is, or was, one of this id.
@@ -85,6 +86,8 @@ class Agents:
         if not draft.model:
             defaults = await self._configuration.defaults(account_id)
             draft = structs.replace(draft, model=defaults.model)
+        if not draft.id:
+            draft = structs.replace(draft, id=new_id("agent"))
         async with self._database.transaction() as tx:
             agent = await self._create(tx, account_id, draft)
         await self._show_status(agent)

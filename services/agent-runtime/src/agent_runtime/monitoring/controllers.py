@@ -69,7 +69,7 @@ class MonitoringController(Controller):
     @put("/budgets", operation_id="putBudget", summary="Set a budget", guards=[require_admin])
     async def put_budget(self, data: PutBudget, budgets: Budgets, principal: Principal) -> BudgetView:
         """Set a limit, or another one in its place."""
-        return BudgetView.from_domain(await budgets.put(data.to_domain(principal.account_id)))
+        return BudgetView.from_domain(await budgets.put(principal.account_id, data.to_draft()))
 
     @delete(
         "/budgets/{budget_id:str}",
@@ -91,7 +91,7 @@ class MonitoringController(Controller):
     @put("/prices", operation_id="putPrice", summary="Set an own price", guards=[require_admin])
     async def put_price(self, data: PutPrice, budgets: Budgets, principal: Principal) -> PriceView:
         """Set what a model costs from a day on."""
-        return PriceView.from_domain(await budgets.put_price(data.to_domain(principal.account_id)))
+        return PriceView.from_domain(await budgets.put_price(principal.account_id, data.to_draft()))
 
     @delete(
         "/prices/{price_id:str}",

@@ -7,13 +7,10 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from agent_runtime.monitoring.domain.budgets import Budget, Period, Scope
-from agent_runtime.monitoring.domain.prices import PriceOverride
-from agent_runtime.monitoring.domain.usage import ByModel, BySession, ByTier
-from agent_runtime.monitoring.usecases.budgets import Watched
-from agent_runtime.monitoring.usecases.reports import Paid, Taken
+from agent_runtime.monitoring.domain.budgets import BudgetDraft, Period, Scope, WatchedBudget
+from agent_runtime.monitoring.domain.prices import PriceDraft, PriceOverride
+from agent_runtime.monitoring.domain.usage import ByModel, BySession, ByTier, CostReport, TokenReport
 from agent_runtime.ports import StageTiming, TimedTurn
-from shoal.ids import new_id
 
 TIERS: Final[Mapping[int, str]] = {1: "Agent Booster (plain code)", 2: "Small models", 3: "Large models"}
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
@@ -62,14 +59,14 @@ class TokensView(Struct, frozen=True):
     by_session: list[SessionTokens]
 
     @classmethod
-    def from_domain(cls, taken: Taken) -> "TokensView":
+    def from_domain(cls, report: TokenReport) -> "TokensView":
         """Show what calls took."""
         return cls(
-            total_input=sum(row.input_tokens for row in taken.by_model),
-            total_output=sum(row.output_tokens for row in taken.by_model),
-            total_requests=sum(row.requests for row in taken.by_model),
-            by_provider=[ModelTokens.from_domain(row) for row in taken.by_model],
-            by_session=[SessionTokens.from_domain(row) for row in taken.by_session],
+            total_input=sum(row.input_tokens for row in report.by_model),
+            total_output=sum(row.output_tokens for row in report.by_model),
+            total_requests=sum(row.requests for row in report.by_model),
+            by_provider=[ModelTokens.from_domain(row) for row in report.by_model],
+            by_session=[SessionTokens.from_domain(row) for row in report.by_session],
         )
 
 
@@ -112,12 +109,12 @@ class CostsView(Struct, frozen=True):
     by_tier: list[TierCost]
 
     @classmethod
-    def from_domain(cls, paid: Paid) -> "CostsView":
+    def from_domain(cls, report: CostReport) -> "CostsView":
         """Show what calls cost."""
         return cls(
-            total_cost_usd=float(paid.total),
-            by_provider=[ModelCost.from_domain(row) for row in paid.by_model],
-            by_tier=[TierCost.from_domain(row) for row in paid.by_tier],
+            total_cost_usd=float(report.total),
+            by_provider=[ModelCost.from_domain(row) for row in report.by_model],
+            by_tier=[TierCost.from_domain(row) for row in report.by_tier],
         )
 
 
@@ -163,11 +160,9 @@ class PutBudget(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     limit_usd: Money | None = None
     limit_tokens: Count | None = None
 
-    def to_domain(self, account_id: str) -> Budget:
-        """Read a budget."""
-        return Budget(
-            id=new_id("bud"),
-            account_id=account_id,
+    def to_draft(self) -> BudgetDraft:
+        """Make the draft that this describes; money is taken as it is written, so 0.1 is a tenth."""
+        return BudgetDraft(
             scope=self.scope,
             subject=self.subject,
             period=self.period,
@@ -192,7 +187,7 @@ class BudgetView(Struct, frozen=True, kw_only=True):
     resets_at: datetime | None
 
     @classmethod
-    def from_domain(cls, watched: Watched) -> "BudgetView":
+    def from_domain(cls, watched: WatchedBudget) -> "BudgetView":
         """Show a budget."""
         budget, standing = watched.budget, watched.standing
         return cls(
@@ -221,12 +216,10 @@ class PutPrice(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     cache_write_per_million: Money | None = None
     valid_from: date = date(1970, 1, 1)
 
-    def to_domain(self, account_id: str) -> PriceOverride:
-        """Read a price."""
+    def to_draft(self) -> PriceDraft:
+        """Make the draft that this describes; money is taken as it is written, so 0.1 is a tenth."""
         read, write = self.cache_read_per_million, self.cache_write_per_million
-        return PriceOverride(
-            id=new_id("price"),
-            account_id=account_id,
+        return PriceDraft(
             provider=self.provider,
             model=self.model,
             valid_from=self.valid_from,

@@ -46,16 +46,29 @@ class Period(StrEnum):
         return (begun + timedelta(days=32)).replace(day=1)
 
 
-class Budget(Struct, frozen=True, kw_only=True):
-    """A limit; None: none in this unit."""
+class BudgetDraft(Struct, frozen=True, kw_only=True):
+    """A budget that is to be.
 
-    id: str
-    account_id: str
+    Args:
+        scope: What kind of thing spends.
+        subject: Which one, by its id or key; the use case puts the account's own id here where all of it spends.
+        period: After what time it begins anew.
+        limit_usd: How much money; None: as much as anybody likes.
+        limit_tokens: How many tokens; None: as many as anybody likes.
+    """
+
     scope: Scope
     subject: str
     period: Period
     limit_usd: Decimal | None
     limit_tokens: int | None
+
+
+class Budget(BudgetDraft, frozen=True, kw_only=True):
+    """A limit on what an account, or a part of it, spends."""
+
+    id: str
+    account_id: str
 
 
 class Standing(Struct, frozen=True, kw_only=True):
@@ -65,6 +78,14 @@ class Standing(Struct, frozen=True, kw_only=True):
     spent_tokens: int = 0
     held_usd: Decimal = Decimal(0)
     held_tokens: int = 0
+
+
+class WatchedBudget(Struct, frozen=True):
+    """A budget, where it stands, and when it begins anew (None: never)."""
+
+    budget: Budget
+    standing: Standing
+    resets_at: datetime | None
 
 
 class Hold(Struct, frozen=True):

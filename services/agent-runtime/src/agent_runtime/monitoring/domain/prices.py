@@ -57,11 +57,9 @@ class Cost(Struct, frozen=True):
         return self.input + self.output
 
 
-class PriceOverride(Struct, frozen=True, kw_only=True):
-    """An account's own price of a model, in USD per million tokens, from a day on."""
+class PriceDraft(Struct, frozen=True, kw_only=True):
+    """An account's own price that is to be: of one model, in USD per million tokens, from a day (UTC) on."""
 
-    id: str
-    account_id: str
     provider: str
     model: str
     valid_from: date
@@ -69,6 +67,13 @@ class PriceOverride(Struct, frozen=True, kw_only=True):
     output: Decimal
     cache_read: Decimal
     cache_write: Decimal
+
+
+class PriceOverride(PriceDraft, frozen=True, kw_only=True):
+    """An account's own price of a model, in place of the published one."""
+
+    id: str
+    account_id: str
 
     def cost(self, tokens: Tokens) -> Cost:
         """Price tokens."""

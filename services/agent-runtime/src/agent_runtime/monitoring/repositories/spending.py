@@ -1,32 +1,8 @@
 """What is written when a call of a model is over."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
-
-from msgspec import Struct
-
-from agent_runtime.monitoring.domain.budgets import Period, Scope
-from agent_runtime.monitoring.domain.prices import Cost, Tokens, split
-from agent_runtime.ports import Spent
+from agent_runtime.monitoring.domain.prices import split
+from agent_runtime.monitoring.domain.usage import Expense
 from shoal.database import Transaction
-
-
-class Expense(Struct, frozen=True, kw_only=True):
-    """What a call took, and against whose budgets it counts.
-
-    Args:
-        spent: The call.
-        tokens: What it took, as far as that can be right.
-        cost: The same in USD.
-        subjects: Whose budgets count it.
-        begun: When the present period of each kind began.
-    """
-
-    spent: Spent
-    tokens: Tokens
-    cost: Cost
-    subjects: Sequence[tuple[Scope, str]]
-    begun: Mapping[Period, datetime]
 
 
 class SpendingRepository:

@@ -1,13 +1,12 @@
 """Budgets and prices, as admins set them."""
 
 from collections.abc import Sequence
-from datetime import datetime
 
-from msgspec import Struct, structs
+from msgspec import structs
 
 from agent_runtime.monitoring.clients import CredentialClient
-from agent_runtime.monitoring.domain.budgets import Budget, Scope, Standing
-from agent_runtime.monitoring.domain.prices import PriceOverride
+from agent_runtime.monitoring.domain.budgets import Budget, BudgetDraft, Scope, WatchedBudget
+from agent_runtime.monitoring.domain.prices import PriceDraft, PriceOverride
 from agent_runtime.monitoring.errors import (
     BudgetNotFoundError,
     CredentialNotFoundError,
@@ -19,14 +18,7 @@ from agent_runtime.monitoring.repositories.usage import UsageRepository
 from agent_runtime.ports import Agents, Sessions
 from shoal.clock import Clock
 from shoal.database import Database, Transaction
-
-
-class Watched(Struct, frozen=True):
-    """A budget, what was spent of it, and when it begins anew (None: never)."""
-
-    budget: Budget
-    standing: Standing
-    resets_at: datetime | None
+from shoal.ids import new_id
 
 
 class Budgets:
@@ -41,13 +33,13 @@ class Budgets:
         self._sessions = sessions
         self._credentials = credentials
 
-    async def list_for(self, account_id: str) -> Sequence[Watched]:
+    async def list_for(self, account_id: str) -> Sequence[WatchedBudget]:
         """List an account's budgets and where they stand."""
         async with self._database.transaction(read_only=True) as tx:
             budgets = BudgetRepository(tx)
             return [await self._watched(budgets, budget) for budget in await budgets.list(account_id)]
 
-    async def put(self, budget: Budget) -> Watched:
+    async def put(self, account_id: str, draft: BudgetDraft) -> WatchedBudget:
         """Set a limit, or another one in its place; what was spent in the present period counts.
 
         Raises:
@@ -55,15 +47,16 @@ class Budgets:
             AgentNotFoundError: The account has no such agent; likewise SessionNotFoundError, CredentialNotFoundError.
             UnavailableError: Whether there is such a credential cannot be told right now.
         """
-        if budget.limit_usd is None and budget.limit_tokens is None:
+        if draft.limit_usd is None and draft.limit_tokens is None:
             raise LimitMissingError
-        if budget.scope is Scope.ACCOUNT:
-            budget = structs.replace(budget, subject=budget.account_id)
+        if draft.scope is Scope.ACCOUNT:
+            draft = structs.replace(draft, subject=account_id)
+        budget = Budget(id=new_id("bud"), account_id=account_id, **structs.asdict(draft))
         if budget.scope is Scope.TOKEN and not await self._is_credential(budget):
             raise CredentialNotFoundError
         async with self._database.transaction() as tx:
             budgets = BudgetRepository(tx)
-            await budgets.hold_account(budget.account_id)
+            await budgets.hold_account(account_id)
             await self._hold_subject(tx, budget)
             kept = await budgets.put(budget) or budget
             await budgets.begin(kept, kept.period.begins(self._clock.now()))
@@ -86,8 +79,9 @@ class Budgets:
         async with self._database.reading() as database:
             return await UsageRepository(database).list_overrides(account_id)
 
-    async def put_price(self, price: PriceOverride) -> PriceOverride:
+    async def put_price(self, account_id: str, draft: PriceDraft) -> PriceOverride:
         """Set the account's own price of a model, from a day on; what was recorded before keeps its price."""
+        price = PriceOverride(id=new_id("price"), account_id=account_id, **structs.asdict(draft))
         async with self._database.transaction() as tx:
             return await UsageRepository(tx).put_override(price) or price
 
@@ -112,7 +106,7 @@ class Budgets:
             case Scope.SESSION:
                 await self._sessions.enter(tx, budget.account_id, budget.subject)
 
-    async def _watched(self, budgets: BudgetRepository, budget: Budget) -> Watched:
+    async def _watched(self, budgets: BudgetRepository, budget: Budget) -> WatchedBudget:
         now = self._clock.now()
         standing = await budgets.standing(budget.id, budget.period.begins(now))
-        return Watched(budget, standing, budget.period.ends(now))
+        return WatchedBudget(budget, standing, budget.period.ends(now))

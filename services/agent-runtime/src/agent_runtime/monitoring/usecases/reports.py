@@ -2,11 +2,8 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal
 
-from msgspec import Struct
-
-from agent_runtime.monitoring.domain.usage import ByModel, BySession, ByTier, Span
+from agent_runtime.monitoring.domain.usage import CostReport, Span, TokenReport
 from agent_runtime.monitoring.repositories.budgets import BudgetRepository
 from agent_runtime.monitoring.repositories.turns import TurnRepository
 from agent_runtime.monitoring.repositories.usage import UsageRepository
@@ -18,25 +15,6 @@ MAX_SESSIONS = 500
 TURNS_KEPT = timedelta(days=90)
 
 
-class Taken(Struct, frozen=True):
-    """What an account's calls took, in tokens."""
-
-    by_model: Sequence[ByModel]
-    by_session: Sequence[BySession]
-
-
-class Paid(Struct, frozen=True):
-    """What an account's calls cost."""
-
-    by_model: Sequence[ByModel]
-    by_tier: Sequence[ByTier]
-
-    @property
-    def total(self) -> Decimal:
-        """All of it."""
-        return sum((row.input_cost + row.output_cost for row in self.by_model), Decimal(0))
-
-
 class Reports:
     """Answers from recorded rows, and records turns. It is the port `PipelineLog`."""
 
@@ -44,19 +22,18 @@ class Reports:
         self._database = database
         self._clock = clock
 
-    async def tokens(self, account_id: str, span: Span) -> Taken:
+    async def tokens(self, account_id: str, span: Span) -> TokenReport:
         """Tell what calls took; of sessions, those that took most."""
         async with self._database.transaction(read_only=True) as tx:
             usage = UsageRepository(tx)
-            return Taken(
-                await usage.by_model(account_id, span), await usage.by_session(account_id, span, limit=MAX_SESSIONS)
-            )
+            by_session = await usage.by_session(account_id, span, limit=MAX_SESSIONS)
+            return TokenReport(await usage.by_model(account_id, span), by_session)
 
-    async def costs(self, account_id: str, span: Span) -> Paid:
+    async def costs(self, account_id: str, span: Span) -> CostReport:
         """Tell what calls cost."""
         async with self._database.transaction(read_only=True) as tx:
             usage = UsageRepository(tx)
-            return Paid(await usage.by_model(account_id, span), await usage.by_tier(account_id, span))
+            return CostReport(await usage.by_model(account_id, span), await usage.by_tier(account_id, span))
 
     async def turns(
         self, account_id: str, *, session_key: str | None, before: datetime | None, limit: int

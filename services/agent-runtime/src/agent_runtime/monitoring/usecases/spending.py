@@ -6,8 +6,9 @@ from decimal import Decimal
 from agent_runtime.errors import BudgetExhaustedError, TokenBudgetExhaustedError
 from agent_runtime.monitoring.domain.budgets import Period, Scope, set_aside
 from agent_runtime.monitoring.domain.prices import Cost, Tokens, cost_of, split
+from agent_runtime.monitoring.domain.usage import Expense
 from agent_runtime.monitoring.repositories.budgets import BudgetRepository
-from agent_runtime.monitoring.repositories.spending import Expense, SpendingRepository
+from agent_runtime.monitoring.repositories.spending import SpendingRepository
 from agent_runtime.monitoring.repositories.usage import UsageRepository
 from agent_runtime.ports import Charge, Estimate, ModelCall, Spent
 from shoal.clock import Clock
