@@ -45,6 +45,20 @@ async def test_unsafe_requests_with_a_cookie_need_our_own_page(outside, admin: h
                 assert answer.json()["error"]["code"] == "cross_site"
 
 
+async def test_refusal_says_what_would_have_been_let_in(outside, admin: httpx.AsyncClient) -> None:
+    async def told(**headers: str) -> str:
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        answer = await admin.post("/api/agents", content=b"{}", headers=given)
+        return str(answer.json()["detail"])
+
+    assert "Content-Type: application/json" in await told()
+    assert "Content-Type: application/json" in await told(content_type="application/x-www-form-urlencoded")
+    assert "GATEWAY_ALLOWED_ORIGINS" in await told(content_type=JSON, origin=HOSTILE)
+    assert "sandbox" in await told(content_type=JSON, origin="null")
+    signing_in = await outside.visitor().post("/api/v1/auth/login", data={"username": "admin"})
+    assert "Content-Type: application/json" in signing_in.json()["detail"]
+
+
 async def test_hostile_page_can_neither_make_users_nor_sign_anybody_in(outside, admin: httpx.AsyncClient) -> None:
     user = {"username": "mallory", "password": outside.password, "role": "admin"}
     page = {"origin": HOSTILE, "sec-fetch-site": "cross-site"}
@@ -83,6 +97,7 @@ async def test_sockets_with_a_cookie_need_an_exact_origin(outside, admin: httpx.
         with pytest.raises(InvalidStatus) as refused:
             await connect(url, additional_headers=headers, proxy=None)
         assert refused.value.response.status_code == 403
+    assert b"Authorization: Bearer" in refused.value.response.body  # what no browser speaks for may say who it is
     async with connect(url, additional_headers={"cookie": cookie, "origin": OURS}, proxy=None) as socket:
         assert "cookie" not in await socket.recv()
         await socket.send("hello")

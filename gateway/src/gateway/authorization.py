@@ -30,6 +30,6 @@ def authorise(route: Route, known: Known) -> None:
     if access is _AUTHENTICATED:
         return
     if not known.is_user:
-        raise ForbiddenError("This is for users, not for agents.")
+        raise ForbiddenError("Users may do this, not agents: send a session or an API key.")
     if access is _SESSION and known.via is not _BY_SESSION:
         raise SessionRequiredError

@@ -16,9 +16,21 @@ class CredentialUnknownError(NotFoundError):
 
 
 class CrossSiteError(ForbiddenError):
-    """A page of another site may not do this with your cookies."""
+    """Pages of other origins may not use your cookies, unless the operator names theirs in GATEWAY_ALLOWED_ORIGINS."""
 
     code = "cross_site"
+
+
+class FormRefusedError(CrossSiteError):
+    """Send `Content-Type: application/json`: a body of another type could come from a form of another site."""
+
+
+class OriginNeededError(CrossSiteError):
+    """A socket with a cookie needs the Origin of Shoal's own pages; programs send `Authorization: Bearer …` instead."""
+
+
+class SandboxedPageError(CrossSiteError):
+    """A page in a sandbox, such as an instance's own, may not use your cookies; a page of Shoal's own origin may."""
 
 
 class PasswordRefusedError(ValidationError):

@@ -26,7 +26,7 @@ from gateway.rate_limits import RateLimit
 from gateway.refusals import Refusals
 from gateway.routes import Route, find, safe_path
 from gateway.visit import RequestIds, Visit
-from shoal.errors import AppError, MethodNotAllowedError, NotFoundError
+from shoal.errors import AppError, MethodNotAllowedError, NotFoundError, PathUnknownError
 from shoal.http.asgi import ASGIApp, Header, Headers, Message, Receive, Scope, Send
 from shoal.http.auth import PRINCIPAL
 from shoal.http.door import Door
@@ -115,11 +115,11 @@ class Front:
     def _check(self, visit: Visit, route: Route | None) -> None:
         """Refuse what no service should see."""
         if route is None:
-            raise NotFoundError("There is nothing at this path.") if safe_path(visit.path) else UnsafePathError
+            raise PathUnknownError if safe_path(visit.path) else UnsafePathError
         if visit.is_socket and not route.websocket:
             raise NotFoundError("There is no socket at this path.")
         if visit.method not in METHODS:
-            raise MethodNotAllowedError
+            raise MethodNotAllowedError(allowed=METHODS - {"WS"})
         visit.route = route
 
     def _admit(self, visit: Visit, added: Headers) -> None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
-from gateway.errors import CrossSiteError
+from gateway.errors import CrossSiteError, FormRefusedError, OriginNeededError, SandboxedPageError
 
 _JSON = re.compile(rb"application/(?:[\w.+-]+\+)?json(?:\s*;.*)?$", re.IGNORECASE)
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -26,14 +26,15 @@ class Origins:
         """Let an unsafe request pass.
 
         Raises:
-            CrossSiteError: It may come from a page of another site.
+            CrossSiteError: A page of another site makes it.
+            FormRefusedError: No browser tells where it comes from, and its body is none that only our pages can send.
         """
         site, origin = headers.get(b"sec-fetch-site"), headers.get(b"origin")
         if site is None and origin is None:
             content_type = headers.get(b"content-type")
             is_json = content_type is not None and _JSON.match(content_type) is not None
             if not is_json and (content_type is not None or _has_body(headers)):
-                raise CrossSiteError
+                raise FormRefusedError
         elif site != b"same-origin" and origin not in self._ours:
             raise CrossSiteError
 
@@ -41,18 +42,22 @@ class Origins:
         """Let any request or socket pass that a cookie might vouch for.
 
         Raises:
-            CrossSiteError: A page in a sandbox makes it.
+            SandboxedPageError: A page in a sandbox makes it.
         """
         if headers.get(b"origin") == b"null":
-            raise CrossSiteError
+            raise SandboxedPageError
 
     def check_socket(self, headers: Mapping[bytes, bytes]) -> None:
         """Let a socket pass that a cookie vouches for.
 
         Raises:
-            CrossSiteError: Its origin is not ours, or it has none.
+            OriginNeededError: It has no origin.
+            CrossSiteError: Its origin is not ours.
         """
-        if headers.get(b"origin") not in self._ours:
+        origin = headers.get(b"origin")
+        if origin is None:
+            raise OriginNeededError
+        if origin not in self._ours:
             raise CrossSiteError
 
 

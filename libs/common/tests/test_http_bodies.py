@@ -135,6 +135,10 @@ async def test_largest_body_is_taken(door: Door) -> None:
         (b"{}", "name: This field is needed.", [{"field": "name", "message": "This field is needed."}]),
         (b'{"name": "x', "The body is not JSON: it ends too early.", []),
         (b"", "The request lacks a body, or has another shape than this route takes: send JSON.", []),
+        *(
+            (body, "The body must be a JSON object.", [{"field": "", "message": "The body must be a JSON object."}])
+            for body in (b"[]", b'"x"', b"3", b"null")
+        ),
     ],
 )
 async def test_refusals_of_bodies_speak_of_what_the_caller_sent(

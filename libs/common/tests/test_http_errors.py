@@ -10,8 +10,9 @@ from structlog.testing import capture_logs
 from shoal import errors
 from shoal.http.errors import refusal
 from shoal.http.families import AGENTDROP, CLAWDNET, CLAWFT, CLAWORC, family_of
+from shoal.identity import Principal, Via
 
-from .things import error_of
+from .things import USER, error_of
 from .toy import Door, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -53,8 +54,20 @@ async def test_fault_of_ours_tells_nothing_but_the_log_does(door: Door) -> None:
 async def test_unknown_paths_and_methods_are_told_as_everything_is(door: Door) -> None:
     assert error_of(await door.client.get("/pairing/nowhere"))["code"] == "not_found"
     assert error_of(await door.client.get("/v1/nowhere"))["code"] == "NOT_FOUND"
+    assert "/docs" in error_of(await door.client.get("/v1/nowhere"))["message"]
     answer = await door.client.patch("/pairing/things")
     assert (answer.status_code, error_of(answer)["code"]) == (405, "method_not_allowed")
+    assert answer.headers["allow"] == "GET, HEAD, OPTIONS, POST"
+    assert error_of(answer)["message"] == "This path answers GET, HEAD, OPTIONS, POST alone."
+
+
+async def test_refusal_says_who_may(door: Door) -> None:
+    told = error_of(await door.client.get("/admin", headers=door.headers(USER)))
+    assert (told["code"], told["message"]) == ("forbidden", "Admins of the account may do this; ask one of them.")
+    key = Principal(via=Via.API_KEY, account_id="acct_1", user_id="user_1")
+    told = error_of(await door.client.get("/session", headers=door.headers(key)))
+    assert told["code"] == "session_required"
+    assert "sign in" in told["message"]
 
 
 async def test_socket_whose_handler_fails_is_closed_without_a_word(door: Door) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 import httpx
 import pytest
 
-from shoal.identity import Issuer, Via
+from shoal.identity import Issuer, Role, Via
 from shoal.testing.suite import ServiceUnderTest, Suite, user
 from shoal_events import PairingConfirmed, PairingDeleted, PairingOpened, PairingRenamed, PairingTokenReissued
 
@@ -49,6 +49,14 @@ async def test_init_answers_as_the_contract_shows(pairing: ServiceUnderTest, sui
 async def test_init_needs_no_body(pairing: ServiceUnderTest) -> None:
     answer = await pairing.client(ALICE).post("/pairing/init")
     assert answer.status_code == 200
+
+
+async def test_what_a_plain_user_opened_is_the_accounts(pairing: ServiceUnderTest) -> None:
+    program = pairing.client(user("acct_1", "user_carol", via=Via.API_KEY, role=Role.USER))
+    made = (await program.post("/pairing/init")).json()
+    seen = (await pairing.client(ALICE).get(f"/pairing/{made['pairing_id']}/history")).json()
+    assert [(one["action"], one["actor"]) for one in seen["history"]] == [("opened", "user:user_carol")]
+    assert (await pairing.client(ALICE).delete(f"/pairing/{made['pairing_id']}")).status_code == 200
 
 
 async def test_confirm_answers_as_the_contract_shows(pairing: ServiceUnderTest, suite: Suite) -> None:

@@ -4,7 +4,7 @@ from shoal.errors import ConflictError, ForbiddenError, NotFoundError
 
 
 class KeyLimitReachedError(ForbiddenError):
-    """The account's plan allows no more API keys."""
+    """The account's plan allows no more API keys; revoke one first."""
 
     code = "key_limit_reached"
 

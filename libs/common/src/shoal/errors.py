@@ -4,14 +4,14 @@ Two trees that never mix. `AppError` is the caller's doing or the world's, and i
 else is a fault of ours and is answered 500 without detail. `shoal.http.errors` turns both into responses, once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from msgspec import Struct
 
 
 class FieldProblem(Struct, frozen=True):
-    """One field of a request that does not hold, and why."""
+    """One field of a request that does not hold, and why; the field without a name is the body itself."""
 
     field: str
     message: str
@@ -75,11 +75,19 @@ class NotFoundError(AppError):
     status = 404
 
 
+class PathUnknownError(NotFoundError):
+    """There is nothing at this path; /docs lists the paths that there are."""
+
+
 class MethodNotAllowedError(AppError):
     """This path does not answer that method."""
 
     code = "method_not_allowed"
     status = 405
+
+    def __init__(self, message: str | None = None, *, allowed: Iterable[str] = ()) -> None:
+        self.allowed = ", ".join(sorted(allowed))
+        super().__init__(message or (f"This path answers {self.allowed} alone." if self.allowed else None))
 
 
 class CallerGoneError(AppError):

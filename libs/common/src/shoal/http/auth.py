@@ -16,8 +16,12 @@ PRINCIPAL = "shoal.principal"
 Connection = ASGIConnection[Any, Any, Any, Any]
 
 
+class AdminRequiredError(ForbiddenError):
+    """Admins of the account may do this; ask one of them."""
+
+
 class SessionRequiredError(ForbiddenError):
-    """Only a signed-in user may do this, not an API key or a token."""
+    """Only a signed-in user may do this, not an API key or a token: sign in, and send the session."""
 
     code = "session_required"
 
@@ -42,11 +46,11 @@ async def require_admin(connection: Connection, handler: BaseRouteHandler) -> No
 
     Raises:
         UnauthorizedError: No user asks.
-        ForbiddenError: The user is no admin.
+        AdminRequiredError: The user is no admin.
     """
     await require_user(connection, handler)
     if not principal_of(connection).is_admin:
-        raise ForbiddenError
+        raise AdminRequiredError
 
 
 async def require_session(connection: Connection, handler: BaseRouteHandler) -> None:

@@ -30,6 +30,7 @@ _HUNG_UP = "client disconnected prematurely"
 """What Litestar says of a body that was cut off."""
 _BODY, _NO_BODY = "data", "'data'"
 """What it calls the body, and says where there is none."""
+_OF_ANOTHER_KIND = re.compile(r"Expected `(object|array)(?: \| null)?`, got `\w+`")
 _OF_A_FIELD = re.compile(r"Object (missing required|contains unknown) field `([^`]+)`")
 _CUT_OFF = {"Input data was truncated": "The body is not JSON: it ends too early."}
 PROBLEM = "application/problem+json"
@@ -64,6 +65,8 @@ def refusal(error: AppError, *, family: Family, request_id: str, accept: str = "
     headers = {"content-type": "application/json", "cache-control": "no-store"}
     if error.retry_after_s is not None:
         headers["retry-after"] = str(max(1, round(error.retry_after_s)))
+    if isinstance(error, errors.MethodNotAllowedError) and error.allowed:
+        headers["allow"] = error.allowed
     if PROBLEM in accept:
         headers["content-type"] = PROBLEM
         problem = {
@@ -121,9 +124,9 @@ def to_app_error(error: Exception) -> AppError:
         case ValidationException():
             return errors.ValidationError(_sentence(error), details=_problems(error))
         case NotFoundException():
-            return errors.NotFoundError("There is nothing at this path.")
+            return errors.PathUnknownError()
         case MethodNotAllowedException():
-            return errors.MethodNotAllowedError()
+            return errors.MethodNotAllowedError(allowed=_methods(error))
         case msgspec.DecodeError() | UnicodeDecodeError() | RecursionError():
             return errors.ValidationError("The body is not JSON of the shape that this route takes.")
         case InternalServerException() if error.detail == _HUNG_UP:
@@ -133,6 +136,12 @@ def to_app_error(error: Exception) -> AppError:
         case HTTPException() if error.status_code in _BY_STATUS:
             return _BY_STATUS[error.status_code](error.detail or None)
     return AppError("Something went wrong on our side.")
+
+
+def _methods(error: MethodNotAllowedException) -> list[str]:
+    """Read which methods a path answers; a socket, which the framework counts as one, is none."""
+    named = (error.headers or {}).get("allow", "").split(", ")
+    return [method for method in [*named, *(["HEAD"] if "GET" in named else [])] if method.isupper()]
 
 
 def _sentence(error: ValidationException) -> str:
@@ -158,4 +167,6 @@ def _problem(item: Mapping[str, Any]) -> FieldProblem:
             field=found[2] if key == _BODY else f"{key}.{found[2]}",
             message="This field is needed." if is_missing else "There is no such field here.",
         )
+    if key == _BODY:
+        return FieldProblem(field="", message=_OF_ANOTHER_KIND.sub(r"The body must be a JSON \1.", message))
     return FieldProblem(field=key, message=message)

@@ -45,7 +45,7 @@ class PlanLimitReachedError(ForbiddenError):
     code = "plan_limit_reached"
 
     def __init__(self, what: str, limit: int) -> None:
-        super().__init__(f"Your plan allows {limit} {what}.")
+        super().__init__(f"Your plan allows {limit} {what}; end one first, or ask the operator for another plan.")
 
 
 # agents
