@@ -12,7 +12,8 @@ from runtime_door import ALICE, Door
 from runtime_sockets import wire
 from websockets.exceptions import ConnectionClosed
 
-from agent_runtime.sockets.usecases.credentials import Credential, Credentials
+from agent_runtime.sockets.domain.credentials import Credential
+from agent_runtime.sockets.usecases.credentials import Credentials
 from agent_runtime.sockets.usecases.slots import Slots
 from agent_runtime.sockets.usecases.sockets import Sockets
 from shoal.identity import Principal, Via

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from agent_runtime.configuration.errors import InvalidConfigurationError
 from agent_runtime.ports import Defaults
+from shoal.config import Secret
 
 MASK = "****"
 MAX_KEY = 4096
@@ -34,6 +35,14 @@ class ProviderSetting(Struct, frozen=True):
     api_base: str
     is_enabled: bool = True
     has_key: bool = False
+
+
+class OpenProvider(Struct, frozen=True):
+    """A provider with its key opened, for whoever is about to ask it."""
+
+    api_base: str
+    is_enabled: bool
+    api_key: Secret | None
 
 
 class Settings(Struct, frozen=True, kw_only=True):

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from agent_runtime.configuration.domain import ProviderSetting, Settings
+from agent_runtime.configuration.domain import OpenProvider, ProviderSetting, Settings
 from agent_runtime.ports import Defaults
+from shoal.config import Secret
 from shoal.crypto import Envelope
 from shoal.database import Transaction
 from shoal.resealing import SealedColumn
@@ -38,14 +39,6 @@ class _Sealed(Struct, frozen=True):
     api_base: str
     is_enabled: bool
     sealed: bytes | None
-
-
-class OpenProvider(Struct, frozen=True):
-    """A provider with its key opened."""
-
-    api_base: str
-    is_enabled: bool
-    api_key: str | None
 
 
 class ConfigurationRepository:
@@ -144,7 +137,7 @@ class ConfigurationRepository:
         if found is None:
             return None
         key = found.sealed and self._envelope.open(found.sealed, place=_place(account_id, name, found.api_base))
-        return OpenProvider(found.api_base, found.is_enabled, key.decode() if key else None)
+        return OpenProvider(found.api_base, found.is_enabled, Secret(key.decode()) if key else None)
 
     async def erase(self, account_id: str) -> None:
         """Delete what an account configured, keys included."""

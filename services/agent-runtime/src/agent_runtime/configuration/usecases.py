@@ -8,7 +8,6 @@ from agent_runtime.configuration.domain import KNOWN_PROVIDERS, ProviderChange, 
 from agent_runtime.configuration.errors import InvalidConfigurationError
 from agent_runtime.configuration.repositories import ConfigurationRepository
 from agent_runtime.ports import Defaults, Provider
-from shoal.config import Secret
 from shoal.crypto import Envelope
 from shoal.database import Database, Transaction
 from shoal.outgoing import Outgoing, OutgoingRefusedError
@@ -83,11 +82,10 @@ class Configurations:
             found = await repository.open_provider(account_id, name)
             is_configured = found is not None or await repository.find(account_id) is not None
         if found is not None:
-            key = Secret(found.api_key) if found.api_key else None
             return Provider(
                 name=name,
                 api_base=found.api_base,
-                api_key=key,
+                api_key=found.api_key,
                 is_enabled=found.is_enabled,
                 needs_key=domain.needs_key(found.api_base),
             )

@@ -71,6 +71,13 @@ class Evidence(Struct, frozen=True):
     cosine: float | None = None
 
 
+class Candidate(Struct, frozen=True):
+    """An entry that may be what was asked for, and what speaks for it."""
+
+    entry: Entry
+    evidence: Evidence
+
+
 class Query(Struct, frozen=True):
     """What is asked for: folded text, and its words without fillers."""
 

@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from msgspec import Struct
-
-from agent_runtime.memory.domain import Entry, Evidence, Meaning, Query, fold
+from agent_runtime.memory.domain import Candidate, Entry, Evidence, Meaning, Query, fold
 from shoal.database import Transaction
 
 _MAX_CANDIDATES = 200
@@ -51,13 +49,6 @@ $1 account, $2 the whole text, $3 namespace ('' for all), $4 its words, $5 how m
 meanings ('' for none) and what it tells of the text. `exact` are full-text and plain matches, `alike` those by
 trigrams, `meant` the nearest in meaning.
 """
-
-
-class Candidate(Struct, frozen=True):
-    """An entry that may be what was asked for, and what speaks for it."""
-
-    entry: Entry
-    evidence: Evidence
 
 
 class MemoryRepository:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from agent_runtime import ports, quotas
 from agent_runtime.memory import domain
 from agent_runtime.memory.clients import Meanings
-from agent_runtime.memory.domain import DEFAULT_NAMESPACE, MAX_ENTRIES, MAX_MEANT, Entry, Found, Query
+from agent_runtime.memory.domain import DEFAULT_NAMESPACE, MAX_ENTRIES, MAX_MEANT, Candidate, Entry, Found, Query
 from agent_runtime.memory.errors import EntryNotFoundError, MemoryFullError
-from agent_runtime.memory.repositories import Candidate, MemoryRepository
+from agent_runtime.memory.repositories import MemoryRepository
 from shoal.database import Database, Transaction
 
 _MAX_FOUND = 50

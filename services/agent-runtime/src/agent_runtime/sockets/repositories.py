@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
+from agent_runtime.sockets.domain.slots import Slot
 from shoal.database import Transaction
 
 
@@ -16,23 +17,11 @@ class SlotRepository:
         """Have a user's claims follow each other, over all processes: this one's turn lasts to the commit."""
         await self._tx.value("select pg_advisory_xact_lock(hashtextextended($1, 2))", user_id)
 
-    async def claim(
-        self,
-        socket_id: str,
-        *,
-        account_id: str,
-        user_id: str,
-        process: str,
-        held: Sequence[str],
-        most: int,
-        silent_for: timedelta,
-    ) -> bool:
+    async def claim(self, slot: Slot, *, process: str, held: Sequence[str], most: int, silent_for: timedelta) -> bool:
         """Take a slot for a socket, in its user's queue; False when the user has none left.
 
         Args:
-            socket_id: The socket.
-            account_id: Whose.
-            user_id: Whose slot.
+            slot: Of which socket, and whose.
             process: Who holds the socket.
             held: Every socket of this user that this process holds by this turn; its other rows are left-overs.
             most: How many slots a user has.
@@ -41,7 +30,7 @@ class SlotRepository:
         await self._tx.execute("insert into socket_process (id) values ($1) on conflict do nothing", process)
         await self._tx.execute(
             "delete from socket where user_id = $1 and process = $2 and id <> all($3::text[])",
-            *(user_id, process, list(held)),
+            *(slot.user_id, process, list(held)),
         )
         taken = await self._tx.execute(
             """
@@ -53,7 +42,7 @@ class SlotRepository:
                      where taken.user_id = $3
                        and (taken.process = $4 or alive.beat_at > now() - $6::interval)) < $5
             """,
-            *(socket_id, account_id, user_id, process, most, silent_for),
+            *(slot.socket_id, slot.account_id, slot.user_id, process, most, silent_for),
         )
         return taken > 0
 
@@ -75,15 +64,15 @@ class SlotRepository:
             )
         )
 
-    async def restore(self, process: str, held: Sequence[tuple[str, str, str]]) -> None:
-        """Count sockets again that a process holds: id, account, user."""
+    async def restore(self, process: str, held: Sequence[Slot]) -> None:
+        """Count the sockets again that a process holds, after it was taken for lost."""
         await self._tx.execute_many(
             """
             insert into socket (id, account_id, user_id, process)
             values ($1, $2, $3, $4)
                 on conflict do nothing
             """,
-            [(*socket, process) for socket in held],
+            [(slot.socket_id, slot.account_id, slot.user_id, process) for slot in held],
         )
 
     async def forget_silent(self, silent_for: timedelta) -> list[str]:
@@ -120,7 +109,6 @@ class SlotRepository:
                  where held.account_id = $1
                    and alive.beat_at > now() - $2::interval
                 """,
-                account_id,
-                silent_for,
+                *(account_id, silent_for),
             )
         )

@@ -28,6 +28,26 @@ class TaskStatus(StrEnum):
         return self in {TaskStatus.COMPLETED, TaskStatus.FAILED}
 
 
+class Choice(Struct, frozen=True, kw_only=True):
+    """Who does some work.
+
+    Args:
+        target: A model as `provider/model`, or `agent-booster` for plain code.
+        tier: 1 plain code, 2 a small model, 3 a large one.
+        complexity: 0 to 1.
+        rule: The rule that decided; empty when none did.
+        boosted: What plain code made of it, since trying is how one knows that it can; None for models.
+        fallback_reason: Why plain code does not do what a rule would have had it do; empty where none would.
+    """
+
+    target: str
+    tier: int
+    complexity: float
+    rule: str = ""
+    boosted: str | None = None
+    fallback_reason: str = ""
+
+
 class Task(Struct, frozen=True, kw_only=True):
     """One piece of work that was handed on.
 
@@ -64,6 +84,18 @@ class Task(Struct, frozen=True, kw_only=True):
         if self.completed_at is None:
             return None
         return round((self.completed_at - self.started_at).total_seconds() * 1000)
+
+
+class TaskResult(Struct, frozen=True):
+    """What came of a task: `completed` with its output, or `failed` with the reason in words."""
+
+    status: TaskStatus
+    output: str
+
+    @classmethod
+    def failed(cls, reason: str) -> "TaskResult":
+        """Tell why nothing came of it."""
+        return cls(TaskStatus.FAILED, reason)
 
 
 class ActiveDelegation(Struct, frozen=True, kw_only=True, omit_defaults=True):

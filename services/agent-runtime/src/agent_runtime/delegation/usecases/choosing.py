@@ -1,33 +1,13 @@
 """Choosing who does some work."""
 
 import structlog
-from msgspec import Struct
 
 from agent_runtime.delegation.domain import booster
 from agent_runtime.delegation.domain.complexity import complexity as score, tier as tier_of
 from agent_runtime.delegation.domain.rules import BOOSTER, fitting
+from agent_runtime.delegation.domain.tasks import Choice
 from agent_runtime.delegation.usecases.rules import Rules
 from agent_runtime.ports import Configuration
-
-
-class Choice(Struct, frozen=True, kw_only=True):
-    """Who does some work.
-
-    Args:
-        target: A model as `provider/model`, or `agent-booster` for plain code.
-        tier: 1 plain code, 2 a small model, 3 a large one.
-        complexity: 0 to 1.
-        rule: The rule that decided; empty when none did.
-        boosted: What plain code made of it, since trying is how one knows that it can; None for models.
-        fallback_reason: Why plain code does not do what a rule would have had it do; empty where none would.
-    """
-
-    target: str
-    tier: int
-    complexity: float
-    rule: str = ""
-    boosted: str | None = None
-    fallback_reason: str = ""
 
 
 class Choosing:

@@ -11,13 +11,15 @@ from agent_runtime.delegation.domain.tasks import (
     MAX_DEPTH,
     MAX_ERROR,
     ActiveDelegation,
+    Choice,
     History,
     Task,
+    TaskResult,
     TaskStatus,
 )
 from agent_runtime.delegation.repositories import TaskRepository
-from agent_runtime.delegation.usecases.choosing import Choice, Choosing
-from agent_runtime.delegation.usecases.doing import Doing, Done
+from agent_runtime.delegation.usecases.choosing import Choosing
+from agent_runtime.delegation.usecases.doing import Doing
 from agent_runtime.ports import Assignment, Frame, Frames, Outcome, Spent, Topic, Usage
 from shoal.clock import Clock
 from shoal.database import Database
@@ -59,21 +61,21 @@ class Delegations:
         task = await self._record(assignment, choice)
         spent = None
         if choice.boosted is not None:
-            done = Done(TaskStatus.COMPLETED, choice.boosted)
+            result = TaskResult(TaskStatus.COMPLETED, choice.boosted)
             spent = self._boosted(assignment, task)
         elif task.depth > MAX_DEPTH:
-            done = Done(TaskStatus.FAILED, f"Work may be handed on {MAX_DEPTH} times, not more.")
+            result = TaskResult.failed(f"Work may be handed on {MAX_DEPTH} times, not more.")
         elif await self._is_full(task.account_id):
-            done = Done(TaskStatus.FAILED, f"{MAX_ACTIVE} pieces of work go on at once, not more: try again later.")
+            result = TaskResult.failed(f"{MAX_ACTIVE} pieces of work go on at once, not more: try again later.")
         else:
-            done = await self._have_done(assignment, task)
-        await self._end(task, done, spent)
+            result = await self._have_done(assignment, task)
+        await self._end(task, result, spent)
         return Outcome(
             task_id=task.task_id,
             target=task.target,
             tier=task.tier,
-            status=done.status,
-            output=done.output,
+            status=result.status,
+            output=result.output,
             fallback_reason=task.fallback_reason,
         )
 
@@ -96,9 +98,9 @@ class Delegations:
         async with self._database.reading() as database:
             unfinished = await TaskRepository(database).unfinished(older_than=_UNSTARTED, limit=_LOOKED_AT)
         for task in unfinished:
-            done = await self._doing.look(task)
-            if done is not None:
-                await self._end(task, done)
+            result = await self._doing.look(task)
+            if result is not None:
+                await self._end(task, result)
 
     async def forget_old(self) -> None:
         """Delete what was handed on long ago."""
@@ -137,7 +139,7 @@ class Delegations:
         async with self._database.reading() as database:
             return await TaskRepository(database).count_active(account_id) > MAX_ACTIVE
 
-    async def _have_done(self, assignment: Assignment, task: Task) -> Done:
+    async def _have_done(self, assignment: Assignment, task: Task) -> TaskResult:
         """Have an agent's run do it, and wait for that."""
         run_id, max_s = "", self._doing.most.total_seconds()
         try:
@@ -150,16 +152,16 @@ class Delegations:
                 return await self._doing.wait(task.account_id, run_id)
         except TimeoutError:
             await self._doing.cancel(task.account_id, run_id)
-            return Done(TaskStatus.FAILED, f"It was not done within {max_s:g} s.")
+            return TaskResult.failed(f"It was not done within {max_s:g} s.")
         except AppError as error:
-            return Done(TaskStatus.FAILED, error.message)
+            return TaskResult.failed(error.message)
         except asyncio.CancelledError:
             await asyncio.shield(self._break_off(task, run_id))
             raise
 
     async def _break_off(self, task: Task, run_id: str) -> None:
         await self._doing.cancel(task.account_id, run_id)
-        await self._end(task, Done(TaskStatus.FAILED, "It was cancelled."))
+        await self._end(task, TaskResult.failed("It was cancelled."))
 
     def _boosted(self, assignment: Assignment, task: Task) -> Spent:
         """Tell what plain code took: nothing, but it was asked."""
@@ -178,10 +180,10 @@ class Delegations:
             at=self._clock.now(),
         )
 
-    async def _end(self, task: Task, done: Done, spent: Spent | None = None) -> None:
-        error = done.output[:MAX_ERROR] if done.status is TaskStatus.FAILED else ""
+    async def _end(self, task: Task, result: TaskResult, spent: Spent | None = None) -> None:
+        error = result.output[:MAX_ERROR] if result.status is TaskStatus.FAILED else ""
         async with self._database.transaction() as tx:
-            ended = await TaskRepository(tx).end(task.task_id, done.status, error)
+            ended = await TaskRepository(tx).end(task.task_id, result.status, error)
             if ended is not None and spent is not None:
                 await self._usage.settle(tx, "", spent)
         if ended is not None:

@@ -5,21 +5,13 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import structlog
-from msgspec import Struct
 
-from agent_runtime.delegation.domain.tasks import Task, TaskStatus
+from agent_runtime.delegation.domain.tasks import Task, TaskResult, TaskStatus
 from agent_runtime.ports import Assignment, RunStatus, Sessions, TurnRequest, TurnResult, Turns
 from shoal.errors import AppError, UnavailableError
 
 _LOOK_S = 5.0
 _APPROVAL_S = 0.5
-
-
-class Done(Struct, frozen=True):
-    """What came of some work."""
-
-    status: TaskStatus
-    output: str
 
 
 class Doing:
@@ -57,7 +49,7 @@ class Doing:
             )
         )
 
-    async def wait(self, account_id: str, run_id: str) -> Done:
+    async def wait(self, account_id: str, run_id: str) -> TaskResult:
         """Wait until a run is over.
 
         Raises:
@@ -67,7 +59,7 @@ class Doing:
         while True:
             result = await turns.wait(account_id, run_id, timeout_s=_LOOK_S)
             if result.status.is_over:
-                return _done(result)
+                return _result_of(result)
             if result.status is RunStatus.PENDING_APPROVAL:  # which `wait` does not wait for
                 await asyncio.sleep(_APPROVAL_S)
 
@@ -80,20 +72,20 @@ class Doing:
         except AppError as error:
             structlog.get_logger().warning("delegation_not_cancelled", run_id=run_id, error=error.message)
 
-    async def look(self, task: Task) -> Done | None:
+    async def look(self, task: Task) -> TaskResult | None:
         """Look how a piece of work ended for which nobody may be waiting; None while it goes on."""
         if not task.child_run_id:
-            return Done(TaskStatus.FAILED, "It was interrupted before it began.")
+            return TaskResult.failed("It was interrupted before it began.")
         try:
             result = await self._turns().wait(task.account_id, task.child_run_id, timeout_s=0)
         except UnavailableError:
             return None
         except AppError as error:
-            return Done(TaskStatus.FAILED, error.message)
-        return _done(result) if result.status.is_over else None
+            return TaskResult.failed(error.message)
+        return _result_of(result) if result.status.is_over else None
 
 
-def _done(result: TurnResult) -> Done:
+def _result_of(result: TurnResult) -> TaskResult:
     if result.status is RunStatus.COMPLETED and result.message is not None:
-        return Done(TaskStatus.COMPLETED, result.message.content)
-    return Done(TaskStatus.FAILED, result.error or f"The run was {result.status}.")
+        return TaskResult(TaskStatus.COMPLETED, result.message.content)
+    return TaskResult.failed(result.error or f"The run was {result.status}.")

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from agent_runtime.sockets.domain.credentials import Credential
 from agent_runtime.sockets.domain.endings import MALFORMED, RESTARTING, STALLED, TRY_AGAIN, Ending
 from agent_runtime.sockets.domain.frames import (
     AuthFrame,
@@ -25,7 +26,6 @@ from agent_runtime.sockets.domain.frames import (
     read_client_frame,
     text_message,
 )
-from agent_runtime.sockets.usecases.credentials import Credential
 from agent_runtime.sockets.usecases.entrance import Entrance, Receive
 from agent_runtime.sockets.usecases.means import Means
 from agent_runtime.sockets.usecases.outgoing import MAX_WAITING, Outgoing

@@ -1,24 +1,11 @@
 """Credentials: who stands behind the token of a first frame."""
 
-from msgspec import Struct
-
+from agent_runtime.sockets.domain.credentials import Credential
 from agent_runtime.sockets.errors import CredentialUnknownError
 from shoal.config import Secret
 from shoal.errors import UnavailableError
 from shoal.identity import GATEWAY, Principal
 from shoal.peers import Peers
-
-
-class Credential(Struct, frozen=True, kw_only=True):
-    """Who signed in, and by what.
-
-    Args:
-        principal: Who.
-        secret: A credential that came in a frame, kept to ask its owner again; None when the gateway vouched.
-    """
-
-    principal: Principal
-    secret: Secret | None = None
 
 
 class Credentials:

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
+from agent_runtime.sockets.domain.credentials import Credential
 from agent_runtime.sockets.domain.endings import (
     MALFORMED,
     NO_AUTH,
@@ -20,7 +21,6 @@ from agent_runtime.sockets.domain.endings import (
 )
 from agent_runtime.sockets.domain.frames import AuthFrame, MalformedFrameError, RefusedFrameError, read_client_frame
 from agent_runtime.sockets.errors import CredentialUnknownError
-from agent_runtime.sockets.usecases.credentials import Credential
 from agent_runtime.sockets.usecases.means import Means
 from shoal.errors import UnavailableError
 from shoal.identity import Principal

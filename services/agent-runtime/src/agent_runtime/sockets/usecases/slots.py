@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Callable
 from datetime import timedelta
 
+from agent_runtime.sockets.domain.slots import Slot
 from agent_runtime.sockets.repositories import SlotRepository
 from agent_runtime.sockets.usecases.sockets import Sockets
 from shoal.database import Database
@@ -67,9 +68,7 @@ class Slots:
             slots = SlotRepository(tx)
             await slots.queue(principal.user_id)
             is_free = await slots.claim(
-                socket_id,
-                account_id=principal.account_id,
-                user_id=principal.user_id,
+                Slot(socket_id, principal.account_id, principal.user_id),
                 process=self._process,
                 held=self._sockets.of_user(principal.user_id),  # now: others may have come in while this one waited
                 most=self._most,

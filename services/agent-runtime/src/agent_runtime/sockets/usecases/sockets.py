@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Protocol
 
+from agent_runtime.sockets.domain.credentials import Credential
 from agent_runtime.sockets.domain.endings import REVOKED, Ending
-from agent_runtime.sockets.usecases.credentials import Credential, Credentials
+from agent_runtime.sockets.domain.slots import Slot
+from agent_runtime.sockets.usecases.credentials import Credentials
 from shoal.clock import Clock
 
 WATCH_S = 0.5
@@ -68,9 +70,9 @@ class Sockets:
         """List the signed-in sockets of a user."""
         return [socket.id for socket, who in self._signed_in() if who.principal.user_id == user_id]
 
-    def held(self) -> list[tuple[str, str, str]]:
-        """List the signed-in sockets: id, account, user."""
-        return [(socket.id, who.principal.account_id, who.principal.user_id) for socket, who in self._signed_in()]
+    def held(self) -> list[Slot]:
+        """List the slots that signed-in sockets hold."""
+        return [Slot(socket.id, who.principal.account_id, who.principal.user_id) for socket, who in self._signed_in()]
 
     # what ends sockets
 
