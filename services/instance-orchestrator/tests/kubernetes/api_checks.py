@@ -67,6 +67,16 @@ def _check_ports(body: Object, objects: dict[tuple[str, str], Object]) -> None:
         mine.add(node_port)
 
 
+def check_started(pod: Object, container: str) -> None:
+    """Refuse the log of a container that is none of the pod's, or waits to start."""
+    name, status = pod["metadata"]["name"], pod["status"]
+    if all(one["name"] != container for one in pod["spec"]["containers"]):
+        raise RefusalError(400, "BadRequest", f"container {container} is not valid for pod {name}")
+    told = [one["state"] for one in status.get("containerStatuses", []) if one["name"] == container]
+    if status["phase"] == "Pending" or any("waiting" in state for state in told):
+        raise RefusalError(400, "BadRequest", f'container "{container}" in pod "{name}" is waiting to start')
+
+
 def check_change(plural: str, before: Object, after: Object) -> None:
     """Refuse changes of what cannot change."""
     if after["metadata"].get("uid", before["metadata"].get("uid")) != before["metadata"].get("uid"):

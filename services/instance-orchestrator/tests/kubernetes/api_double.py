@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from aiohttp import web
-from api_checks import check_change, check_object
+from api_checks import check_change, check_object, check_started
 from api_fields import entries_of, kept, without_empty
 from api_hand import place_of
 from api_objects import (
@@ -168,9 +168,9 @@ class ApiDouble:
         return response
 
     async def _log(self, request: web.Request, pod: str) -> web.StreamResponse:
-        self._find("pods", pod)
+        """Tell a log as a node does: not before its container started, and nothing before there is a line."""
+        check_started(self._find("pods", pod), request.query["container"])
         response = web.StreamResponse()
-        await response.prepare(request)
         said = self.logs.get(pod, [])
         since, tail = request.query.get("sinceTime"), request.query.get("tailLines")
         place = len(said) - min(int(tail), len(said)) if tail is not None else 0
@@ -179,6 +179,7 @@ class ApiDouble:
                 changed, said = self._changed, self.logs.get(pod, [])
                 for time, line in said[place:]:
                     if since is None or time[:19] >= since[:19]:
+                        await response.prepare(request)
                         await response.write(f"{time} {line}\n".encode())
                 place = len(said)
                 if request.query.get("follow") != "true" or ("pods", pod) not in self.objects:

@@ -91,7 +91,7 @@ class Cluster(Hand):
     # faults
 
     def fail(self, method: str, plural: str, status: int, message: str = "injected", *, times: int = 1) -> None:
-        """Answer the next requests of a kind so."""
+        """Answer the next requests of a kind so, or those of a part of it, such as `pods/log`."""
         self._faults += [(method, plural, status, message)] * times
 
     async def cut_watches(self) -> None:
@@ -113,7 +113,7 @@ class Cluster(Hand):
             return self._hang_up(request)
         try:
             plural, rest = self._checked(request)
-            self._trip(request.method, plural)
+            self._trip(request.method, "/".join([plural, *rest[1:]]))
             if request.query.get("watch") == "true" or rest[1:] == ["log"]:
                 return await self._stream(request)
             return await asyncio.shield(self._pass_on(request, plural, *rest))  # a write that is made is counted

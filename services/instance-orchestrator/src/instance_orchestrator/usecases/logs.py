@@ -3,6 +3,8 @@
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator
 
+import structlog
+
 from instance_orchestrator.clients.backend import Backend, BackendUnavailableError
 from instance_orchestrator.domain.logs import HEARTBEAT, to_events
 from instance_orchestrator.domain.plans import Identity
@@ -36,7 +38,7 @@ class Logs:
 
         Raises:
             InvalidInstanceIdError, InstanceNotFoundError, InstanceForbiddenError: As for `accessible`.
-            LogUnavailableError: The backend cannot be reached.
+            LogUnavailableError: The backend cannot be reached, or does not let us read it.
         """
         async with self._database.reading() as database:
             instance = await accessible(database, instance_id, by=by)
@@ -44,6 +46,7 @@ class Logs:
         try:
             first: list[str] = await anext(batches, [])
         except BackendUnavailableError as error:
+            structlog.get_logger().warning("log_unavailable", instance=instance.name, reason=str(error))
             raise LogUnavailableError from error
         return self._stream(batches, first, instance_id, by)
 

@@ -16,7 +16,7 @@ from instance_orchestrator.clients.kubernetes.kinds import POD, Kind
 MANAGER = "shoal-instance-orchestrator"
 ANSWER_S = 10.0
 APPLY = "application/apply-patch+yaml"
-NOT_FOUND, CONFLICT, GONE, INVALID, TOO_MANY, OURS = 404, 409, 410, 422, 429, 500
+NO_SUCCESS, BAD_REQUEST, NOT_FOUND, CONFLICT, GONE, TOO_MANY, OURS = 300, 400, 404, 409, 410, 429, 500
 
 Object = dict[str, Any]
 
@@ -29,7 +29,7 @@ class RefusedError(Exception):
         super().__init__(message)
 
 
-class ExpiredError(Exception):
+class ExpiredError(RefusedError):
     """What was watched from is too long ago: list anew."""
 
 
@@ -87,6 +87,7 @@ class KubernetesApi:
 
         Raises:
             ExpiredError: The version is too old.
+            RefusedError: We may not watch.
             BackendUnavailableError: The connection broke or froze.
         """
         query = {
@@ -96,29 +97,26 @@ class KubernetesApi:
             "timeoutSeconds": str(for_s),
             "allowWatchBookmarks": "true",
         }
-        with self._translated():
-            async with self._streaming(kind.path, query, for_s=for_s + 5) as response:
-                async for line in response.content:
-                    event = msgspec.json.decode(line, type=Event)
-                    if event.type == "ERROR":
-                        if event.object.get("code") == GONE:
-                            raise ExpiredError
-                        raise BackendUnavailableError(f"a watch failed: {event.object.get('message')}")
-                    yield event
+        async with self._streaming(kind.path, query, for_s=for_s + 5) as response:
+            async for line in response.content:
+                event = msgspec.json.decode(line, type=Event)
+                if event.type == "ERROR":
+                    message = f"a watch failed: {event.object.get('message')}"
+                    if event.object.get("code") == GONE:
+                        raise ExpiredError(GONE, message)
+                    raise BackendUnavailableError(message)
+                yield event
 
     async def log(self, pod: str, query: Mapping[str, str]) -> AsyncGenerator[bytes, None]:
-        """Yield what a pod's log says, in pieces; an empty one when nothing came for a second."""
-        with self._translated():
-            async with self._streaming(f"{POD.path}/{pod}/log", query, for_s=None) as response:
-                while True:
-                    try:
-                        block = await asyncio.wait_for(response.content.readany(), 1)
-                    except TimeoutError:
-                        yield b""
-                        continue
-                    if not block:
-                        return
-                    yield block
+        """Yield what a pod's log says, in pieces; a node answers with the first of them, however long that takes.
+
+        Raises:
+            RefusedError: There is no such pod, its container has not started, or we may not read it.
+            BackendUnavailableError: The connection broke, or the node does not answer.
+        """
+        async with self._streaming(f"{POD.path}/{pod}/log", query, for_s=None) as response:
+            async for piece in response.content.iter_any():
+                yield piece
 
     async def close(self) -> None:
         """Close the connections."""
@@ -138,26 +136,22 @@ class KubernetesApi:
             response = await self._call(
                 method, path, query, body=body, media_type=media_type, within=aiohttp.ClientTimeout(total=ANSWER_S)
             )
-            content = await response.read()
-        try:
-            return response.status, msgspec.json.decode(content, type=dict[str, Any])
-        except msgspec.DecodeError:
-            return response.status, {"message": content[:200].decode("utf-8", "replace")}
+            return response.status, _decoded(await response.read())
 
     @contextlib.asynccontextmanager
     async def _streaming(
         self, path: str, query: Mapping[str, str], *, for_s: float | None
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         within = aiohttp.ClientTimeout(total=for_s, sock_connect=ANSWER_S)
-        response = await self._call("GET", path, query, within=within)
-        try:
-            if response.status == GONE:
-                raise ExpiredError
-            if response.status != 200:  # noqa: PLR2004 - anything else is no stream
-                raise BackendUnavailableError(f"the API answered {response.status}: {(await response.text())[:200]}")
-            yield response
-        finally:
-            response.close()
+        with self._translated():
+            response = await self._call("GET", path, query, within=within)
+            try:
+                if response.status >= NO_SUCCESS:
+                    async with asyncio.timeout(ANSWER_S):
+                        _checked(response.status, _decoded(await response.read()))
+                yield response
+            finally:
+                response.close()
 
     async def _call(
         self,
@@ -221,6 +215,15 @@ def _checked(status: int, body: Object) -> Object:
     message = str(body.get("message", ""))
     if status in {TOO_MANY, CONFLICT} or status >= OURS:
         raise BackendUnavailableError(f"the API answered {status}: {message}")
-    if status >= 300:  # noqa: PLR2004 - no success
-        raise RefusedError(status, message or f"the API answered {status}")
+    if status >= NO_SUCCESS:
+        refused = ExpiredError if status == GONE else RefusedError
+        raise refused(status, message or f"the API answered {status}")
     return body
+
+
+def _decoded(content: bytes) -> Object:
+    """Read an answer; one that is no object becomes an object's message."""
+    try:
+        return msgspec.json.decode(content, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return {"message": content[:200].decode("utf-8", "replace")}

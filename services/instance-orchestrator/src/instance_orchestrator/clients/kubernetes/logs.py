@@ -1,15 +1,16 @@
 """The log of whichever pod an instance has now."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator
 
 from instance_orchestrator.clients.backend import BackendUnavailableError
-from instance_orchestrator.clients.kubernetes.api import KubernetesApi, Object, RefusedError
+from instance_orchestrator.clients.kubernetes.api import BAD_REQUEST, NOT_FOUND, KubernetesApi, Object, RefusedError
 from instance_orchestrator.clients.kubernetes.kinds import POD
 from instance_orchestrator.clients.kubernetes.manifests import CONTAINER
 from instance_orchestrator.clients.kubernetes.pods import newest
 
-AGAIN_S = 1.0
+AGAIN_S = QUIET_S = 1.0
 _MAX_REST = 64 * 1024
 
 
@@ -17,7 +18,7 @@ class PodLog:
     """Reads one instance's log across connections that break and pods that come and go, each line once.
 
     Lines are asked for with their times, by which a broken connection is taken up again where it was; the times are not
-    shown.
+    shown. A pod that is gone, or whose container has not started, has no lines yet.
     """
 
     def __init__(self, api: KubernetesApi, selector: str) -> None:
@@ -27,37 +28,44 @@ class PodLog:
         self._last = ""
 
     async def read(self, *, tail: int, is_following: bool) -> AsyncGenerator[list[str], None]:
-        """Yield the last lines, then what comes.
+        """Yield the last lines, then what comes; an empty batch when nothing came for a second.
 
         Raises:
-            BackendUnavailableError: The first lines cannot be read.
+            BackendUnavailableError: The log cannot be read, not even its first lines.
         """
         is_first = True
         while is_first or is_following:
-            pod = await self._find(is_first=is_first)
-            if pod is None:
-                yield []
-            else:
-                query = self._query(pod, tail=tail if is_first else None, is_following=is_following)
-                try:
-                    async for lines in self._lines(pod, query):
+            try:
+                batches = self._read_pod(tail=tail if is_first else None, is_following=is_following)
+                async with contextlib.aclosing(batches):
+                    async for lines in batches:
+                        is_first = False
                         yield lines
-                except (BackendUnavailableError, RefusedError):
-                    if is_first and not self._last:
-                        raise
+            except BackendUnavailableError:
+                if is_first:
+                    raise
             is_first = False
+            yield []
             if is_following:
                 await asyncio.sleep(AGAIN_S)
 
-    async def _find(self, *, is_first: bool) -> Object | None:
+    async def _read_pod(self, *, tail: int | None, is_following: bool) -> AsyncGenerator[list[str], None]:
         try:
             pods, _ = await self._api.list(POD, self._selector)
-        except (BackendUnavailableError, RefusedError) as error:
-            if is_first:
-                raise BackendUnavailableError(str(error)) from error
-            return None
+        except RefusedError as error:
+            raise BackendUnavailableError(str(error)) from error
         started = [pod for pod in pods if pod.get("status", {}).get("phase") not in {None, "Pending"}]
-        return newest(started) if started else None
+        if not started:
+            return
+        pod = newest(started)
+        pieces = self._api.log(pod["metadata"]["name"], self._query(pod, tail=tail, is_following=is_following))
+        try:
+            async with contextlib.aclosing(_paced(pieces)) as paced:
+                async for lines in self._lines(paced):
+                    yield lines
+        except RefusedError as error:
+            if error.status not in {BAD_REQUEST, NOT_FOUND}:  # the node's words for "not yet" and "no longer"
+                raise BackendUnavailableError(str(error)) from error
 
     def _query(self, pod: Object, *, tail: int | None, is_following: bool) -> dict[str, str]:
         query = {"container": CONTAINER, "timestamps": "true", "follow": "true" if is_following else "false"}
@@ -69,10 +77,10 @@ class PodLog:
             query["sinceTime"] = self._last.partition(".")[0].removesuffix("Z") + "Z"
         return query
 
-    async def _lines(self, pod: Object, query: dict[str, str]) -> AsyncGenerator[list[str], None]:
+    async def _lines(self, pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[list[str], None]:
         rest, known = b"", self._last
-        async for block in self._api.log(pod["metadata"]["name"], query):
-            *complete, rest = (rest + block).split(b"\n")
+        async for piece in pieces:
+            *complete, rest = (rest + piece).split(b"\n")
             if len(rest) > _MAX_REST:
                 complete, rest = [*complete, rest], b""
             lines = []
@@ -83,3 +91,19 @@ class PodLog:
                 self._last = time
                 lines.append(text)
             yield lines
+
+
+async def _paced(pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """Yield what comes, and an empty piece whenever nothing came for a second, be it the first."""
+    async with contextlib.aclosing(pieces):
+        while True:
+            coming = asyncio.ensure_future(anext(pieces, None))
+            try:
+                while not (await asyncio.wait({coming}, timeout=QUIET_S))[0]:
+                    yield b""
+            finally:
+                if coming.cancel():
+                    await asyncio.gather(coming, return_exceptions=True)
+            if (piece := coming.result()) is None:
+                return
+            yield piece
