@@ -9,7 +9,7 @@ from agent_runtime.ports.agents import AgentProfile, Agents, Births, Departures,
 from agent_runtime.ports.canvas import Canvases, Drawing, Drawings, DrawnElement
 from agent_runtime.ports.channels import ChannelSwitches, LiveSockets, Traffic, Traffics
 from agent_runtime.ports.configuration import Configuration, Defaults, Provider
-from agent_runtime.ports.delegation import Assignment, Delegations, Outcome
+from agent_runtime.ports.delegation import Assignment, Classification, Delegations, Outcome
 from agent_runtime.ports.frames import Frame, Frames, Topic, message_payload, session_topic
 from agent_runtime.ports.memory import Memories, Recollection
 from agent_runtime.ports.monitoring import (
@@ -36,6 +36,7 @@ __all__ = [
     "Canvases",
     "ChannelSwitches",
     "Charge",
+    "Classification",
     "Configuration",
     "Defaults",
     "Delegations",

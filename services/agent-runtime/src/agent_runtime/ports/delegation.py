@@ -5,6 +5,13 @@ from typing import Protocol
 from msgspec import Struct
 
 
+class Classification(Struct, frozen=True):
+    """How complex a task is, 0 to 1, and the tier of models that it is for: 2 small ones, 3 large ones."""
+
+    complexity: float
+    tier: int
+
+
 class Assignment(Struct, frozen=True, kw_only=True):
     """Work to hand on: `task` in words, under the name that rules match."""
 
@@ -33,8 +40,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
 class Delegations(Protocol):
     """Work that an agent hands on."""
 
-    async def complexity(self, text: str) -> float:
-        """Tell how complex a task is, 0 to 1."""
+    async def classify(self, text: str) -> Classification:
+        """Tell how complex a task is, by its words alone."""
         ...
 
     async def delegate(self, assignment: Assignment) -> Outcome:

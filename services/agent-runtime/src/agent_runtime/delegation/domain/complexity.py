@@ -1,5 +1,7 @@
 """How complex a task is, told from its words alone."""
 
+from agent_runtime.ports import Classification
+
 KEYWORDS = (
     *("deploy", "refactor", "architect", "design", "optimize", "migrate", "security", "audit", "review", "analyze"),
     *("orchestrate", "coordinate", "integrate", "implement", "debug", "investigate", "comprehensive", "distributed"),
@@ -9,6 +11,12 @@ SMALL = 0.3
 """Below this a small model will do."""
 _LENGTH, _QUESTIONS, _WORDS = 0.3, 0.2, 0.5
 _LONG_BYTES, _MANY_QUESTIONS, _MANY_WORDS = 500, 3, 4
+
+
+def classify(text: str) -> Classification:
+    """Score a task, and tell for which tier it is."""
+    score = complexity(text)
+    return Classification(score, tier(score))
 
 
 def complexity(text: str) -> float:

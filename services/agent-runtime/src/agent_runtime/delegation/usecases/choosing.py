@@ -3,7 +3,7 @@
 import structlog
 
 from agent_runtime.delegation.domain import booster
-from agent_runtime.delegation.domain.complexity import complexity as score, tier as tier_of
+from agent_runtime.delegation.domain.complexity import classify
 from agent_runtime.delegation.domain.rules import BOOSTER, fitting
 from agent_runtime.delegation.domain.tasks import Choice
 from agent_runtime.delegation.usecases.rules import Rules
@@ -22,13 +22,13 @@ class Choosing:
 
     async def choose(self, account_id: str, text: str, tool_name: str) -> Choice:
         """Tell who does some work."""
-        complexity, fallback_reason = score(text), ""
-        for rule in fitting(await self._rules.list_for(account_id), tool_name, complexity):
+        classified, fallback_reason = classify(text), ""
+        for rule in fitting(await self._rules.list_for(account_id), tool_name, classified.complexity):
             if rule.target != BOOSTER:
                 return Choice(
                     target=rule.target,
-                    tier=tier_of(complexity),
-                    complexity=complexity,
+                    tier=classified.tier,
+                    complexity=classified.complexity,
                     rule=rule.name,
                     fallback_reason=fallback_reason,
                 )
@@ -38,8 +38,11 @@ class Choosing:
                 fallback_reason = fallback_reason or f"{BOOSTER} by rule {rule.name}: {error}"
                 structlog.get_logger().debug("booster_passed", tool=tool_name, reason=str(error))
             else:
-                return Choice(target=BOOSTER, tier=1, complexity=complexity, rule=rule.name, boosted=boosted)
+                return Choice(target=BOOSTER, tier=1, complexity=classified.complexity, rule=rule.name, boosted=boosted)
         defaults = await self._configuration.defaults(account_id)
         return Choice(
-            target=defaults.model, tier=tier_of(complexity), complexity=complexity, fallback_reason=fallback_reason
+            target=defaults.model,
+            tier=classified.tier,
+            complexity=classified.complexity,
+            fallback_reason=fallback_reason,
         )

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import msgspec
 
-from agent_runtime.delegation.domain.complexity import complexity as score
+from agent_runtime.delegation.domain.complexity import classify
 from agent_runtime.delegation.domain.tasks import (
     MAX_ACTIVE,
     MAX_DEPTH,
@@ -20,7 +20,7 @@ from agent_runtime.delegation.domain.tasks import (
 from agent_runtime.delegation.repositories import TaskRepository
 from agent_runtime.delegation.usecases.choosing import Choosing
 from agent_runtime.delegation.usecases.doing import Doing
-from agent_runtime.ports import Assignment, Frame, Frames, Outcome, Spent, Topic, Usage
+from agent_runtime.ports import Assignment, Classification, Frame, Frames, Outcome, Spent, Topic, Usage
 from shoal.clock import Clock
 from shoal.database import Database
 from shoal.errors import AppError
@@ -48,9 +48,9 @@ class Delegations:
         self._frames = frames
         self._clock = clock
 
-    async def complexity(self, text: str) -> float:
-        """Tell how complex a task is, 0 to 1."""
-        return score(text)
+    async def classify(self, text: str) -> Classification:
+        """Tell how complex a task is, by its words alone."""
+        return classify(text)
 
     async def delegate(self, assignment: Assignment) -> Outcome:
         """Have some work done, and wait for it; cancelled when the caller is.

@@ -79,7 +79,7 @@ class Assembly:
             AgentStoppedError: The agent is stopped.
         """
         async with pipeline.stage(Stage.CLASSIFIER):
-            complexity = await self._delegations.complexity(run.content)
+            classified = await self._delegations.classify(run.content)
         async with pipeline.stage(Stage.ROUTER):
             agent = agent or await self._agents.get(run.account_id, run.agent_id)
             if not agent.is_running:
@@ -99,8 +99,8 @@ class Assembly:
                 policies=policies,
                 max_tokens=max(1, min(_number(agent.config, "max_tokens", defaults.max_tokens, int), MAX_TOKENS)),
                 temperature=max(0.0, min(_number(agent.config, "temperature", defaults.temperature, float), 2.0)),
-                complexity=complexity,
-                tier=3 if complexity >= _LARGE else 2,
+                complexity=classified.complexity,
+                tier=classified.tier,
                 workspace=self._workspaces / run.account_id / run.agent_id,
             )
 
@@ -129,8 +129,6 @@ class Assembly:
 
 
 _MAX_NUMBER = 2**31
-_LARGE = 0.3
-"""From this complexity on, a large model is meant for a task."""
 
 
 def policy_of(tool: Tool, agent: AgentProfile) -> ToolPolicy:
