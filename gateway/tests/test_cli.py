@@ -72,7 +72,7 @@ async def test_operator_gives_a_new_password_and_ends_logins(
 async def test_operator_prints_a_link(run, outside, admin: httpx.AsyncClient) -> None:
     link = (await run(user, "link", "admin", "--public-url", outside.gateway.url)).strip()
     assert (await outside.visitor().get(link)).status_code == 303
-    assert "Nobody is called ghost" in await run(user, "link", "ghost", code=1)
+    assert "nobody is called ghost; `shoal user list`" in await run(user, "link", "ghost", code=1)
 
 
 async def test_refusals_are_told_in_words(run, outside, admin: httpx.AsyncClient) -> None:

@@ -172,11 +172,13 @@ async def test_spent_link_is_a_page_for_browsers_and_json_for_programs(outside) 
     spent, browser = "/api/v1/auth/link/spent", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
     page = await outside.visitor().get(spent, headers={"accept": browser})
     assert (page.status_code, page.headers["content-type"].partition(";")[0]) == (400, "text/html")
-    assert "ask whoever runs this Shoal for a new one" in page.text
+    assert "shoal user link admin" in page.text
+    assert "<script" not in page.text
     assert "default-src 'none'" in page.headers["content-security-policy"]
     for accept in ("*/*", "application/json", "application/json, text/html;q=0.9"):
         answer = await outside.visitor().get(spent, headers={"accept": accept})
         assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_link")
+        assert "shoal user link" in answer.json()["detail"]
 
 
 async def test_logins_are_listed_and_ended_one_by_one(admin: httpx.AsyncClient, outside) -> None:

@@ -153,7 +153,7 @@ async def _reset(on: Subjects, username: str, password: str) -> None:
 async def _find(on: Subjects, username: str) -> User:
     found = await on.users.find(username)
     if found is None:
-        raise UserNotFoundError(f"Nobody is called {username}.")
+        raise UserNotFoundError(f"nobody is called {username}; `shoal user list` names everybody")
     return found
 
 

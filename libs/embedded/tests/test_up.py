@@ -138,7 +138,7 @@ async def test_the_end_of_this_machines_pairing_is_told_once_with_its_cure(up: U
     assert up.said.count("not watched any more") == 1
 
 
-async def test_behind_a_public_address_the_links_lead_there_and_this_machine_streams_here(tmp_path: Path) -> None:
+async def test_behind_a_public_address_links_lead_there_and_this_machine_pairs_once_and_here(tmp_path: Path) -> None:
     there = "https://shoal.example"
     port = free_port()
     up = await start(tmp_path, "--port", str(port), SHOAL_PUBLIC_URL=f"{there}/")
@@ -149,6 +149,16 @@ async def test_behind_a_public_address_the_links_lead_there_and_this_machine_str
         await up.says(r"\n\S+ +cpu ")
     finally:
         await up.stop()
+
+    assert "pairing this machine" in up.said
+
+    again = await start(tmp_path, "--port", str(port))
+    try:
+        await again.says("(?s:ready in .*Ctrl-C)", within=45)
+    finally:
+        await again.stop()
+    assert "pairing this machine" not in again.said
+    assert (await up.says(r"metrics/(agent_\w+)"))[1] == (await again.says(r"metrics/(agent_\w+)"))[1]
 
 
 @pytest.mark.parametrize(

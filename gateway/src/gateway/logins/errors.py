@@ -10,7 +10,7 @@ class CredentialsMissingError(BadRequestError):
 
 
 class LinkInvalidError(BadRequestError):
-    """This link was used already, or is too old; ask for a new one."""
+    """This link was used already, or is too old; `shoal user link` prints a new one."""
 
     code = "invalid_link"
 

@@ -74,7 +74,9 @@ async function operations() {
 async function who() {
   const answer = await fetch("/api/v1/auth/me");
   const me = answer.ok ? await answer.json() : null;
-  document.getElementById("who").textContent = me ? `signed in as ${me.username} (${me.role})` : "not signed in";
+  document.getElementById("who").textContent = me
+    ? `signed in as ${me.username} (${me.role})`
+    : "not signed in: “shoal user link admin” prints a link that does it";
 }
 
 operations();

@@ -185,9 +185,9 @@ async def _open(suite: LocalSuite, front: Front, screen: Screen, given: str | No
     password = given or secrets.token_urlsafe(PASSWORD_BYTES)
     is_new = await front.set_up(password)
     await front.sign_in(await _link(suite, suite.url))
-    agent_id = None
-    if has_agent:
-        screen.tell("pairing this machine as the first agent")
+    agent_id = await front.paired_machine(agent_state(suite)) if has_agent else None
+    if has_agent and agent_id is None:
+        screen.tell("pairing this machine as an agent")
         agent_id = await front.pair_machine(agent_state(suite))
     link, shell_link = await _link(suite, suite.public_url), await _link(suite, suite.public_url)
     return Opening(password if is_new and not given else None, link, shell_link, agent_id)

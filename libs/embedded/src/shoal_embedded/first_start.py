@@ -72,8 +72,8 @@ class Front:
         self.session = next(value for name, value in answer.cookies.items() if name.endswith("shoal_session"))
         self._client.headers["authorization"] = f"Bearer {self.session}"
 
-    async def pair_machine(self, state: Path) -> str:
-        """Pair this machine unless it is paired, and tell it where the gateway is now; returns the agent's id.
+    async def paired_machine(self, state: Path) -> str | None:
+        """Find this machine as an agent, and tell it where the gateway is now; None if it is not paired (any more).
 
         Raises:
             ServerError: The gateway refuses.
@@ -82,14 +82,22 @@ class Front:
         try:
             kept = directory.pairing()
         except NotPairedError:
-            kept = None
+            return None
         listed = await self._client.get("/pairing")
         _expect(listed, "listing pairings")
-        if kept is not None and any(item["id"] == kept.pairing_id for item in listed.json()["pairings"]):
-            if kept.gateway_url != self.url:
-                moved = f"ws{self.url.removeprefix('http')}/telemetry"
-                directory.save_pairing(msgspec.structs.replace(kept, gateway_url=self.url, websocket_url=moved))
-            return str(kept.agent_id)
+        if all(item["id"] != kept.pairing_id for item in listed.json()["pairings"]):
+            return None
+        if kept.gateway_url != self.url:
+            moved = f"ws{self.url.removeprefix('http')}/telemetry"
+            directory.save_pairing(msgspec.structs.replace(kept, gateway_url=self.url, websocket_url=moved))
+        return str(kept.agent_id)
+
+    async def pair_machine(self, state: Path) -> str:
+        """Pair this machine; returns the agent's id.
+
+        Raises:
+            ServerError: The gateway refuses.
+        """
         opened = await self._client.post("/pairing/init", json={"name": socket.gethostname()[:100]})
         _expect(opened, "opening a pairing")
         made = await pair(state, self.url, opened.json()["token"], is_direct=True)
