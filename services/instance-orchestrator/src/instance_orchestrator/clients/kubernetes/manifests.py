@@ -137,6 +137,7 @@ def _config_files(plan: Plan, settings: PodSettings) -> dict[str, str]:
         "ssh_host": "0.0.0.0",
         "ssh_port": SSH_PORT,
         "interval_s": settings.interval_s,
+        "is_measured_alone": True,
         "is_logging_to_stdout": True,
     }
     return {"clawdbot.json": plan.config.decode(), "settings.json": msgspec.json.encode(served).decode()}
