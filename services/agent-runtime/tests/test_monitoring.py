@@ -14,7 +14,7 @@ from test_sockets_sign_in import beside_a_gateway  # noqa: F401 - a fixture
 from agent_runtime.errors import BudgetExhaustedError, TokenBudgetExhaustedError
 from agent_runtime.monitoring.usecases.reports import Reports
 from agent_runtime.monitoring.usecases.spending import Spending
-from agent_runtime.ports import Charge, Estimate, Spent, StageTiming, TimedTurn
+from agent_runtime.ports import Charge, Estimate, ModelName, Spent, StageTiming, TimedTurn
 from shoal.clock import SystemClock
 from shoal.identity import Role
 from shoal.testing.suite import user
@@ -38,7 +38,7 @@ class Ledger:
 
     async def reserve(self, *, model: str = "openai/gpt-4o-mini", output: int = 1000, **who: str) -> str:
         return await self.spending.reserve(
-            Estimate(**self._who(who), model=model, input_tokens=1000, output_tokens=output)
+            Estimate(**self._who(who), model=ModelName.parse(model), input_tokens=1000, output_tokens=output)
         )
 
     async def settle(self, reservation: str, model: str = "openai/gpt-4o-mini", **more: Any) -> Decimal:
@@ -49,7 +49,8 @@ class Ledger:
             "at": datetime.now(UTC),
         } | more
         who = {name: payload.pop(name) for name in list(payload) if name.endswith(("_id", "_key"))}
-        spent = Spent(**self._who(who), model=model, cache_read_tokens=0, cache_write_tokens=0, **payload)
+        name = ModelName.parse(model)
+        spent = Spent(**self._who(who), model=name, cache_read_tokens=0, cache_write_tokens=0, **payload)
         async with self._database.transaction() as tx:
             return (await self.spending.settle(tx, reservation, spent)).usd
 

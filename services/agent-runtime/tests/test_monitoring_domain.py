@@ -9,15 +9,15 @@ from hypothesis import given, strategies as st
 
 from agent_runtime.errors import TokenBudgetExhaustedError
 from agent_runtime.monitoring.domain.budgets import Budget, Period, Scope, Standing, set_aside
-from agent_runtime.monitoring.domain.prices import PriceOverride, Tokens, cost_of, split
+from agent_runtime.monitoring.domain.prices import PriceOverride, Tokens, cost_of
+from agent_runtime.ports import ModelName
 
 NOW = datetime(2026, 2, 24, 10, 30, tzinfo=UTC)
 MILLION = Tokens(input=1_000_000, output=1_000_000)
 
 
 def cost(tokens: Tokens, model: str, at: datetime = NOW, override: PriceOverride | None = None) -> Any:
-    provider, name = split(model)
-    return cost_of(tokens, provider=provider, model=name, at=at, override=override)
+    return cost_of(tokens, ModelName.parse(model), at=at, override=override)
 
 
 def test_published_prices_are_exact() -> None:
@@ -29,7 +29,7 @@ def test_published_prices_are_exact() -> None:
 
 
 def test_what_runs_here_is_free_and_the_unknown_is_not_guessed() -> None:
-    assert cost(MILLION, "offline/rules") == cost(MILLION, "agent-booster")
+    assert cost(MILLION, "offline/rules") == cost(MILLION, "agent-booster/agent-booster")
     assert cost(MILLION, "offline/rules").price == "free"
     unknown = cost(MILLION, "my-own/gpt-4o")
     assert (unknown.total, unknown.price) == (Decimal(0), None)

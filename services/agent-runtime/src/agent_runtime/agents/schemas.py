@@ -14,7 +14,7 @@ from shoal.ids import TOKEN_PATTERN
 
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
 AgentId = Annotated[str, Meta(pattern=TOKEN_PATTERN)]
-ModelName = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]*\Z")]
+Model = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]*\Z")]
 SkillName = Annotated[str, Meta(min_length=1, max_length=64)]
 ToolName = Annotated[str, Meta(pattern=r"^(\*|[A-Za-z0-9_-]{1,64})\Z")]
 Skills = Annotated[tuple[SkillName, ...], Meta(max_length=64)]
@@ -23,7 +23,7 @@ Text = Annotated[str, Meta(max_length=64 * 1024)]
 _CONFIG: Mapping[str, Any] = {
     "max_tokens": Annotated[int, Meta(ge=1, le=1_000_000)] | None,
     "temperature": Annotated[float, Meta(ge=0, le=2)] | None,
-    "fallback_models": Annotated[tuple[ModelName, ...], Meta(max_length=5)] | None,
+    "fallback_models": Annotated[tuple[Model, ...], Meta(max_length=5)] | None,
     "recall": Annotated[int, Meta(ge=0, le=20)] | None,
 }
 """What is read of an agent's `config`; all else in it is the account's own, and kept."""
@@ -35,7 +35,7 @@ class CreateAgent(Struct, frozen=True, forbid_unknown_fields=True):
     name: Name
     id: AgentId | None = None
     description: Annotated[str, Meta(max_length=2000)] = ""
-    model: ModelName | None = None
+    model: Model | None = None
     instructions: Text = ""
     skills: Skills = ()
     tools: dict[ToolName, ToolPolicy] = {}
@@ -65,7 +65,7 @@ class ChangeAgent(Struct, frozen=True, forbid_unknown_fields=True):
 
     name: Name | None = None
     description: Annotated[str, Meta(max_length=2000)] | None = None
-    model: ModelName | None = None
+    model: Model | None = None
     instructions: Text | None = None
     skills: Skills | None = None
     tools: dict[ToolName, ToolPolicy] | None = None

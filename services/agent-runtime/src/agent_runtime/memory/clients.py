@@ -9,7 +9,7 @@ import structlog
 from msgspec import Meta, Struct
 
 from agent_runtime.memory.domain import Meaning
-from agent_runtime.ports import Configuration
+from agent_runtime.ports import Configuration, ModelName
 from shoal.crypto import EnvelopeError
 from shoal.outgoing import AnswerTooLargeError, Outgoing, OutgoingRefusedError, read
 
@@ -51,18 +51,18 @@ class Embeddings:
     """
 
     def __init__(self, model: str, *, configuration: Configuration, outgoing: Outgoing) -> None:
-        self._provider, _, self._model = model.partition("/")
+        self._model = ModelName.parse(model)
         self._configuration = configuration
         self._outgoing = outgoing
 
     async def of(self, account_id: str, text: str) -> Meaning | None:
         """Tell what a text means; None when the provider is not there, or does not answer in time, which is logged."""
         try:
-            provider = await self._configuration.provider(account_id, self._provider)
+            provider = await self._configuration.provider(account_id, self._model.provider)
             if provider is None or not provider.is_enabled or provider.api_key is None:
                 return None
             headers = {"authorization": f"Bearer {provider.api_key.reveal()}"}
-            body = {"model": self._model, "input": text, "encoding_format": "float"}
+            body = {"model": self._model.name, "input": text, "encoding_format": "float"}
             async with self._outgoing.client(timeout=DEADLINE_S) as client:
                 url = f"{provider.api_base}/embeddings"
                 answer = await read(
@@ -73,9 +73,9 @@ class Embeddings:
             *(httpx2.HTTPError, TimeoutError, AnswerTooLargeError, OutgoingRefusedError, EnvelopeError),
             *(msgspec.DecodeError, UnicodeDecodeError),
         ) as error:
-            structlog.get_logger().warning("meaning_not_told", model=self._model, error=type(error).__name__)
+            structlog.get_logger().warning("meaning_not_told", model=str(self._model), error=type(error).__name__)
             return None
-        return _unit(self._model, told.data[0].embedding)
+        return _unit(self._model.name, told.data[0].embedding)
 
 
 def _unit(model: str, vector: list[float]) -> Meaning | None:

@@ -12,6 +12,7 @@ from agent_runtime.ports.configuration import Configuration, Defaults, Provider
 from agent_runtime.ports.delegation import Assignment, Classification, Delegations, Outcome
 from agent_runtime.ports.frames import Frame, Frames, Topic, message_payload, session_topic
 from agent_runtime.ports.memory import Memories, Recollection
+from agent_runtime.ports.models import ModelName
 from agent_runtime.ports.monitoring import (
     Charge,
     Estimate,
@@ -52,6 +53,7 @@ __all__ = [
     "Memories",
     "Message",
     "ModelCall",
+    "ModelName",
     "Outcome",
     "PipelineLog",
     "Provider",

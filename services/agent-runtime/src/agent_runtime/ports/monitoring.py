@@ -6,18 +6,19 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from agent_runtime.ports.models import ModelName
 from shoal.database import Transaction
 
 
 class ModelCall(Struct, frozen=True, kw_only=True):
-    """A call of a model: who asks, in which session and run, by which login or key; `model` is `provider/model`."""
+    """A call of a model: who asks, in which session and run, by which login or key."""
 
     account_id: str
     agent_id: str
     session_key: str
     credential_id: str
     run_id: str
-    model: str
+    model: ModelName
 
 
 class Estimate(ModelCall, frozen=True, kw_only=True):

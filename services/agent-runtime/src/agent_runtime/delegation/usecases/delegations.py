@@ -6,6 +6,7 @@ from datetime import timedelta
 import msgspec
 
 from agent_runtime.delegation.domain.complexity import classify
+from agent_runtime.delegation.domain.rules import BOOSTER
 from agent_runtime.delegation.domain.tasks import (
     MAX_ACTIVE,
     MAX_DEPTH,
@@ -20,7 +21,7 @@ from agent_runtime.delegation.domain.tasks import (
 from agent_runtime.delegation.repositories import TaskRepository
 from agent_runtime.delegation.usecases.choosing import Choosing
 from agent_runtime.delegation.usecases.doing import Doing
-from agent_runtime.ports import Assignment, Classification, Frame, Frames, Outcome, Spent, Topic, Usage
+from agent_runtime.ports import Assignment, Classification, Frame, Frames, ModelName, Outcome, Spent, Topic, Usage
 from shoal.clock import Clock
 from shoal.database import Database
 from shoal.errors import AppError
@@ -171,7 +172,7 @@ class Delegations:
             session_key=task.session_key,
             credential_id="",
             run_id=task.run_id,
-            model=task.target,
+            model=ModelName(BOOSTER, BOOSTER),
             input_tokens=0,
             output_tokens=0,
             cache_read_tokens=0,

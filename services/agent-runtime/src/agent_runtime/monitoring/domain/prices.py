@@ -15,6 +15,8 @@ from typing import Final
 import genai_prices
 from msgspec import Struct
 
+from agent_runtime.ports import ModelName
+
 MILLION = Decimal(1_000_000)
 MAX_TOKENS = 10**9
 """Of one call; what says more has counted wrong."""
@@ -83,17 +85,11 @@ class PriceOverride(PriceDraft, frozen=True, kw_only=True):
         return Cost(paid / MILLION, tokens.output * self.output / MILLION, price)
 
 
-def split(model: str) -> tuple[str, str]:
-    """Part `provider/model`; a name without a slash is its own provider."""
-    provider, slash, name = model.partition("/")
-    return (provider, name) if slash else (model, model)
-
-
-def cost_of(tokens: Tokens, *, provider: str, model: str, at: datetime, override: PriceOverride | None) -> Cost:
+def cost_of(tokens: Tokens, model: ModelName, *, at: datetime, override: PriceOverride | None) -> Cost:
     """Tell what tokens of a model cost at a moment."""
     if override is not None:
         return override.cost(tokens)
-    if provider in FREE:
+    if model.provider in FREE:
         return Cost(Decimal(0), Decimal(0), "free")
     usage = genai_prices.Usage(
         input_tokens=tokens.input,
@@ -101,9 +97,9 @@ def cost_of(tokens: Tokens, *, provider: str, model: str, at: datetime, override
         cache_read_tokens=tokens.cache_read,
         cache_write_tokens=tokens.cache_write,
     )
-    for name in _spellings(model):
+    for name in _spellings(model.name):
         try:
-            price = genai_prices.calc_price(usage, name, provider_id=provider, genai_request_timestamp=at)
+            price = genai_prices.calc_price(usage, name, provider_id=model.provider, genai_request_timestamp=at)
         except (LookupError, ValueError):
             continue
         return Cost(price.input_price, price.output_price, _PUBLISHED)
@@ -114,9 +110,9 @@ def _sound(count: int) -> int:
     return min(max(0, count), MAX_TOKENS)
 
 
-def _spellings(model: str) -> Iterator[str]:
+def _spellings(name: str) -> Iterator[str]:
     """Try a name as it is; people also write `claude-haiku-3.5` for what its maker calls `claude-3-5-haiku`."""
-    yield model
-    if found := _CLAUDE.match(model):
+    yield name
+    if found := _CLAUDE.match(name):
         family, *numbers = found.groups()
         yield "-".join(("claude", *(number for number in numbers if number), family))

@@ -1,6 +1,5 @@
 """What is written when a call of a model is over."""
 
-from agent_runtime.monitoring.domain.prices import split
 from agent_runtime.monitoring.domain.usage import Expense
 from shoal.database import Transaction
 
@@ -14,7 +13,6 @@ class SpendingRepository:
     async def record(self, expense: Expense) -> None:
         """Write an expense; the account is held (`UsageRepository.price_held`), so no budget misses it."""
         spent, tokens, cost = expense.spent, expense.tokens, expense.cost
-        provider, model = split(spent.model)
         await self._tx.execute(
             """
             with entered as (
@@ -35,7 +33,7 @@ class SpendingRepository:
                set usd = known.usd + excluded.usd, tokens = known.tokens + excluded.tokens
             """,
             *(spent.account_id, spent.agent_id, spent.session_key, spent.credential_id, spent.run_id),
-            *(provider, model, spent.tier),
+            *(spent.model.provider, spent.model.name, spent.tier),
             *(tokens.input, tokens.output, tokens.cache_read, tokens.cache_write),
             *(cost.input, cost.output, cost.price, spent.at),
             *([str(scope) for scope, _ in expense.subjects], [subject for _, subject in expense.subjects]),

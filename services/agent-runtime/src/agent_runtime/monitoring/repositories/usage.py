@@ -5,6 +5,7 @@ from datetime import datetime
 
 from agent_runtime.monitoring.domain.prices import PriceOverride
 from agent_runtime.monitoring.domain.usage import ByModel, BySession, ByTier, Span
+from agent_runtime.ports import ModelName
 from shoal.database import Transaction
 
 
@@ -78,7 +79,7 @@ class UsageRepository:
 
     # prices
 
-    async def price_held(self, account_id: str, *, provider: str, model: str, at: datetime) -> PriceOverride | None:
+    async def price_held(self, account_id: str, model: ModelName, *, at: datetime) -> PriceOverride | None:
         """Find the account's own price of a model at a moment; from then to the commit no budget of it begins."""
         return await self._tx.find(
             PriceOverride,
@@ -96,10 +97,7 @@ class UsageRepository:
              order by valid_from desc
              limit 1
             """,
-            account_id,
-            provider,
-            model,
-            at,
+            *(account_id, model.provider, model.name, at),
         )
 
     async def list_overrides(self, account_id: str) -> Sequence[PriceOverride]:

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from agent_runtime.errors import BudgetExhaustedError, TokenBudgetExhaustedError
 from agent_runtime.monitoring.domain.budgets import Period, Scope, set_aside
-from agent_runtime.monitoring.domain.prices import Cost, Tokens, cost_of, split
+from agent_runtime.monitoring.domain.prices import Cost, Tokens, cost_of
 from agent_runtime.monitoring.domain.usage import Expense
 from agent_runtime.monitoring.repositories.budgets import BudgetRepository
 from agent_runtime.monitoring.repositories.spending import SpendingRepository
@@ -96,9 +96,8 @@ class Spending:
             await BudgetRepository(tx).forget_lapsed()
 
     async def _cost(self, tx: Transaction, call: ModelCall, tokens: Tokens, *, at: datetime) -> Cost:
-        provider, model = split(call.model)
-        override = await UsageRepository(tx).price_held(call.account_id, provider=provider, model=model, at=at)
-        return cost_of(tokens, provider=provider, model=model, at=at, override=override)
+        override = await UsageRepository(tx).price_held(call.account_id, call.model, at=at)
+        return cost_of(tokens, call.model, at=at, override=override)
 
 
 def _subjects(call: ModelCall) -> list[tuple[Scope, str]]:

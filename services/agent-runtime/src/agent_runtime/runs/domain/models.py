@@ -5,34 +5,10 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from agent_runtime import ports
+
 OFFLINE_PROVIDER = "offline"
-_PREFIXES = {
-    "claude": "anthropic",
-    "gpt": "openai",
-    "chatgpt": "openai",
-    "o1": "openai",
-    "o3": "openai",
-    "o4": "openai",
-}
-
-
-class ModelName(Struct, frozen=True):
-    """A model as `provider/name`."""
-
-    provider: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.provider}/{self.name}"
-
-    @classmethod
-    def parse(cls, text: str) -> "ModelName":
-        """Read `provider/name`; well-known names do without a provider, others are taken for OpenAI-compatible."""
-        provider, slash, name = text.partition("/")
-        if slash:
-            return cls(provider, name)
-        word = text.partition("-")[0]
-        return cls(_PREFIXES.get(word, "openai"), text)
+ModelName = ports.ModelName
 
 
 class ToolSpec(Struct, frozen=True):

@@ -6,7 +6,7 @@ from datetime import timedelta
 from msgspec import Struct
 
 from agent_runtime.errors import BudgetExhaustedError, TokenBudgetExhaustedError
-from agent_runtime.ports import Estimate, Message, RunStatus, TurnRequest, TurnResult, Usage
+from agent_runtime.ports import Estimate, Message, ModelName, RunStatus, TurnRequest, TurnResult, Usage
 from agent_runtime.runs import errors
 from agent_runtime.runs.domain.runs import CallRecord, Run
 from agent_runtime.runs.usecases.turns import Turns
@@ -100,7 +100,7 @@ def _estimate(run: Run) -> Estimate:
         session_key=run.session_key,
         credential_id=run.credential_id,
         run_id=run.id,
-        model=run.model,
+        model=ModelName.parse(run.model),
         input_tokens=0,
         output_tokens=0,
     )

@@ -212,7 +212,7 @@ class Transport:
             session_key=run.session_key,
             credential_id=run.credential_id,
             run_id=run.id,
-            model=str(model),
+            model=model,
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
             cache_read_tokens=usage.cache_read_tokens,
@@ -240,7 +240,7 @@ def _estimate(run: Run, context: TurnContext, prompt: Prompt) -> Estimate:
         session_key=run.session_key,
         credential_id=run.credential_id,
         run_id=run.id,
-        model=str(prompt.model),
+        model=prompt.model,
         input_tokens=_size(prompt),
         output_tokens=context.max_tokens,
     )
