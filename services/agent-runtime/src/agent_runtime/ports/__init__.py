@@ -23,7 +23,16 @@ from agent_runtime.ports.monitoring import (
     TimedTurn,
     Usage,
 )
-from agent_runtime.ports.sessions import VOICE_SESSION, Message, SessionPlace, Sessions, Step, ToolCall
+from agent_runtime.ports.sessions import (
+    VOICE_SESSION,
+    Message,
+    MessageView,
+    SessionPlace,
+    Sessions,
+    Step,
+    ToolCall,
+    ToolCallView,
+)
 from agent_runtime.ports.skills import ActiveSkill, Skills
 from agent_runtime.ports.turns import Queueing, RunStatus, SaidSoFar, TurnRequest, TurnResult, Turns
 
@@ -52,6 +61,7 @@ __all__ = [
     "LiveSockets",
     "Memories",
     "Message",
+    "MessageView",
     "ModelCall",
     "ModelName",
     "Outcome",
@@ -69,6 +79,7 @@ __all__ = [
     "Step",
     "TimedTurn",
     "ToolCall",
+    "ToolCallView",
     "ToolPolicy",
     "Topic",
     "Traffic",

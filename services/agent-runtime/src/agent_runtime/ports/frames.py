@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import Struct
 
-from agent_runtime.ports.sessions import Message
+from agent_runtime.ports.sessions import Message, MessageView
 
 
 class Topic(StrEnum):
@@ -51,18 +51,6 @@ def session_topic(session_key: str) -> str:
 
 
 def message_payload(message: Message) -> dict[str, Any]:
-    """Tell a message as frames and events do: live, and in what is told of it later."""
-    return {
-        "id": message.id,
-        "role": message.role,
-        "content": message.content,
-        "timestamp": msgspec.to_builtins(message.timestamp),
-        "tool_calls": [
-            {"id": call.id, "name": call.name, "arguments": call.arguments}
-            | ({} if call.result is None else {"result": call.result})
-            | ({"is_error": True} if call.is_error else {})
-            for call in message.tool_calls
-        ],
-        "run_id": message.run_id,
-        "incomplete": message.is_incomplete,
-    }
+    """Write a `MessageView` as JSON values, for frames and for the events of runs."""
+    payload: dict[str, Any] = msgspec.to_builtins(MessageView.from_domain(message))
+    return payload

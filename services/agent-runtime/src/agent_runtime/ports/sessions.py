@@ -53,6 +53,50 @@ class Message(Struct, frozen=True, kw_only=True):
     is_incomplete: bool = False
 
 
+class ToolCallView(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A tool call as it is told over HTTP, in frames and in the events of runs; `arguments` is JSON text."""
+
+    id: str
+    name: str
+    arguments: str
+    result: str | None = None
+    is_error: bool = False
+
+    @classmethod
+    def from_domain(cls, call: ToolCall) -> "ToolCallView":
+        """Show a tool call."""
+        return cls(id=call.id, name=call.name, arguments=call.arguments, result=call.result, is_error=call.is_error)
+
+
+class MessageView(Struct, frozen=True, kw_only=True):
+    """A message as it is told over HTTP, in frames and in the events of runs.
+
+    `incomplete` says that the turn ended before the agent did. How text and tool calls followed each other is for
+    models alone.
+    """
+
+    role: str
+    content: str
+    timestamp: datetime
+    tool_calls: tuple[ToolCallView, ...]
+    id: str
+    run_id: str
+    incomplete: bool
+
+    @classmethod
+    def from_domain(cls, message: Message) -> "MessageView":
+        """Show a message."""
+        return cls(
+            role=message.role,
+            content=message.content,
+            timestamp=message.timestamp,
+            tool_calls=tuple(ToolCallView.from_domain(call) for call in message.tool_calls),
+            id=message.id,
+            run_id=message.run_id,
+            incomplete=message.is_incomplete,
+        )
+
+
 class SessionPlace(Struct, frozen=True):
     """A session inside a transaction that holds its row."""
 

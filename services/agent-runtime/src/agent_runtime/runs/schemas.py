@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from agent_runtime.ports import Message, Queueing, RunStatus
+from agent_runtime.ports import Message, Queueing, RunStatus, ToolCallView
 from agent_runtime.runs.domain.runs import CallRecord, Run
 from agent_runtime.runs.domain.servers import LinkState, McpServer
 from shoal.errors import ValidationError
@@ -29,20 +29,15 @@ class DecideCalls(Struct, frozen=True):
     tool_call_ids: Annotated[list[str], Meta(max_length=100)] | None = None
 
 
-class ToolCallView(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A tool call; `arguments` is JSON text."""
+class RunCallView(ToolCallView, frozen=True, kw_only=True, omit_defaults=True):
+    """A tool call of a run, and where it stands."""
 
-    id: str
-    name: str
-    arguments: str
     status: str = ""
-    result: str | None = None
-    is_error: bool = False
     expires_at: datetime | None = None
 
     @classmethod
-    def from_domain(cls, call: CallRecord) -> "ToolCallView":
-        """Show a tool call."""
+    def from_record(cls, call: CallRecord) -> "RunCallView":
+        """Show a tool call of a run."""
         return cls(
             id=call.id,
             name=call.name,
@@ -54,41 +49,36 @@ class ToolCallView(Struct, frozen=True, kw_only=True, omit_defaults=True):
         )
 
 
-class MessageView(Struct, frozen=True, kw_only=True):
+class AnswerView(Struct, frozen=True, kw_only=True):
     """What an agent said; while it has not, `content` is empty and `status` tells why."""
 
     role: str
     content: str
     timestamp: datetime
-    tool_calls: list[ToolCallView]
+    tool_calls: Sequence[ToolCallView]
     run_id: str
     status: str
 
     @classmethod
-    def from_answer(cls, message: Message) -> "MessageView":
+    def from_answer(cls, message: Message) -> "AnswerView":
         """Show what the agent said."""
         return cls(
             role=message.role,
             content=message.content,
             timestamp=message.timestamp,
-            tool_calls=[
-                ToolCallView(
-                    id=call.id, name=call.name, arguments=call.arguments, result=call.result, is_error=call.is_error
-                )
-                for call in message.tool_calls
-            ],
+            tool_calls=[ToolCallView.from_domain(call) for call in message.tool_calls],
             run_id=message.run_id,
             status=RunStatus.COMPLETED,
         )
 
     @classmethod
-    def from_unfinished(cls, run: Run, calls: Sequence[CallRecord]) -> "MessageView":
+    def from_unfinished(cls, run: Run, calls: Sequence[CallRecord]) -> "AnswerView":
         """Show that the agent has not said it yet."""
         return cls(
             role="assistant",
             content="",
             timestamp=run.started_at or run.created_at,
-            tool_calls=[ToolCallView.from_domain(call) for call in calls],
+            tool_calls=[RunCallView.from_record(call) for call in calls],
             run_id=run.id,
             status=run.status,
         )
@@ -126,15 +116,15 @@ class RunSummary(Struct, frozen=True, kw_only=True):
 class RunDetail(RunSummary, frozen=True, kw_only=True):
     """A run with the calls of its tools."""
 
-    tool_calls: list[ToolCallView]
+    tool_calls: list[RunCallView]
 
     @classmethod
     def from_course(cls, run: Run, calls: Sequence[CallRecord]) -> "RunDetail":
         """Show a run and the calls of its tools."""
-        return cls(**_summary(run), tool_calls=[ToolCallView.from_domain(call) for call in calls])
+        return cls(**_summary(run), tool_calls=[RunCallView.from_record(call) for call in calls])
 
 
-class ApprovalView(ToolCallView, frozen=True, kw_only=True):
+class ApprovalView(RunCallView, frozen=True, kw_only=True):
     """A tool call that waits for people, and where."""
 
     run_id: str

@@ -5,11 +5,11 @@ from typing import Annotated
 from litestar import Controller, delete, get, post
 from litestar.params import Parameter
 
+from agent_runtime.ports import MessageView
 from agent_runtime.sessions.schemas import (
     CreateSession,
     Done,
     ExportView,
-    MessageView,
     SessionDetail,
     SessionSummary,
 )

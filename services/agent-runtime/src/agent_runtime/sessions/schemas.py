@@ -5,7 +5,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from agent_runtime.ports import Message, ToolCall
+from agent_runtime.ports import MessageView
 from agent_runtime.sessions.domain import KEY_PATTERN, Session, Transcript
 
 
@@ -34,46 +34,6 @@ class SessionSummary(Struct, frozen=True, kw_only=True):
             message_count=session.message_count,
             updated_at=session.updated_at,
             created_at=session.created_at,
-        )
-
-
-class ToolCallView(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A tool call; `arguments` is JSON text."""
-
-    id: str
-    name: str
-    arguments: str
-    result: str | None = None
-    is_error: bool = False
-
-    @classmethod
-    def from_domain(cls, call: ToolCall) -> "ToolCallView":
-        """Show a tool call."""
-        return cls(id=call.id, name=call.name, arguments=call.arguments, result=call.result, is_error=call.is_error)
-
-
-class MessageView(Struct, frozen=True, kw_only=True):
-    """A message; `incomplete` when the turn ended before the agent did."""
-
-    role: str
-    content: str
-    timestamp: datetime
-    tool_calls: list[ToolCallView]
-    id: str
-    run_id: str
-    incomplete: bool
-
-    @classmethod
-    def from_domain(cls, message: Message) -> "MessageView":
-        """Show a message."""
-        return cls(
-            role=message.role,
-            content=message.content,
-            timestamp=message.timestamp,
-            tool_calls=[ToolCallView.from_domain(call) for call in message.tool_calls],
-            id=message.id,
-            run_id=message.run_id,
-            incomplete=message.is_incomplete,
         )
 
 

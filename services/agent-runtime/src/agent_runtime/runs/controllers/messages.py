@@ -7,7 +7,7 @@ from litestar.params import Parameter
 
 from agent_runtime.ports import TurnRequest
 from agent_runtime.runs.domain.runs import Run
-from agent_runtime.runs.schemas import MessageView, RunSummary, SendMessage
+from agent_runtime.runs.schemas import AnswerView, RunSummary, SendMessage
 from agent_runtime.runs.usecases.messages import Answered, Messages, Unfinished
 from agent_runtime.runs.usecases.turns import Turns
 from shoal.http.auth import require_user
@@ -81,10 +81,10 @@ def _heard(outcome: Answered | Unfinished) -> Response[Any]:
     match outcome:
         case Answered(message):
             headers = {"Location": f"/api/runs/{message.run_id}"}
-            return Response(MessageView.from_answer(message), headers=headers, status_code=200)
+            return Response(AnswerView.from_answer(message), headers=headers, status_code=200)
         case Unfinished(run, calls):
             headers = {"Location": f"/api/runs/{run.id}"}
-            return Response(MessageView.from_unfinished(run, calls), headers=headers, status_code=202)
+            return Response(AnswerView.from_unfinished(run, calls), headers=headers, status_code=202)
 
 
 def _left(run: Run) -> Response[Any]:
