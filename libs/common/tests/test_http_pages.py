@@ -73,3 +73,13 @@ async def test_description_says_which_bodies_refuse_unknown_fields(door: Door, c
     assert "additionalProperties" not in schemas["Thing"]
     assert (await door.client.put("/strict", json=body)).status_code == 400
     assert schemas["Strict"]["additionalProperties"] is False
+
+
+async def test_description_shows_the_shapes_of_a_body_that_is_read_openly(door: Door) -> None:
+    token = door.gateway.issue_own(audience="toy")
+    document = (await door.anonymous.get("/internal/openapi.json", headers={"x-shoal-identity": token})).json()
+    body = document["paths"]["/shape"]["put"]["requestBody"]["content"]["application/json"]["schema"]
+    assert body == {"oneOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("Circle", "Square")]}
+    circle = document["components"]["schemas"]["Circle"]
+    assert circle["properties"]["shape"] == {"const": "circle", "type": "string"}
+    assert (await door.client.put("/shape", json={"shape": "triangle"})).status_code == 200

@@ -33,6 +33,19 @@ class Strict(Struct, frozen=True, forbid_unknown_fields=True):
     name: str
 
 
+class Circle(Struct, tag_field="shape", tag="circle"):
+    radius: float
+
+
+class Square(Struct, tag_field="shape", tag="square"):
+    side: float
+
+
+class AnyShape(Struct, frozen=True):
+    shape: str
+    described_as: ClassVar[Any] = Circle | Square
+
+
 class FullError(errors.ConflictError):
     """No room is left."""
 
@@ -94,6 +107,10 @@ class OtherController(Controller):
 
     @put("/strict")
     async def strict(self, data: Strict) -> Strict:
+        return data
+
+    @put("/shape")
+    async def shape(self, data: AnyShape) -> AnyShape:
         return data
 
     @get("/who")

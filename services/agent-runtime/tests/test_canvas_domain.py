@@ -1,12 +1,14 @@
 """What may be drawn, and what a command makes of a canvas."""
 
-from typing import Any
+from typing import Any, get_args
 
+import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
-from agent_runtime.canvas.domain import MAX_ELEMENTS, steps_of
+from agent_runtime.canvas.domain import ELEMENT_TYPES, MAX_ELEMENTS, steps_of
 from agent_runtime.canvas.errors import CanvasFullError, CommandInvalidError
+from agent_runtime.canvas.schemas import CommandBody, Element
 
 TEXT = {"type": "text", "content": "Hello", "format": "markdown"}
 BUTTON = {"type": "button", "label": "Save", "action": "save"}
@@ -93,3 +95,25 @@ def test_both_spellings_of_an_element_are_taken_and_given() -> None:
     (drawn,) = steps_of({"command": "render", "id": "f", "element": form}, {}, lambda: "new")
     assert drawn.element["submitAction"] == "go"
     assert drawn.element["fields"] == [{"name": "n", "field_type": "select", "type": "select"}]
+
+
+@pytest.mark.parametrize("kind", ELEMENT_TYPES)
+def test_what_is_described_of_an_element_is_what_it_needs(kind: str) -> None:
+    described = {one.__struct_config__.tag: one for one in get_args(Element)}
+    assert tuple(described) == ELEMENT_TYPES
+    needed = {field.encode_name: field.type for field in msgspec.structs.fields(described[kind]) if field.required}
+    samples: dict[str, Any] = {"src": "/a.png", "headers": ["a"], "rows": [[1]]}
+    element = {"type": kind} | {name: samples.get(name, "x" if shape is str else []) for name, shape in needed.items()}
+    command = {"command": "render", "element": element}
+    (drawn,) = steps_of(command, {}, lambda: "new")
+    assert drawn.element == element
+    assert msgspec.convert(command, CommandBody.described_as)
+    for name in needed:
+        lacking = {"command": "render", "element": {key: value for key, value in element.items() if key != name}}
+        with pytest.raises(CommandInvalidError):
+            steps_of(lacking, {}, lambda: "new")
+
+
+@pytest.mark.parametrize("command", [*SINGLE, {"command": "batch", "commands": SINGLE}])
+def test_what_is_drawn_is_described(command: dict[str, Any]) -> None:
+    assert msgspec.convert(command, CommandBody.described_as)

@@ -9,9 +9,14 @@ function element(name, properties = {}, ...children) {
 }
 
 function resolve(schema, spec, depth = 0) {
-  if (!schema || typeof schema !== "object" || depth > 6) return schema;
-  if (schema.$ref) return resolve(spec.components.schemas[schema.$ref.split("/").pop()], spec, depth + 1);
-  if (schema.oneOf || schema.anyOf) return resolve((schema.oneOf || schema.anyOf)[0], spec, depth + 1);
+  if (!schema || typeof schema !== "object") return schema;
+  if (depth > 6) return "…";
+  if (schema.$ref) return resolve(spec.components.schemas[schema.$ref.split("/").pop()], spec, depth);
+  if (schema.oneOf || schema.anyOf) {
+    const shapes = (schema.oneOf || schema.anyOf).filter((one) => one.type !== "null").map((one) => resolve(one, spec, depth + 1));
+    return shapes.length > 1 && shapes.some((one) => typeof one === "object") ? { "one of": shapes } : shapes[0];
+  }
+  if ("const" in schema) return schema.const;
   if (schema.enum) return schema.enum.join(" | ");
   if (schema.type === "array") return [resolve(schema.items, spec, depth + 1)];
   if (schema.properties) {

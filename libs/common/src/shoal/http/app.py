@@ -16,7 +16,7 @@ from litestar.types import ControllerRouterHandler
 
 from shoal.errors import UnsupportedMediaTypeError, ValidationError
 from shoal.http.auth import principal_of
-from shoal.http.description import ClosedStructs
+from shoal.http.description import ClosedStructs, DescribedStructs
 from shoal.http.door import Door, Raw
 from shoal.http.errors import respond
 from shoal.http.health import DescriptionController, Health, HealthController
@@ -58,7 +58,7 @@ def create_app(
         before_request=_check,
         request_max_body_size=MAX_BODY_BYTES,
         openapi_config=_openapi(resources.service),
-        plugins=[ClosedStructs()],
+        plugins=[ClosedStructs(), DescribedStructs()],
         state=State({"service": resources.service}),
         logging_config=None,
         debug=False,

@@ -13,8 +13,8 @@ class ClosedStructs(OpenAPISchemaPlugin):
 
     def is_plugin_supported_field(self, field_definition: FieldDefinition) -> bool:
         """Tell whether this is such a Struct."""
-        struct = field_definition.origin or field_definition.annotation
-        return field_definition.is_subclass_of(Struct) and struct.__struct_config__.forbid_unknown_fields
+        struct = _struct_of(field_definition)
+        return struct is not None and struct.__struct_config__.forbid_unknown_fields
 
     def to_openapi_schema(self, field_definition: FieldDefinition, schema_creator: Any) -> Schema:
         """Write its schema, closed."""
@@ -23,3 +23,27 @@ class ClosedStructs(OpenAPISchemaPlugin):
         schema: Schema = whole.to_openapi_schema(field_definition, schema_creator)
         schema.additional_properties = False
         return schema
+
+
+class DescribedStructs(OpenAPISchemaPlugin):
+    """Shows Structs that name the shapes of which they are one as those: `described_as`, a Struct or a union.
+
+    Such a body is read openly, for what it holds is judged by rules of the domain that no type can write.
+    """
+
+    def is_plugin_supported_field(self, field_definition: FieldDefinition) -> bool:
+        """Tell whether this is such a Struct."""
+        return hasattr(_struct_of(field_definition), "described_as")
+
+    def to_openapi_schema(self, field_definition: FieldDefinition, schema_creator: Any) -> Schema:
+        """Write the schema of the shapes."""
+        shapes = FieldDefinition.from_annotation(_struct_of(field_definition).described_as)
+        schema: Schema = schema_creator.for_field_definition(shapes)
+        return schema
+
+
+def _struct_of(field_definition: FieldDefinition) -> Any:
+    """Give the Struct that a field is one of; None for anything else, unions of Structs too."""
+    if field_definition.is_union or not field_definition.is_subclass_of(Struct):
+        return None
+    return field_definition.origin or field_definition.annotation

@@ -1,22 +1,185 @@
-"""Bodies of the canvas' routes."""
+"""Bodies of the canvas' routes.
+
+What may be drawn is told here for OpenAPI alone: `agent_runtime.canvas.domain` judges it, takes both spellings of a
+name (`chartType` and `chart_type`), and keeps fields that nobody here knows.
+"""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
-from agent_runtime.canvas.domain import CanvasSummary
+from agent_runtime.canvas.domain import ID_PATTERN, MAX_COMMANDS, CanvasSummary
 from agent_runtime.ports import Drawing, DrawnElement
+
+ElementId = Annotated[str, Meta(pattern=ID_PATTERN)]
+
+
+class TextElement(Struct, tag_field="type", tag="text"):
+    """Words."""
+
+    content: str
+    format: Literal["plain", "markdown"] = "plain"
+
+
+class ButtonElement(Struct, tag_field="type", tag="button"):
+    """A button; whoever presses it sends its `action`."""
+
+    label: str
+    action: str = ""
+    disabled: bool = False
+
+
+class InputElement(Struct, tag_field="type", tag="input"):
+    """A line to write into."""
+
+    label: str = ""
+    placeholder: str = ""
+    value: str = ""
+
+
+class ImageElement(Struct, tag_field="type", tag="image"):
+    """A picture: an address of the web, a path, or `data:image/…`."""
+
+    src: str
+    alt: str = ""
+
+
+class CodeElement(Struct, tag_field="type", tag="code"):
+    """Code to read."""
+
+    code: str
+    language: str = ""
+
+
+class TableElement(Struct, tag_field="type", tag="table"):
+    """A table, row by row."""
+
+    headers: list[str]
+    rows: list[list[Any]]
+
+
+class FormField(Struct):
+    """A field of a form."""
+
+    name: str
+    label: str = ""
+    field_type: str = "text"
+    required: bool = False
+    placeholder: str = ""
+
+
+class FormElement(Struct, tag_field="type", tag="form"):
+    """A form; whoever sends it off sends `submit_action` and the values by name."""
+
+    fields: list[FormField]
+    submit_action: str = ""
+
+
+class ChartPoint(Struct):
+    """A value of a chart."""
+
+    label: str
+    value: float
+
+
+class ChartElement(Struct, tag_field="type", tag="chart", rename="camel"):
+    """A chart."""
+
+    data: list[ChartPoint]
+    chart_type: Literal["bar", "line", "pie"] = "bar"
+    title: str = ""
+    colors: list[str] = []
+
+
+class CodeEditorElement(Struct, tag_field="type", tag="code_editor", rename="camel"):
+    """Code to write."""
+
+    code: str
+    language: str = ""
+    editable: bool = True
+    line_numbers: bool = True
+
+
+class AdvancedFormField(Struct):
+    """A field of an advanced form."""
+
+    name: str
+    type: Literal["text", "number", "select", "checkbox", "textarea"] = "text"
+    label: str = ""
+    required: bool = False
+    options: list[str] = []
+    min: float | None = None
+    max: float | None = None
+    placeholder: str = ""
+
+
+class AdvancedFormElement(Struct, tag_field="type", tag="form_advanced", rename="camel"):
+    """A form of fields of several kinds."""
+
+    fields: list[AdvancedFormField]
+    submit_action: str = ""
+
+
+Element = (
+    TextElement
+    | ButtonElement
+    | InputElement
+    | ImageElement
+    | CodeElement
+    | TableElement
+    | FormElement
+    | ChartElement
+    | CodeEditorElement
+    | AdvancedFormElement
+)
+
+
+class RenderCommand(Struct, tag_field="command", tag="render"):
+    """Draws an element, in place of the one of that id; without an id it is given one."""
+
+    element: Element
+    id: ElementId | None = None
+    position: dict[str, Any] | None = None
+
+
+class UpdateCommand(Struct, tag_field="command", tag="update"):
+    """Changes those fields of an element that it names."""
+
+    id: ElementId
+    element: dict[str, Any]
+    position: dict[str, Any] | None = None
+
+
+class RemoveCommand(Struct, tag_field="command", tag="remove"):
+    """Takes an element away."""
+
+    id: ElementId
+
+
+class ResetCommand(Struct, tag_field="command", tag="reset"):
+    """Takes everything away."""
+
+
+Single = RenderCommand | UpdateCommand | RemoveCommand | ResetCommand
+
+
+class BatchCommand(Struct, tag_field="command", tag="batch"):
+    """Does several at once, or none."""
+
+    commands: Annotated[list[Single], Meta(min_length=1, max_length=MAX_COMMANDS)]
 
 
 class CommandBody(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Body of `POST /api/canvas/{id}/commands`: the contract's `CanvasCommandData`."""
 
+    described_as: ClassVar[Any] = Single | BatchCommand
+
     command: Annotated[str, Meta(max_length=16)]
     id: Annotated[str, Meta(max_length=128)] | None = None
     element: dict[str, Any] | None = None
     position: dict[str, Any] | None = None
-    commands: Annotated[list[dict[str, Any]], Meta(max_length=100)] | None = None
+    commands: Annotated[list[dict[str, Any]], Meta(max_length=MAX_COMMANDS)] | None = None
 
 
 class CanvasView(Struct, frozen=True, kw_only=True):
