@@ -77,9 +77,9 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """Where libyaml is there, it reads ten times as fast, and reading is most of what these tests do."""
 
 
-def render(values: Object | None = None) -> list[Object]:
+def render(values: Object | None = None, *, namespace: str = NAMESPACE) -> list[Object]:
     """Render with these values over the chart's own; the objects are the caller's to change."""
-    objects: list[Object] = json.loads(_rendered(json.dumps(values or {})))
+    objects: list[Object] = json.loads(_rendered(json.dumps(values or {}), namespace))
     return objects
 
 
@@ -89,10 +89,10 @@ def parsed(text: str) -> list[Object]:
 
 
 @functools.lru_cache
-def _rendered(values: str) -> str:
+def _rendered(values: str, namespace: str) -> str:
     """Render every template, once for the same values."""
     with helm.Chart.load(CHART) as chart:
-        files: dict[str, str] = chart.render(json.loads(values), name=RELEASE, namespace=NAMESPACE)
+        files: dict[str, str] = chart.render(json.loads(values), name=RELEASE, namespace=namespace)
     made = [one for name, text in sorted(files.items()) if name.endswith(".yaml") for one in parsed(text)]
     return json.dumps(made)
 

@@ -14,12 +14,10 @@ from chart import (
     CHART,
     MATRIX,
     NAMESPACE,
-    RELEASE,
     Object,
     containers,
     named,
     of_kind,
-    parsed,
     part_of,
     pods,
     render,
@@ -482,10 +480,9 @@ def test_the_namespace_of_instances_is_as_strict_as_they_allow() -> None:
 
 def test_instances_bear_the_label_of_their_release() -> None:
     def label(values: Object, namespace: str = NAMESPACE) -> str:
-        with helm.Chart.load(CHART) as chart:
-            files: dict[str, str] = chart.render(values, name=RELEASE, namespace=namespace)
-        text = next(text for name, text in files.items() if name.endswith("/instance-orchestrator.yaml"))
-        pod = named(parsed(text), "Deployment", "shoal-instance-orchestrator")["spec"]["template"]
+        pod = named(render(values, namespace=namespace), "Deployment", "shoal-instance-orchestrator")["spec"][
+            "template"
+        ]
         return {one["name"]: one for one in containers(pod)[1]["env"]}["INSTANCE_ORCHESTRATOR_INSTALLATION"]["value"]
 
     assert label({}) == "prod.shoal"

@@ -19,11 +19,19 @@ class Place(Struct, frozen=True):
 
 
 class Policies:
-    """All policies of a cluster."""
+    """All policies of a cluster.
 
-    def __init__(self, objects: Iterable[Object], *, release_namespace: str) -> None:
-        self._all = [one for one in objects if one["kind"] == "NetworkPolicy"]
-        self._home = release_namespace
+    Args:
+        releases: The objects of each release, by its namespace.
+    """
+
+    def __init__(self, releases: Mapping[str, Iterable[Object]]) -> None:
+        self._specs = [
+            (one["metadata"].get("namespace", namespace), one["spec"])
+            for namespace, objects in releases.items()
+            for one in objects
+            if one["kind"] == "NetworkPolicy"
+        ]
 
     def allow(self, source: Place, target: Place, port: int) -> bool:
         """Tell whether a connection is allowed by what selects its source, and by what selects its target."""
@@ -44,11 +52,11 @@ class Policies:
     def _rules(self, kind: str, key: str, place: Place) -> list[Object] | None:
         """List the rules for a place; None where no policy selects it, so that everything goes."""
         selecting = [
-            policy["spec"]
-            for policy in self._all
-            if policy["metadata"].get("namespace", self._home) == place.namespace
-            and kind in policy["spec"]["policyTypes"]
-            and matches(policy["spec"]["podSelector"], place.labels)
+            spec
+            for namespace, spec in self._specs
+            if namespace == place.namespace
+            and kind in spec["policyTypes"]
+            and matches(spec["podSelector"], place.labels)
         ]
         return [rule for spec in selecting for rule in spec.get(key) or []] if selecting else None
 
@@ -80,7 +88,7 @@ def matches(selector: Mapping[str, Any], labels: Sequence[tuple[str, str]]) -> b
         if found.get(key) != value:
             return False
     for one in selector.get("matchExpressions", []):
-        assert one["operator"] == "In", "no policy of ours uses another"
-        if found.get(one["key"]) not in one["values"]:
+        assert one["operator"] in {"In", "DoesNotExist"}, "no policy of ours uses another"
+        if (one["key"] in found) if one["operator"] == "DoesNotExist" else (found.get(one["key"]) not in one["values"]):
             return False
     return True

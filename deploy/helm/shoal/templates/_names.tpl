@@ -117,6 +117,11 @@ with these servers; nothing where none is named. libpq, asyncpg and dbmate know 
 {{- default (printf "%s-bots" .Release.Namespace) .Values.instances.namespace -}}
 {{- end -}}
 
+{{/* What stands before the name of each object there: releases of one name may share it. No namespace has a dot. */}}
+{{- define "shoal.namedInBots" -}}
+{{- printf "%s.%s" .Release.Namespace (include "shoal.fullname" .) -}}
+{{- end -}}
+
 {{/* The label by which its instances are known: where the release is, and its name. */}}
 {{- define "shoal.installation" -}}
 {{- $name := printf "%s.%s" .Release.Namespace .Release.Name -}}

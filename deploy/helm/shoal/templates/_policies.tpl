@@ -15,6 +15,16 @@ podSelector:
       values: {{ toJson .parts }}
 {{- end -}}
 
+{{/* Instances of this installation, and nobody else's that may be in their namespace. */}}
+{{- define "shoal.ownInstances" -}}
+namespaceSelector:
+  matchLabels:
+    kubernetes.io/metadata.name: {{ include "shoal.bots" . }}
+podSelector:
+  matchLabels:
+    shoal/installation: {{ include "shoal.installation" . | quote }}
+{{- end -}}
+
 {{- define "shoal.dnsRule" -}}
 - to:
     - namespaceSelector: {}
@@ -97,9 +107,7 @@ spec:
       {{- with $policies.gatewayFrom }}
       from:
         {{- toYaml . | nindent 8 }}
-        - namespaceSelector:
-            matchLabels:
-              kubernetes.io/metadata.name: {{ include "shoal.bots" $root }}
+        - {{- include "shoal.ownInstances" $root | nindent 10 }}
       {{- end }}
     {{- end }}
     {{- with $policies.metricsFrom }}
@@ -137,12 +145,7 @@ spec:
     {{- end }}
     {{- if eq $name "ssh-manager" }}
     - to:
-        - namespaceSelector:
-            matchLabels:
-              kubernetes.io/metadata.name: {{ include "shoal.bots" $root }}
-          podSelector:
-            matchLabels:
-              app.kubernetes.io/managed-by: shoal
+        - {{- include "shoal.ownInstances" $root | nindent 10 }}
       ports:
         - {port: 2222, protocol: TCP}
     {{- end }}
