@@ -1,5 +1,6 @@
 """Voice: settings, speech of providers, and how loud a recording is."""
 
+import asyncio
 import math
 from collections.abc import AsyncIterator
 
@@ -11,6 +12,8 @@ from runtime_door import Door
 from runtime_sockets import wire
 from speech_provider import SpeechProvider
 
+from agent_runtime.factory import Factory
+from agent_runtime.voice.controllers import MAX_SOUND_BYTES
 from shoal.testing.suite import user
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -71,6 +74,17 @@ async def test_microphone_is_measured_from_an_upload_and_never_invented(door: Co
     speaker = (await door.alice.post("/api/voice/test-speaker")).json()
     assert speaker["success"] is False
     assert speaker["message"]
+
+
+async def test_measuring_the_largest_recording_holds_nobody_up(door: Corner) -> None:
+    voices = Factory(door.service.running.resources).voices()
+    measuring = asyncio.create_task(voices.measure(bytes(MAX_SOUND_BYTES), "audio/l16"))
+    turns = 0
+    while not measuring.done():
+        await asyncio.sleep(0.001)
+        turns += 1
+    assert measuring.result().is_silent
+    assert turns > 1
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from litestar import Controller, Request, Response, get, post, put
 
-from agent_runtime.voice.domain.loudness import NotSoundError, measure
+from agent_runtime.voice.domain.loudness import NotSoundError
 from agent_runtime.voice.schemas import (
     ChangeSettings,
     ChangeSpeech,
@@ -61,7 +61,7 @@ class VoiceController(Controller):
     @post("/status", operation_id="tellVoiceStatus", summary="Say how a spoken conversation stands", status_code=200)
     async def tell(self, data: TellStatus, voices: Voices, principal: Principal) -> StatusToldView:
         """Show the account's browsers what one hears and speaks."""
-        return StatusToldView.from_told(data, await voices.tell(principal.account_id, data.given))
+        return StatusToldView.from_told(data, await voices.tell(principal.account_id, data.to_status()))
 
     @put("/settings", operation_id="changeVoiceSettings", summary="Change voice settings")
     async def change(self, data: ChangeSettings, voices: Voices, principal: Principal) -> SettingsChangedView:
@@ -71,14 +71,14 @@ class VoiceController(Controller):
 
     @post("/test-mic", operation_id="testMicrophone", summary="Measure a recording", status_code=200,
           opt={"media_types": SOUND}, request_max_body_size=MAX_SOUND_BYTES)  # fmt: skip
-    async def test_microphone(self, request: Request[Any, Any, Any]) -> MicrophoneView:
+    async def test_microphone(self, request: Request[Any, Any, Any], voices: Voices) -> MicrophoneView:
         """Tell how loud an uploaded recording is."""
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         body = await request.body()
         if media_type not in SOUND or not body:
             return MicrophoneView.unheard(NO_MICROPHONE)
         try:
-            return MicrophoneView.from_domain(measure(body, media_type))
+            return MicrophoneView.from_domain(await voices.measure(body, media_type))
         except NotSoundError as error:
             return MicrophoneView.unheard(str(error))
 

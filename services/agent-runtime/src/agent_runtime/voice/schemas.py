@@ -5,7 +5,8 @@ from typing import Annotated
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from agent_runtime.voice.domain.loudness import Loudness
-from agent_runtime.voice.domain.settings import Speaking, SpeechSettings, Voice, VoiceSettings
+from agent_runtime.voice.domain.settings import SpeechSettings, Voice, VoiceSettings
+from agent_runtime.voice.domain.status import Speaking, VoiceStatus
 
 Language = Annotated[str, Meta(min_length=2, max_length=35, pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*\Z")]
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
@@ -68,11 +69,9 @@ class TellStatus(Struct, frozen=True, kw_only=True, rename="camel"):
     response: Said | UnsetType = UNSET
     talk_mode_active: bool | UnsetType = UNSET
 
-    @property
-    def given(self) -> dict[str, str | None]:
-        """What of it other browsers are shown."""
-        payload = {"state": self.state, "transcript": self.transcript, "response": self.response}
-        return {name: value for name, value in payload.items() if value is not UNSET}
+    def to_status(self) -> VoiceStatus:
+        """Make what other browsers are shown: all but who opened his own microphone."""
+        return VoiceStatus(state=self.state, transcript=self.transcript, response=self.response)
 
 
 class StatusToldView(Struct, frozen=True, kw_only=True, rename="camel"):

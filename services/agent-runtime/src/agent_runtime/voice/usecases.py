@@ -1,22 +1,24 @@
 """Voice: settings, speech, and what browsers are told of a spoken conversation."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 from msgspec import structs
 
 from agent_runtime.ports import VOICE_SESSION, Configuration, Frame, Frames, Topic
 from agent_runtime.voice.clients import SpeechClient
-from agent_runtime.voice.domain.settings import BROWSER, Speaking, SpeechSettings, Voice, VoiceSettings, defaults_of
+from agent_runtime.voice.domain.loudness import Loudness, measure
+from agent_runtime.voice.domain.settings import BROWSER, SpeechSettings, Voice, VoiceSettings, defaults_of
+from agent_runtime.voice.domain.status import VoiceStatus, status_of
 from agent_runtime.voice.errors import NothingToSayError, ProviderUnknownError, SpokenByBrowserError
 from agent_runtime.voice.repositories import VoiceRepository
 from shoal.database import Database, Transaction
 
-_STATES = {"user": (Speaking.PROCESSING, "transcript"), "assistant": (Speaking.SPEAKING, "response")}
-
 
 class Voices:
-    """Settings and speech."""
+    """Settings of spoken conversations, speech of providers, and how loud recordings are."""
 
     def __init__(self, database: Database, frames: Frames, configuration: Configuration, client: SpeechClient) -> None:
         self._database = database
@@ -37,18 +39,13 @@ class Voices:
             voice = await voices.find(account_id) or Voice()
             settings = structs.replace(voice.settings, **given)
             await voices.put(account_id, structs.replace(voice, settings=settings))
-        await self._frames.publish(_status(account_id, {"wakeWordEnabled": settings.wake_word_enabled}))
+        await self._frames.publish(_frame(account_id, VoiceStatus(wake_word_enabled=settings.wake_word_enabled)))
         return settings
 
-    async def tell(self, account_id: str, said: Mapping[str, str | None]) -> VoiceSettings:
-        """Show an account's browsers how one's conversation stands; nothing of it is kept.
-
-        Args:
-            account_id: Whose browsers.
-            said: Of `state`, `transcript` and `response` what there is to say.
-        """
-        if said:
-            await self._frames.publish(_status(account_id, said))
+    async def tell(self, account_id: str, status: VoiceStatus) -> VoiceSettings:
+        """Show an account's browsers how one's conversation stands, if it says anything; nothing of it is kept."""
+        if status != VoiceStatus():
+            await self._frames.publish(_frame(account_id, status))
         return (await self.get(account_id)).settings
 
     async def change_speech(self, account_id: str, given: Mapping[str, Any]) -> SpeechSettings:
@@ -93,6 +90,15 @@ class Voices:
         )
         return await self._client.speak(text, asked, provider)
 
+    async def measure(self, sound: bytes, media_type: str) -> Loudness:
+        """Tell how loud a recording is.
+
+        Raises:
+            NotSoundError: It cannot be read as sound.
+        """
+        # half a second for the largest that may be uploaded, 4 MiB of 8-bit samples
+        return await asyncio.to_thread(measure, sound, media_type)
+
     async def erase(self, tx: Transaction, account_id: str) -> None:
         """Erase the settings of an account that is no more."""
         await VoiceRepository(tx).erase(account_id)
@@ -108,11 +114,10 @@ class SpokenFrames:
         """Send a frame; after a message of a spoken conversation, how that stands."""
         await self._frames.publish(frame)
         if frame.topic == Topic.CHAT_MESSAGE and frame.data.get("session_key") == VOICE_SESSION:
-            state = _STATES.get(frame.data.get("role", ""))
-            if state is not None:
-                payload = {"state": state[0], state[1]: frame.data.get("content", "")}
-                await self._frames.publish(_status(frame.account_id, payload))
+            status = status_of(frame.data.get("role", ""), frame.data.get("content", ""))
+            if status is not None:
+                await self._frames.publish(_frame(frame.account_id, status))
 
 
-def _status(account_id: str, told: Mapping[str, Any]) -> Frame:
-    return Frame(account_id, Topic.VOICE_STATUS, Topic.VOICE_STATUS, dict(told))
+def _frame(account_id: str, status: VoiceStatus) -> Frame:
+    return Frame(account_id, Topic.VOICE_STATUS, Topic.VOICE_STATUS, msgspec.to_builtins(status))

@@ -1,6 +1,5 @@
 """How an account speaks with its agents."""
 
-from enum import StrEnum
 from typing import Final
 
 from msgspec import Struct
@@ -21,15 +20,6 @@ class VoiceSettings(Struct, frozen=True, kw_only=True):
     push_to_talk: bool = False
 
 
-class Speaking(StrEnum):
-    """How a spoken conversation stands, as the browser that holds it says."""
-
-    IDLE = "idle"
-    LISTENING = "listening"
-    PROCESSING = "processing"
-    SPEAKING = "speaking"
-
-
 class SpeechSettings(Struct, frozen=True, kw_only=True):
     """Who makes speech of text: the browser itself, or a configured provider."""
 
@@ -40,7 +30,7 @@ class SpeechSettings(Struct, frozen=True, kw_only=True):
 
 
 class Voice(Struct, frozen=True, kw_only=True):
-    """All of it."""
+    """Everything that an account set about voice."""
 
     settings: VoiceSettings = VoiceSettings()
     speech: SpeechSettings = SpeechSettings()
