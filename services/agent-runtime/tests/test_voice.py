@@ -12,8 +12,8 @@ from runtime_door import Door
 from runtime_sockets import wire
 from speech_provider import SpeechProvider
 
-from agent_runtime.factory import Factory
 from agent_runtime.voice.controllers import MAX_SOUND_BYTES
+from agent_runtime.voice.usecases import loudness_of
 from shoal.testing.suite import user
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -76,9 +76,8 @@ async def test_microphone_is_measured_from_an_upload_and_never_invented(door: Co
     assert speaker["message"]
 
 
-async def test_measuring_the_largest_recording_holds_nobody_up(door: Corner) -> None:
-    voices = Factory(door.service.running.resources).voices()
-    measuring = asyncio.create_task(voices.measure(bytes(MAX_SOUND_BYTES), "audio/l16"))
+async def test_measuring_the_largest_recording_holds_nobody_up() -> None:
+    measuring = asyncio.create_task(loudness_of(bytes(MAX_SOUND_BYTES), "audio/l16"))
     turns = 0
     while not measuring.done():
         await asyncio.sleep(0.001)

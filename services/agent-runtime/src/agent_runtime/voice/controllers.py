@@ -18,7 +18,7 @@ from agent_runtime.voice.schemas import (
     StatusView,
     TellStatus,
 )
-from agent_runtime.voice.usecases import Voices
+from agent_runtime.voice.usecases import Voices, loudness_of
 from shoal.errors import AppError
 from shoal.http.auth import require_admin, require_user
 from shoal.http.errors import respond
@@ -71,14 +71,14 @@ class VoiceController(Controller):
 
     @post("/test-mic", operation_id="testMicrophone", summary="Measure a recording", status_code=200,
           opt={"media_types": SOUND}, request_max_body_size=MAX_SOUND_BYTES)  # fmt: skip
-    async def test_microphone(self, request: Request[Any, Any, Any], voices: Voices) -> MicrophoneView:
+    async def test_microphone(self, request: Request[Any, Any, Any]) -> MicrophoneView:
         """Tell how loud an uploaded recording is."""
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         body = await request.body()
         if media_type not in SOUND or not body:
             return MicrophoneView.unheard(NO_MICROPHONE)
         try:
-            return MicrophoneView.from_domain(await voices.measure(body, media_type))
+            return MicrophoneView.from_domain(await loudness_of(body, media_type))
         except NotSoundError as error:
             return MicrophoneView.unheard(str(error))
 

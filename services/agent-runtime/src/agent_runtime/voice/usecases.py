@@ -18,7 +18,7 @@ from shoal.database import Database, Transaction
 
 
 class Voices:
-    """Settings of spoken conversations, speech of providers, and how loud recordings are."""
+    """Settings of spoken conversations, and speech of providers."""
 
     def __init__(self, database: Database, frames: Frames, configuration: Configuration, client: SpeechClient) -> None:
         self._database = database
@@ -90,15 +90,6 @@ class Voices:
         )
         return await self._client.speak(text, asked, provider)
 
-    async def measure(self, sound: bytes, media_type: str) -> Loudness:
-        """Tell how loud a recording is.
-
-        Raises:
-            NotSoundError: It cannot be read as sound.
-        """
-        # half a second for the largest that may be uploaded, 4 MiB of 8-bit samples
-        return await asyncio.to_thread(measure, sound, media_type)
-
     async def erase(self, tx: Transaction, account_id: str) -> None:
         """Erase the settings of an account that is no more."""
         await VoiceRepository(tx).erase(account_id)
@@ -117,6 +108,16 @@ class SpokenFrames:
             status = status_of(frame.data.get("role", ""), frame.data.get("content", ""))
             if status is not None:
                 await self._frames.publish(_frame(frame.account_id, status))
+
+
+async def loudness_of(sound: bytes, media_type: str) -> Loudness:
+    """Tell how loud a recording is.
+
+    Raises:
+        NotSoundError: It cannot be read as sound.
+    """
+    # takes half a second for the largest that may be uploaded, 4 MiB of 8-bit samples
+    return await asyncio.to_thread(measure, sound, media_type)
 
 
 def _frame(account_id: str, status: VoiceStatus) -> Frame:
