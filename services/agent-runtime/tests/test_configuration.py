@@ -10,7 +10,7 @@ import pytest
 from runtime_door import Door
 
 from agent_runtime.factory import Factory
-from agent_runtime.runs.usecases.servers import Directory
+from agent_runtime.tools.usecases.servers import Directory
 from shoal.testing.suite import eventually
 
 KEY = "sk-ant-a-key-that-nobody-may-see"

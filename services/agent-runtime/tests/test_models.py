@@ -13,7 +13,7 @@ from provider_double import ProviderDouble, Step, call, fail, say
 from runtime_door import Door
 from runtime_talk import Talk, texts
 
-from agent_runtime.runs.clients.models.plain import MAX_BYTES
+from agent_runtime.plain import MAX_BYTES
 from shoal.installation import Installation
 from shoal.service import installed
 from shoal.testing.servers import TestDatabases, nats_server

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from agent_runtime.runs.clients.tools.web import MAX_BYTES, decoded, page_text
+from agent_runtime.tools.clients.web import MAX_BYTES, decoded, page_text
 
 MAX_S = 5.0
 """Far above what a page takes, and far below what one takes that is looked at again and again."""

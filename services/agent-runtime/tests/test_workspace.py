@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from agent_runtime.runs.clients.workspace import Workspace, Workspaces
-from agent_runtime.runs.errors import ToolError
+from agent_runtime.errors import ToolError
+from agent_runtime.tools.clients.workspace import Workspace, Workspaces
 
 PART = st.sampled_from(["..", ".", "", "a", "b", "out", "link", "up", "etc", "passwd", "~", "a\x00b", "…", "a" * 300])
 PATHS = st.one_of(

@@ -11,11 +11,10 @@ from agent_runtime.memory.controllers import MemoryController
 from agent_runtime.monitoring.controllers import MonitoringController, asked_span
 from agent_runtime.runs.controllers.messages import MessageController
 from agent_runtime.runs.controllers.runs import ApprovalController, RunController
-from agent_runtime.runs.controllers.servers import McpServerController
-from agent_runtime.runs.controllers.tools import ToolController
 from agent_runtime.sessions.controllers import SessionController
 from agent_runtime.skills.controllers import SkillController
 from agent_runtime.sockets.controllers import socket_doors
+from agent_runtime.tools.controllers import McpServerController, ToolController
 from agent_runtime.voice.controllers import VoiceController
 from shoal.http.app import create_app as create_http_app
 from shoal.http.door import Door

@@ -1,6 +1,6 @@
 """Refusals that more than one subject makes."""
 
-from shoal.errors import AppError, FieldProblem, NotFoundError, ValidationError
+from shoal.errors import AppError, BadRequestError, FieldProblem, NotFoundError, TimedOutError, ValidationError
 
 
 class FieldRefusedError(ValidationError):
@@ -45,3 +45,46 @@ class TokenBudgetExhaustedError(AppError):
 
     code = "token_budget_exhausted"
     status = 429
+
+
+class ModelUnknownError(BadRequestError):
+    """No provider is configured for this model."""
+
+    code = "model_unknown"
+
+
+class ModelKeyMissingError(BadRequestError):
+    """The model's provider answers nobody without a key, and there is none; admins set it by PUT /api/config."""
+
+    code = "key_missing"
+
+
+class ModelUnavailableError(AppError):
+    """The model's provider did not answer as it should."""
+
+    code = "model_unavailable"
+    status = 502
+
+
+class ModelRefusedError(AppError):
+    """The model's provider refused the request."""
+
+    code = "model_refused"
+    status = 502
+
+
+class ModelBrokeOffError(AppError):
+    """The model's provider broke off in the middle of its answer."""
+
+    code = "model_broke_off"
+    status = 502
+
+
+class ModelSilentError(TimedOutError):
+    """The model's provider was silent for too long."""
+
+    code = "model_silent"
+
+
+class ToolError(Exception):
+    """A tool could not do what it was asked; the message is for the model."""

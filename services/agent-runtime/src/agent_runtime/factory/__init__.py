@@ -22,14 +22,16 @@ from agent_runtime.factory.browsers import BrowserFactory
 from agent_runtime.factory.knowledge import KnowledgeFactory
 from agent_runtime.factory.runs import RunFactory
 from agent_runtime.factory.tools import ToolFactory
+from agent_runtime.models.clients.providers import ProviderModels
+from agent_runtime.models.usecases import ModelRegistry
 from agent_runtime.monitoring.clients import CredentialClient
 from agent_runtime.monitoring.usecases.budgets import Budgets
 from agent_runtime.monitoring.usecases.reports import Reports
 from agent_runtime.monitoring.usecases.spending import Spending
-from agent_runtime.runs.clients.tools.asking import Asking
 from agent_runtime.runs.usecases.assembly import Assembly
 from agent_runtime.sessions.usecases import SessionLifecycle, Sessions
 from agent_runtime.sockets.usecases.speaking import Subjects
+from agent_runtime.tools.clients.asking import Asking
 from agent_runtime.voice.clients import SpeechClient
 from agent_runtime.voice.usecases import Voices
 from shoal.resources import Resources
@@ -42,7 +44,8 @@ class Factory:
         self.resources = resources
         self.outgoing = settings.outgoing(resources.config)
         self.envelope = settings.envelope(resources.config)
-        self.runs = RunFactory(resources, outgoing=self.outgoing, neighbours=self)
+        self.providers = ProviderModels(self.outgoing, silence=resources.config.model_timeout)
+        self.runs = RunFactory(resources, neighbours=self)
         self.browsers = BrowserFactory(resources, about=self._socket_subjects, traffics=self.runs.traffics)
         self.knowledge = KnowledgeFactory(resources, outgoing=self.outgoing, configuration=self.configuration)
         self.tools = ToolFactory(resources, outgoing=self.outgoing, envelope=self.envelope, asking=self._asking)
@@ -90,6 +93,12 @@ class Factory:
 
     def _asking(self) -> Asking:
         return Asking(memories=self.knowledge.memories(), delegations=self.delegations(), canvases=self.canvases())
+
+    # models
+
+    def models(self) -> ports.Models:
+        """What answers."""
+        return ModelRegistry(self.configuration(), self.providers)
 
     # sockets
 

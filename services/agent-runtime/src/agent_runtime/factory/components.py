@@ -10,8 +10,8 @@ from agent_runtime.counts import Counts
 from agent_runtime.cron.jobs import Scheduler
 from agent_runtime.factory import Factory
 from agent_runtime.factory.settings import KEY_VARIABLE
-from agent_runtime.runs.repositories.servers import SEALED as SEALED_SECRETS
 from agent_runtime.sockets.usecases.revocations import revocations
+from agent_runtime.tools.repositories import SEALED as SEALED_SECRETS
 from shoal.copies import Copy
 from shoal.jobs import Job, housekeeping
 from shoal.resealing import Resealing
@@ -38,11 +38,11 @@ def components(factory: Factory) -> list[Component]:
         resources.subscriber(Subscription("accounts", accounts)),
         resources.copier(Copy("accounts", owner="gateway", handlers=accounts, is_required=False)),
         _counts(factory),
-        factory.runs.cloud,
+        factory.providers,
         factory.tools.mcp_links,
         factory.runs.worker,
         resources.job(Job("forget runs", timedelta(hours=1), factory.runs.sweeping().forget)),
-        resources.job(Job("clear workspaces", timedelta(minutes=10), factory.runs.clearing().clear)),
+        resources.job(Job("clear workspaces", timedelta(minutes=10), factory.tools.clearing().clear)),
         resources.job(Job("tell telemetry", resources.config.telemetry_interval, factory.runs.tallies().tell)),
         factory.browsers.sockets,
         factory.browsers.slots,

@@ -4,17 +4,14 @@ from functools import cached_property
 from typing import Protocol
 
 from agent_runtime import ports
-from agent_runtime.agents.usecases import Births, Departures
+from agent_runtime.agents.usecases import Births
 from agent_runtime.config import Config
 from agent_runtime.runs.clients.live import Live
-from agent_runtime.runs.clients.models.registry import ModelRegistry, ProviderModels
-from agent_runtime.runs.clients.workspace import Workspaces
 from agent_runtime.runs.usecases.agent_loop import AgentLoop
 from agent_runtime.runs.usecases.approvals import Approvals
 from agent_runtime.runs.usecases.assembly import Assembly
 from agent_runtime.runs.usecases.beginnings import Beginnings
 from agent_runtime.runs.usecases.cancelling import Cancelling
-from agent_runtime.runs.usecases.clearing import Clearing
 from agent_runtime.runs.usecases.endings import Endings
 from agent_runtime.runs.usecases.engine import Engine
 from agent_runtime.runs.usecases.facts import Facts
@@ -31,7 +28,6 @@ from agent_runtime.runs.usecases.turns import Turns
 from agent_runtime.runs.usecases.waiting import Waiting
 from agent_runtime.runs.usecases.worker import Worker
 from shoal.leases import Leases
-from shoal.outgoing import Outgoing
 from shoal.resources import Resources
 
 
@@ -50,8 +46,8 @@ class Neighbours(Protocol):
         """The way to browsers."""
         ...
 
-    def configuration(self) -> ports.Configuration:
-        """Defaults and providers."""
+    def models(self) -> ports.Models:
+        """What answers."""
         ...
 
     def usage(self) -> ports.Usage:
@@ -72,13 +68,11 @@ class RunFactory:
 
     Args:
         resources: The process's.
-        outgoing: What may be reached.
         neighbours: Whom turns ask; looked at only when something is made.
     """
 
-    def __init__(self, resources: Resources[Config], *, outgoing: Outgoing, neighbours: Neighbours) -> None:
+    def __init__(self, resources: Resources[Config], *, neighbours: Neighbours) -> None:
         self.resources = resources
-        self.outgoing = outgoing
         self._neighbours = neighbours
 
     # what requests ask for
@@ -183,17 +177,12 @@ class RunFactory:
         """How models are asked."""
         resources = self.resources
         return Transport(
-            registry=ModelRegistry(self._neighbours.configuration(), self.cloud),
+            models=self._neighbours.models(),
             usage=self._neighbours.usage(),
             database=resources.database,
             clock=resources.clock,
             tracing=resources.tracing,
         )
-
-    @cached_property
-    def cloud(self) -> ProviderModels:
-        """Models of providers."""
-        return ProviderModels(self.outgoing, silence=self.resources.config.model_timeout)
 
     def endings(self) -> Endings:
         """How runs end."""
@@ -221,11 +210,6 @@ class RunFactory:
     def sweeping(self) -> Sweeping:
         """What runs are looked after by."""
         return Sweeping(database=self.resources.database, endings=self.endings(), records=self.records())
-
-    def clearing(self) -> Clearing:
-        """What agents leave behind."""
-        workspaces = Workspaces(self.resources.config.state / "workspaces")
-        return Clearing(departures=Departures(self.resources.database), workspaces=workspaces)
 
     # what is told of them
 

@@ -3,14 +3,17 @@
 from collections.abc import Callable
 from functools import cached_property
 
+from agent_runtime.agents.usecases import Departures
 from agent_runtime.config import Config
-from agent_runtime.runs.clients.mcp.links import McpLinks
-from agent_runtime.runs.clients.tools.asking import Asking
-from agent_runtime.runs.clients.tools.files import file_tools
-from agent_runtime.runs.clients.tools.shell import shell_tools
-from agent_runtime.runs.clients.tools.web import Web
-from agent_runtime.runs.usecases.servers import Directory, McpServers
-from agent_runtime.runs.usecases.toolbox import Toolbox
+from agent_runtime.tools.clients.asking import Asking
+from agent_runtime.tools.clients.files import file_tools
+from agent_runtime.tools.clients.mcp.links import McpLinks
+from agent_runtime.tools.clients.shell import shell_tools
+from agent_runtime.tools.clients.web import Web
+from agent_runtime.tools.clients.workspace import Workspaces
+from agent_runtime.tools.usecases.clearing import Clearing
+from agent_runtime.tools.usecases.servers import Directory, McpServers
+from agent_runtime.tools.usecases.toolbox import Toolbox
 from shoal.crypto import Envelope
 from shoal.outgoing import Outgoing
 from shoal.resources import Resources
@@ -55,3 +58,8 @@ class ToolFactory:
             links=self.mcp_links,
             is_stdio_allowed=self.resources.config.allow_mcp_stdio,
         )
+
+    def clearing(self) -> Clearing:
+        """What agents leave behind."""
+        workspaces = Workspaces(self.resources.config.state / "workspaces")
+        return Clearing(departures=Departures(self.resources.database), workspaces=workspaces)

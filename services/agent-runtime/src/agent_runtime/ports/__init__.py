@@ -12,7 +12,22 @@ from agent_runtime.ports.configuration import Configuration, Defaults, Provider
 from agent_runtime.ports.delegation import Assignment, Classification, Delegations, Outcome
 from agent_runtime.ports.frames import Frame, Frames, Topic, message_payload, session_topic
 from agent_runtime.ports.memory import Memories, Recollection
-from agent_runtime.ports.models import ModelName
+from agent_runtime.ports.models import (
+    AssistantMessage,
+    Call,
+    Model,
+    ModelName,
+    Models,
+    Prompt,
+    PromptMessage,
+    StreamPart,
+    TextDelta,
+    ToolCallDelta,
+    ToolResultMessage,
+    UsageReport,
+    UserMessage,
+    tokens_of,
+)
 from agent_runtime.ports.monitoring import (
     Charge,
     Estimate,
@@ -34,15 +49,19 @@ from agent_runtime.ports.sessions import (
     ToolCallView,
 )
 from agent_runtime.ports.skills import ActiveSkill, Skills
+from agent_runtime.ports.tools import MAX_RESULT_BYTES, Tool, Toolbox, ToolContext, ToolSpec
 from agent_runtime.ports.turns import Queueing, RunStatus, SaidSoFar, TurnRequest, TurnResult, Turns
 
 __all__ = [
+    "MAX_RESULT_BYTES",
     "VOICE_SESSION",
     "ActiveSkill",
     "AgentProfile",
     "Agents",
     "Assignment",
+    "AssistantMessage",
     "Births",
+    "Call",
     "Canvases",
     "ChannelSwitches",
     "Charge",
@@ -62,10 +81,14 @@ __all__ = [
     "Memories",
     "Message",
     "MessageView",
+    "Model",
     "ModelCall",
     "ModelName",
+    "Models",
     "Outcome",
     "PipelineLog",
+    "Prompt",
+    "PromptMessage",
     "Provider",
     "Queueing",
     "Recollection",
@@ -77,10 +100,18 @@ __all__ = [
     "Spent",
     "StageTiming",
     "Step",
+    "StreamPart",
+    "TextDelta",
     "TimedTurn",
+    "Tool",
     "ToolCall",
+    "ToolCallDelta",
     "ToolCallView",
+    "ToolContext",
     "ToolPolicy",
+    "ToolResultMessage",
+    "ToolSpec",
+    "Toolbox",
     "Topic",
     "Traffic",
     "Traffics",
@@ -88,6 +119,9 @@ __all__ = [
     "TurnResult",
     "Turns",
     "Usage",
+    "UsageReport",
+    "UserMessage",
     "message_payload",
     "session_topic",
+    "tokens_of",
 ]

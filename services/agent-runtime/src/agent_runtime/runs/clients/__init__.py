@@ -1,1 +1,1 @@
-"""Ways out of a run: models, tools, other processes."""
+"""Ways out of a run: to other processes."""

@@ -4,11 +4,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from agent_runtime.ports import ActiveSkill, Message, Step, ToolCall
-from agent_runtime.runs.domain.models import (
+from agent_runtime.ports import (
+    ActiveSkill,
     AssistantMessage,
     Call,
+    Message,
     PromptMessage,
+    Step,
+    ToolCall,
     ToolResultMessage,
     UserMessage,
     tokens_of,

@@ -15,16 +15,17 @@ from agent_runtime.ports import (
     Delegations,
     Memories,
     Message,
+    ModelName,
+    PromptMessage,
     Skills,
+    Tool,
+    Toolbox,
     ToolPolicy,
 )
 from agent_runtime.runs.domain.history import instructions, prompt_messages
-from agent_runtime.runs.domain.models import ModelName, PromptMessage
 from agent_runtime.runs.domain.runs import Run
-from agent_runtime.runs.domain.tools import Tool
 from agent_runtime.runs.errors import AgentStoppedError
 from agent_runtime.runs.usecases.pipeline import Pipeline, Stage
-from agent_runtime.runs.usecases.toolbox import Toolbox
 
 HISTORY_TOKENS = 60_000
 MAX_TOKENS = 200_000

@@ -5,7 +5,16 @@ from datetime import timedelta
 
 from msgspec import Struct
 
-from agent_runtime.errors import BudgetExhaustedError, TokenBudgetExhaustedError
+from agent_runtime.errors import (
+    BudgetExhaustedError,
+    ModelBrokeOffError,
+    ModelKeyMissingError,
+    ModelRefusedError,
+    ModelSilentError,
+    ModelUnavailableError,
+    ModelUnknownError,
+    TokenBudgetExhaustedError,
+)
 from agent_runtime.ports import Estimate, Message, ModelName, RunStatus, TurnRequest, TurnResult, Usage
 from agent_runtime.runs import errors
 from agent_runtime.runs.domain.runs import CallRecord, Run
@@ -18,12 +27,12 @@ _FAILURES: dict[str, type[AppError]] = {
         BudgetExhaustedError,
         TokenBudgetExhaustedError,
         errors.AgentStoppedError,
-        errors.ModelUnknownError,
-        errors.ModelKeyMissingError,
-        errors.ModelUnavailableError,
-        errors.ModelRefusedError,
-        errors.ModelBrokeOffError,
-        errors.ModelSilentError,
+        ModelUnknownError,
+        ModelKeyMissingError,
+        ModelUnavailableError,
+        ModelRefusedError,
+        ModelBrokeOffError,
+        ModelSilentError,
         errors.RunTooLongError,
         errors.TooManyStepsError,
     )

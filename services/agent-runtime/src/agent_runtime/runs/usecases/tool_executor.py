@@ -7,10 +7,10 @@ import structlog
 from msgspec.structs import replace
 from opentelemetry.trace import SpanKind
 
-from agent_runtime.ports import ToolPolicy
+from agent_runtime.errors import ToolError
+from agent_runtime.ports import Tool, ToolContext, ToolPolicy
 from agent_runtime.runs.domain.runs import CallRecord, CallStatus, EventType, Run
-from agent_runtime.runs.domain.tools import Tool, ToolContext, shortened
-from agent_runtime.runs.errors import ToolError
+from agent_runtime.runs.domain.texts import shortened
 from agent_runtime.runs.repositories.progress import ProgressRepository
 from agent_runtime.runs.usecases.assembly import TurnContext
 from agent_runtime.runs.usecases.recorder import Recorder

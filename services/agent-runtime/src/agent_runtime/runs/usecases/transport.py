@@ -9,22 +9,7 @@ import structlog
 from msgspec import Struct
 from opentelemetry.trace import SpanKind
 
-from agent_runtime.ports import Estimate, Spent, Usage
-from agent_runtime.runs.clients.models.registry import ModelRegistry
-from agent_runtime.runs.domain.models import (
-    Model,
-    ModelName,
-    Prompt,
-    PromptMessage,
-    StreamPart,
-    TextDelta,
-    ToolCallDelta,
-    UsageReport,
-    storable,
-    tokens_of,
-)
-from agent_runtime.runs.domain.runs import EventType, Run
-from agent_runtime.runs.errors import (
+from agent_runtime.errors import (
     ModelBrokeOffError,
     ModelKeyMissingError,
     ModelRefusedError,
@@ -32,6 +17,23 @@ from agent_runtime.runs.errors import (
     ModelUnavailableError,
     ModelUnknownError,
 )
+from agent_runtime.ports import (
+    Estimate,
+    Model,
+    ModelName,
+    Models,
+    Prompt,
+    PromptMessage,
+    Spent,
+    StreamPart,
+    TextDelta,
+    ToolCallDelta,
+    Usage,
+    UsageReport,
+    tokens_of,
+)
+from agent_runtime.runs.domain.runs import EventType, Run
+from agent_runtime.runs.domain.texts import storable
 from agent_runtime.runs.repositories.tallies import TallyRepository
 from agent_runtime.runs.usecases.assembly import TurnContext
 from agent_runtime.runs.usecases.recorder import Recorder
@@ -113,10 +115,8 @@ class _Attempt:
 class Transport:
     """The fourth stage of the pipeline: one answer of one model."""
 
-    def __init__(
-        self, *, registry: ModelRegistry, usage: Usage, database: Database, clock: Clock, tracing: Tracing
-    ) -> None:
-        self._registry = registry
+    def __init__(self, *, models: Models, usage: Usage, database: Database, clock: Clock, tracing: Tracing) -> None:
+        self._models = models
         self._usage = usage
         self._database = database
         self._clock = clock
@@ -146,7 +146,7 @@ class Transport:
         return charge.tokens
 
     async def _answer_by(self, run: Run, context: TurnContext, prompt: Prompt, recorder: Recorder) -> Answer:
-        model = await self._registry.model(run.account_id, prompt.model)
+        model = await self._models.model(run.account_id, prompt.model)
         reservation = await self._usage.reserve(_estimate(run, context, prompt))
         attempt = _Attempt()
         try:

@@ -1,17 +1,41 @@
-"""HTTP: MCP servers."""
+"""HTTP: tools, and the MCP servers that bring more of them."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from litestar import Controller, delete, get, put
 from litestar.params import Parameter
 
-from agent_runtime.runs.domain.servers import NAME_PATTERN
-from agent_runtime.runs.schemas import PutServer, ServerView, Success
-from agent_runtime.runs.usecases.servers import McpServers
+from agent_runtime.tools.domain.servers import NAME_PATTERN
+from agent_runtime.tools.schemas import PutServer, ServerView, Success, ToolView
+from agent_runtime.tools.usecases.servers import McpServers
+from agent_runtime.tools.usecases.toolbox import Toolbox
 from shoal.http.auth import require_admin, require_user
 from shoal.identity import Principal
 
 Name = Annotated[str, Parameter(pattern=NAME_PATTERN)]
+
+
+class ToolController(Controller):
+    """What agents can do."""
+
+    path = "/api/tools"
+    tags = ("tools",)
+    guards = (require_user,)
+
+    @get("/", operation_id="listTools", summary="List tools")
+    async def list(self, principal: Principal, toolbox: Toolbox) -> list[ToolView]:
+        """List the tools that the account's agents can be offered, by name."""
+        offered = await toolbox.offered(principal.account_id)
+        return [
+            ToolView(name=name, description=tool.spec.description, schema=dict(tool.spec.schema), policy=tool.policy)
+            for name, tool in sorted(offered.items())
+        ]
+
+    @get("/{name:str}/schema", operation_id="getToolSchema", summary="Show what a tool takes")
+    async def schema(self, name: str, principal: Principal, toolbox: Toolbox) -> dict[str, Any]:
+        """Give the JSON Schema of a tool's arguments."""
+        tool = await toolbox.find(principal.account_id, name)
+        return dict(tool.spec.schema)
 
 
 class McpServerController(Controller):

@@ -5,10 +5,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from agent_runtime.ports import Assignment, Canvases, Delegations, Memories, ToolPolicy
-from agent_runtime.runs.clients.tools.made import FunctionTool
-from agent_runtime.runs.domain.tools import Tool, ToolContext
-from agent_runtime.runs.errors import ToolError
+from agent_runtime.errors import ToolError
+from agent_runtime.ports import Assignment, Canvases, Delegations, Memories, Tool, ToolContext, ToolPolicy
+from agent_runtime.tools.clients.made import FunctionTool
 
 
 class MemoryRead(Struct, frozen=True):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from agent_runtime.runs.domain.servers import McpServer
+from agent_runtime.tools.domain.servers import McpServer
 from shoal.database import Transaction
 from shoal.resealing import SealedColumn
 

@@ -5,7 +5,7 @@ import asyncio
 import structlog
 
 from agent_runtime.ports import Departures
-from agent_runtime.runs.clients.workspace import Workspaces
+from agent_runtime.tools.clients.workspace import Workspaces
 
 
 class Clearing:

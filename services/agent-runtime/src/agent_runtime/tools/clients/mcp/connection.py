@@ -17,10 +17,10 @@ from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult, TextContent
 
-from agent_runtime.runs.clients.mcp.links import RemoteTool
-from agent_runtime.runs.clients.models.plain import PlainTransport
-from agent_runtime.runs.domain.servers import OpenServer
-from agent_runtime.runs.errors import ToolError
+from agent_runtime.errors import ToolError
+from agent_runtime.plain import PlainTransport
+from agent_runtime.tools.clients.mcp.links import RemoteTool
+from agent_runtime.tools.domain.servers import OpenServer
 from shoal.outgoing import Outgoing
 
 READ_S = 300.0

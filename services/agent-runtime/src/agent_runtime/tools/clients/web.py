@@ -8,10 +8,9 @@ from typing import Annotated
 import httpx2
 from msgspec import Meta, Struct
 
-from agent_runtime.ports import ToolPolicy
-from agent_runtime.runs.clients.tools.made import FunctionTool
-from agent_runtime.runs.domain.tools import Tool, ToolContext
-from agent_runtime.runs.errors import ToolError
+from agent_runtime.errors import ToolError
+from agent_runtime.ports import Tool, ToolContext, ToolPolicy
+from agent_runtime.tools.clients.made import FunctionTool
 from shoal.outgoing import AnswerTooLargeError, Outgoing, OutgoingRefusedError, read
 
 MAX_BYTES = 2 * 1024 * 1024

@@ -1,13 +1,22 @@
 """Every tool there is: our own, and those of an account's MCP servers."""
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
-from agent_runtime.runs.domain.tools import Tool, ToolSource
-from agent_runtime.runs.errors import ToolNotFoundError
+from agent_runtime.ports import Tool
+from agent_runtime.tools.errors import ToolNotFoundError
+
+
+class ToolSource(Protocol):
+    """Whoever has more tools for an account."""
+
+    async def tools(self, account_id: str) -> Sequence[Tool]:
+        """List them; a source that cannot be reached has none."""
+        ...
 
 
 class Toolbox:
-    """The tools that agents of an account can be offered."""
+    """The tools that agents of an account can be offered. It is the port `Toolbox`."""
 
     def __init__(self, own: Sequence[Tool], sources: Sequence[ToolSource] = ()) -> None:
         self._own = {tool.spec.name: tool for tool in own}

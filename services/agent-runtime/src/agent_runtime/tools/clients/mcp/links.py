@@ -13,11 +13,10 @@ from typing import Any, Protocol
 import structlog
 from msgspec import Struct
 
-from agent_runtime.ports import ToolPolicy
-from agent_runtime.runs.domain.models import ToolSpec
-from agent_runtime.runs.domain.servers import LinkState, OpenServer
-from agent_runtime.runs.domain.tools import Tool, ToolContext, parse
-from agent_runtime.runs.errors import ToolError
+from agent_runtime.errors import ToolError
+from agent_runtime.ports import Tool, ToolContext, ToolPolicy, ToolSpec
+from agent_runtime.tools.domain.arguments import parse
+from agent_runtime.tools.domain.servers import LinkState, OpenServer
 from shoal.outgoing import Outgoing
 from shoal.tasks import end
 
@@ -26,7 +25,7 @@ CALL_S = 300.0
 IDLE_S = 600.0
 FORGIVE_S = 15.0
 _LOOK_S = 5.0
-_CONNECTION = "agent_runtime.runs.clients.mcp.connection"
+_CONNECTION = "agent_runtime.tools.clients.mcp.connection"
 
 Directory = Callable[[str], Awaitable[Sequence[OpenServer]]]
 

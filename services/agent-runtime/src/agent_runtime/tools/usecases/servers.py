@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from agent_runtime import quotas
-from agent_runtime.runs.clients.mcp.links import McpLinks
-from agent_runtime.runs.domain.servers import LinkState, McpServer, OpenServer
-from agent_runtime.runs.errors import ServerNotFoundError, StdioNotAllowedError, TooManyServersError
-from agent_runtime.runs.repositories.servers import SealedServer, ServerRepository
+from agent_runtime.tools.clients.mcp.links import McpLinks
+from agent_runtime.tools.domain.servers import LinkState, McpServer, OpenServer
+from agent_runtime.tools.errors import ServerNotFoundError, StdioNotAllowedError, TooManyServersError
+from agent_runtime.tools.repositories import SealedServer, ServerRepository
 from shoal.crypto import Envelope
 from shoal.database import Database, Transaction
 from shoal.errors import FieldProblem, ValidationError

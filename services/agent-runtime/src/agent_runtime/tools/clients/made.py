@@ -5,9 +5,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from agent_runtime.ports import ToolPolicy
-from agent_runtime.runs.domain.models import ToolSpec
-from agent_runtime.runs.domain.tools import ToolContext, parse, schema_of
+from agent_runtime.ports import ToolContext, ToolPolicy, ToolSpec
+from agent_runtime.tools.domain.arguments import parse, schema_of
 
 Do = Callable[[Any, ToolContext], Awaitable[str]]
 

@@ -1,22 +1,15 @@
 """Where models come from."""
 
-import asyncio
-import importlib
-from datetime import timedelta
 from typing import Protocol
 
-import httpx2
 import msgspec
 
-from agent_runtime.ports import Configuration, Provider
-from agent_runtime.runs.clients.models.offline import OfflineModel
-from agent_runtime.runs.domain.models import OFFLINE_PROVIDER, Model, ModelName
-from agent_runtime.runs.errors import ModelKeyMissingError, ModelUnknownError
+from agent_runtime.errors import ModelKeyMissingError, ModelUnknownError
+from agent_runtime.models.clients.offline import OfflineModel
+from agent_runtime.ports import Configuration, Model, ModelName, Provider
 from shoal.ids import fingerprint
-from shoal.outgoing import Outgoing
 
 _MAX_KEPT = 256
-_CLOUD = "agent_runtime.runs.clients.models.cloud"
 
 
 class CloudModels(Protocol):
@@ -27,42 +20,8 @@ class CloudModels(Protocol):
         ...
 
 
-class ProviderModels:
-    """Makes the models of providers; what they stand on is loaded at the first, and in a thread.
-
-    A component too, since it holds the connections to providers until the service ends.
-    """
-
-    name = "models"
-
-    def __init__(self, outgoing: Outgoing, *, silence: timedelta) -> None:
-        self._outgoing = outgoing
-        self._silence = silence
-        self._transport: httpx2.AsyncBaseTransport | None = None
-
-    async def model(self, provider: Provider) -> Model:
-        """Make a provider's models."""
-        cloud = await asyncio.to_thread(importlib.import_module, _CLOUD)
-        if self._transport is None:
-            self._transport = self._outgoing.transport()
-        made: Model = cloud.cloud_model(provider, self._transport, self._silence)
-        return made
-
-    def problem(self) -> str | None:
-        """Providers that are away do not make the service unable to answer."""
-        return None
-
-    async def run(self) -> None:
-        """Hold the connections until the end."""
-        try:
-            await asyncio.Event().wait()
-        finally:
-            if self._transport is not None:
-                await self._transport.aclose()
-
-
 class ModelRegistry:
-    """Gives the model of a name; clients of providers are made once and kept.
+    """Gives the model of a name; clients of providers are made once and kept. It is the port `Models`.
 
     Args:
         configuration: Which providers accounts have.
@@ -82,7 +41,7 @@ class ModelRegistry:
             ModelUnknownError: The account has no such provider, or does not use it.
             ModelKeyMissingError: The provider would refuse, for it has no key.
         """
-        if name.provider == OFFLINE_PROVIDER:
+        if name.provider == OFFLINE:
             return self._offline
         provider = await self._configuration.provider(account_id, name.provider)
         if provider is None or not provider.is_enabled:

@@ -6,11 +6,10 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from agent_runtime.ports import ToolPolicy
-from agent_runtime.runs.clients.tools.made import FunctionTool
-from agent_runtime.runs.clients.workspace import MAX_FILE_BYTES, Workspace
-from agent_runtime.runs.domain.tools import MAX_RESULT_BYTES, Tool, ToolContext
-from agent_runtime.runs.errors import ToolError
+from agent_runtime.errors import ToolError
+from agent_runtime.ports import MAX_RESULT_BYTES, Tool, ToolContext, ToolPolicy
+from agent_runtime.tools.clients.made import FunctionTool
+from agent_runtime.tools.clients.workspace import MAX_FILE_BYTES, Workspace
 
 Path = Annotated[str, Meta(min_length=1, max_length=1024, description="Relative to the workspace.")]
 

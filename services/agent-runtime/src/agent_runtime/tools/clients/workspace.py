@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from msgspec import Struct
 
-from agent_runtime.runs.errors import ToolError
+from agent_runtime.errors import ToolError
 
 MAX_FILE_BYTES = 1024 * 1024
 MAX_ENTRIES = 1000

@@ -8,7 +8,7 @@ from pydantic_ai.models.anthropic import AnthropicModel
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.tools import ToolDefinition
 
-from agent_runtime.runs.domain.models import ToolSpec
+from agent_runtime.ports import ToolSpec
 
 _MAX_KEPT = 32
 

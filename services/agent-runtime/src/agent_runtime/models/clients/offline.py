@@ -8,7 +8,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, Sequence
 
-from agent_runtime.runs.domain.models import (
+from agent_runtime.ports import (
     Prompt,
     PromptMessage,
     StreamPart,
@@ -20,7 +20,8 @@ from agent_runtime.runs.domain.models import (
     tokens_of,
 )
 
-NAME = "offline/rules"
+PROVIDER = "offline"
+NAME = f"{PROVIDER}/rules"
 _TOOL = re.compile(r"^/tool[ \t]+(?P<name>[A-Za-z0-9_-]{1,64})(?:[ \t]+(?P<arguments>\S.*))?$", re.MULTILINE)
 _SLOWLY = re.compile(r"\s*/slowly\s+(?P<text>.+)", re.DOTALL)
 _WORDS = re.compile(r"\s*\S+|\s+$")

@@ -15,12 +15,11 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from agent_runtime.ports import ToolPolicy
+from agent_runtime.errors import ToolError
+from agent_runtime.ports import MAX_RESULT_BYTES, Tool, ToolContext, ToolPolicy
 from agent_runtime.runs.clients.tools import warden
-from agent_runtime.runs.clients.tools.made import FunctionTool
-from agent_runtime.runs.clients.workspace import Workspace
-from agent_runtime.runs.domain.tools import MAX_RESULT_BYTES, Tool, ToolContext
-from agent_runtime.runs.errors import ToolError
+from agent_runtime.tools.clients.made import FunctionTool
+from agent_runtime.tools.clients.workspace import Workspace
 
 MAX_S = 300
 MAX_PROCESSES = 128

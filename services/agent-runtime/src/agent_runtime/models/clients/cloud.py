@@ -36,26 +36,21 @@ from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
 from pydantic_ai.settings import ModelSettings
 
-from agent_runtime.ports import Provider
-from agent_runtime.runs.clients.models.completions import StreamingOpenAI
-from agent_runtime.runs.clients.models.fitting import Definitions, FittedCompletions, FittedMessages
-from agent_runtime.runs.clients.models.plain import PlainTransport
-from agent_runtime.runs.domain.models import (
+from agent_runtime.errors import ModelBrokeOffError, ModelRefusedError, ModelSilentError, ModelUnavailableError
+from agent_runtime.models.clients.completions import StreamingOpenAI
+from agent_runtime.models.clients.fitting import Definitions, FittedCompletions, FittedMessages
+from agent_runtime.plain import PlainTransport
+from agent_runtime.ports import (
     AssistantMessage,
     Model,
     Prompt,
     PromptMessage,
+    Provider,
     StreamPart,
     TextDelta,
     ToolCallDelta,
     ToolResultMessage,
     UsageReport,
-)
-from agent_runtime.runs.errors import (
-    ModelBrokeOffError,
-    ModelRefusedError,
-    ModelSilentError,
-    ModelUnavailableError,
 )
 from shoal.errors import AppError
 

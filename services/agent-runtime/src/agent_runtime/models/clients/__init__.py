@@ -1,0 +1,1 @@
+"""Ways to models: the one within, and those of providers."""

@@ -1,0 +1,1 @@
+"""What tools do, and where more of them come from."""

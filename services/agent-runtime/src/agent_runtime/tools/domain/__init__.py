@@ -1,0 +1,1 @@
+"""What tools take, and what an MCP server is."""
