@@ -5,7 +5,7 @@ from typing import Protocol
 import msgspec
 
 from agent_runtime.errors import ModelKeyMissingError, ModelUnknownError
-from agent_runtime.models.clients.offline import OfflineModel
+from agent_runtime.models.clients.offline import PROVIDER as OFFLINE, OfflineModel
 from agent_runtime.ports import Configuration, Model, ModelName, Provider
 from shoal.ids import fingerprint
 
