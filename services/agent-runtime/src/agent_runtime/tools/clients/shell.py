@@ -17,7 +17,7 @@ from msgspec import Meta, Struct
 
 from agent_runtime.errors import ToolError
 from agent_runtime.ports import MAX_RESULT_BYTES, Tool, ToolContext, ToolPolicy
-from agent_runtime.runs.clients.tools import warden
+from agent_runtime.tools.clients import warden
 from agent_runtime.tools.clients.made import FunctionTool
 from agent_runtime.tools.clients.workspace import Workspace
 
