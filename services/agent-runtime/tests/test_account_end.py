@@ -109,4 +109,4 @@ async def test_what_an_agent_wrote_goes_with_it_and_what_others_wrote_stays(shar
 
 
 async def clear(door: Door) -> None:
-    await Factory(door.service.running.resources).runs.clearing().clear()
+    await Factory(door.service.running.resources).tools.clearing().clear()
