@@ -6,7 +6,7 @@ an `AppError` of the subject behind it.
 
 from agent_runtime.ports.accounts import Erasure
 from agent_runtime.ports.agents import AgentProfile, Agents, Births, Departures, ToolPolicy
-from agent_runtime.ports.canvas import Canvases, Drawing, Drawings, DrawnElement
+from agent_runtime.ports.canvas import CanvasCommand, Canvases, CanvasUpdate, Drawing, Drawings, DrawnElement
 from agent_runtime.ports.channels import ChannelSwitches, LiveSockets, Traffic, Traffics
 from agent_runtime.ports.configuration import Configuration, Defaults, Provider
 from agent_runtime.ports.delegation import Assignment, Classification, Delegations, Outcome
@@ -43,6 +43,8 @@ __all__ = [
     "Agents",
     "Assignment",
     "Births",
+    "CanvasCommand",
+    "CanvasUpdate",
     "Canvases",
     "ChannelSwitches",
     "Charge",

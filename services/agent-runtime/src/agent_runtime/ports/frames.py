@@ -36,6 +36,11 @@ class Frame(Struct, frozen=True):
     type: str
     data: dict[str, Any]
 
+    @classmethod
+    def of(cls, account_id: str, topic: Topic, payload: Struct) -> "Frame":
+        """Write a payload as a frame of the topic's own type."""
+        return cls(account_id, topic, topic, msgspec.to_builtins(payload))
+
 
 class Frames(Protocol):
     """The way to every browser, whichever process holds its socket."""
