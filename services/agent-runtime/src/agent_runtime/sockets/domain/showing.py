@@ -47,9 +47,8 @@ def rendered(drawing: Drawing, name: str) -> Iterator[dict[str, Any]]:
     commands = (CanvasCommand("reset"), *map(_render, drawing.elements))
     update = CanvasUpdate("batch", canvas_id=drawing.canvas_id, version=drawing.version, commands=commands)
     for form in forms_of(Frame.of("", Topic.CANVAS_UPDATE, update)):
-        for payload in form.payloads if name in form.names else ():
-            flat = payload if form.is_flat else {}
-            yield {**flat, "type": form.type, "topic": form.topic, "data": payload}
+        if name in form.names:
+            yield from form.frames()
 
 
 def _render(drawn: DrawnElement) -> CanvasCommand:

@@ -58,6 +58,12 @@ class Form(Struct, frozen=True):
     is_flat: bool = True
     """Whether the payload stands at the top too."""
 
+    def frames(self) -> Iterator[dict[str, Any]]:
+        """Write each payload as a frame."""
+        for payload in self.payloads:
+            flat = payload if self.is_flat else {}
+            yield {**flat, "type": self.type, "topic": self.topic, "data": payload}
+
 
 def canvas_topic(canvas_id: str) -> str:
     """Name the topic of one canvas on `/ws/canvas`."""
