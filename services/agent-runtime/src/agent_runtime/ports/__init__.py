@@ -10,7 +10,7 @@ from agent_runtime.ports.canvas import CanvasCommand, Canvases, CanvasUpdate, Dr
 from agent_runtime.ports.channels import ChannelSwitches, LiveSockets, Traffic, Traffics
 from agent_runtime.ports.configuration import Configuration, Defaults, Provider
 from agent_runtime.ports.delegation import Assignment, Classification, Delegations, Outcome
-from agent_runtime.ports.frames import Frame, Frames, Topic, message_payload, session_topic
+from agent_runtime.ports.frames import Frame, Frames, Said, Topic, message_payload, session_topic
 from agent_runtime.ports.memory import Memories, Recollection
 from agent_runtime.ports.models import ModelName
 from agent_runtime.ports.monitoring import (
@@ -72,6 +72,7 @@ __all__ = [
     "Queueing",
     "Recollection",
     "RunStatus",
+    "Said",
     "SaidSoFar",
     "SessionPlace",
     "Sessions",

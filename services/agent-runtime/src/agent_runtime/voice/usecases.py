@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import structs
 
-from agent_runtime.ports import VOICE_SESSION, Configuration, Frame, Frames, Topic
+from agent_runtime.ports import VOICE_SESSION, Configuration, Frame, Frames, Said, Topic
 from agent_runtime.voice.clients import SpeechClient
 from agent_runtime.voice.domain.loudness import Loudness, measure
 from agent_runtime.voice.domain.settings import BROWSER, SpeechSettings, Voice, VoiceSettings, defaults_of
@@ -104,8 +104,11 @@ class SpokenFrames:
     async def publish(self, frame: Frame) -> None:
         """Send a frame; after a message of a spoken conversation, how that stands."""
         await self._frames.publish(frame)
-        if frame.topic == Topic.CHAT_MESSAGE and frame.data.get("session_key") == VOICE_SESSION:
-            status = status_of(frame.data.get("role", ""), frame.data.get("content", ""))
+        if frame.topic != Topic.CHAT_MESSAGE:
+            return
+        said = Said.of(frame)
+        if said.session_key == VOICE_SESSION:
+            status = status_of(said.role, said.content)
             if status is not None:
                 await self._frames.publish(Frame.of(frame.account_id, Topic.VOICE_STATUS, status))
 
