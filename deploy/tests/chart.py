@@ -11,6 +11,9 @@ import yaml
 
 CHART = Path(__file__).parent.parent / "helm" / "shoal"
 NAMESPACE, RELEASE, BOTS = "prod", "shoal", "prod-bots"
+SERVICES = ("gateway", "pairing", "telemetry-ingest", "metrics-query", "agent-runtime", "instance-orchestrator",
+            "ssh-manager")  # fmt: skip
+"""Every service, in the order of the values."""
 Object = dict[str, Any]
 
 MATRIX: Mapping[str, Object] = {
@@ -81,6 +84,14 @@ def render(values: Object | None = None, *, namespace: str = NAMESPACE) -> list[
     """Render with these values over the chart's own; the objects are the caller's to change."""
     objects: list[Object] = json.loads(_rendered(json.dumps(values or {}), namespace))
     return objects
+
+
+def is_taken(values: Object) -> bool:
+    """Tell whether the chart takes these values."""
+    try:
+        return bool(render(values))
+    except helm.HelmError:
+        return False
 
 
 def parsed(text: str) -> list[Object]:

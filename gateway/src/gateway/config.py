@@ -3,7 +3,9 @@
 from datetime import timedelta
 from typing import Annotated
 
-from shoal.config import ServiceConfig, shared
+from msgspec import Meta
+
+from shoal.config import ServiceConfig, check_public_url, shared
 
 SHORTEST_PASSWORD = 8
 """In characters, unless configured."""
@@ -12,7 +14,7 @@ SHORTEST_PASSWORD = 8
 class Config(ServiceConfig, frozen=True, kw_only=True):
     """Settings of the gateway."""
 
-    public_url: Annotated[str, shared("SHOAL_PUBLIC_URL")] = "http://127.0.0.1:8080"
+    public_url: Annotated[str, shared("SHOAL_PUBLIC_URL", check=check_public_url)] = "http://127.0.0.1:8080"
     """Where agents and browsers reach the gateway; its origin is the one that pages may act from."""
     allowed_origins: tuple[str, ...] = ()
     """Further origins, such as `https://dashboard.example`, whose pages may act with a user's cookies."""
@@ -31,21 +33,21 @@ class Config(ServiceConfig, frozen=True, kw_only=True):
     """How long a token of the web chat may go unused."""
     link_ttl: timedelta = timedelta(minutes=10)
     """How long a one-time sign-in link may be used."""
-    password_min_length: int = SHORTEST_PASSWORD
+    password_min_length: Annotated[int, Meta(ge=1)] = SHORTEST_PASSWORD
     """The shortest password, in characters, that is taken."""
     plans: Annotated[str, shared("SHOAL_PLANS")] = '{"self-hosted": {}}'
     """Limits by plan: a JSON object from plan to `{"max_api_keys": number}`; what is not named is not limited."""
     default_plan: Annotated[str, shared("SHOAL_DEFAULT_PLAN")] = "self-hosted"
     """The plan of new accounts."""
-    rate_limit: int = 1000
+    rate_limit: Annotated[int, Meta(ge=0)] = 1000
     """Requests per second that one user or agent may make of each replica, twice that in a burst; 0 for no limit."""
-    rate_limit_anonymous: int = 500
+    rate_limit_anonymous: Annotated[int, Meta(ge=0)] = 500
     """The same for one address without a credential."""
     principal_ttl: timedelta = timedelta(seconds=30)
     """How long a credential is believed without asking again, while revocations are being heard."""
-    max_header_bytes: int = 32 * 1024
+    max_header_bytes: Annotated[int, Meta(ge=1)] = 32 * 1024
     """The largest head of a request: request line and headers."""
-    max_headers: int = 100
+    max_headers: Annotated[int, Meta(ge=1)] = 100
     """The most headers of a request."""
     header_timeout: timedelta = timedelta(seconds=10)
     """How long a caller may take to send a head."""

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from msgspec import Meta, Struct
 
-from shoal.config import ConfigError, Secret, ServiceConfig, explain, load, parse_duration, shared
+from shoal.config import ConfigError, Secret, ServiceConfig, check_public_url, explain, load, parse_duration, shared
 from shoal.identity import new_key_pair
 
 
@@ -136,7 +136,16 @@ def test_secret_that_will_not_do_is_told_without_it(changes: dict[str, str]) -> 
 )
 def test_value_that_would_fail_later_fails_here(changes: dict[str, str]) -> None:
     (problem,) = problems(**changes)
-    assert next(iter(changes)).partition("_")[2] in problem
+    assert problem.startswith(f"{next(iter(changes))}: ")
+
+
+@pytest.mark.parametrize(
+    "text", ["shoal.example", "shoal.example:8080", "ftp://shoal.example", "https://", "http://[::1"]
+)
+def test_public_address_is_one_that_browsers_open(text: str) -> None:
+    with pytest.raises(ValueError, match=r"https?://|IPv6"):
+        check_public_url(text)
+    check_public_url("http://127.0.0.1:8080/")
 
 
 def test_secrets_show_themselves_nowhere() -> None:

@@ -1,4 +1,7 @@
+"""Servers of these tests and clients of theirs; a module that needs another `server` makes its own."""
+
 import asyncio
+import secrets
 import shutil
 import signal
 import sys
@@ -8,8 +11,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import nats
 import psutil
 import pytest
+import pytest_asyncio
+from nats.aio.client import Client
+from nats.js.api import StreamConfig
+
+from shoal_embedded.nats import EmbeddedNats
+from shoal_embedded.nats_users import USERS, NatsUser, service_users
+from shoal_operations.readers import ensure_copy
 
 
 @pytest.fixture
@@ -57,3 +68,75 @@ async def gone(pid: int) -> None:
 def copied(source: Path, target: Path) -> Path:
     """A copy of a directory of servers' data, modes kept."""
     return Path(shutil.copytree(source, target))
+
+
+class Connections:
+    """Clients by user name; what the server refused them is collected."""
+
+    def __init__(self, server: EmbeddedNats) -> None:
+        self.server = server
+        self.refused: list[str] = []
+        self._clients: list[Client] = []
+
+    async def open(self, name: str, **options: object) -> Client:
+        async def note(error: Exception) -> None:
+            self.refused.append(str(error).lower())
+
+        client = await nats.connect(
+            self.server.url_for(name), error_cb=note, reconnect_time_wait=0.02, max_reconnect_attempts=-1, **options
+        )
+        self._clients.append(client)
+        return client
+
+    async def close(self) -> None:
+        for client in self._clients:
+            await client.close()
+
+    async def refusals(self, act: Awaitable[object], client: Client) -> list[str]:
+        """What the server refuses when this is done: everything before a last thing that it refuses to all."""
+        self.refused.clear()
+        await act
+        await client.publish("nobody.may", b"")
+        await until(self._last_refused)
+        return self.refused[:-1]
+
+    async def _last_refused(self) -> bool:
+        return any('"nobody.may"' in refusal for refusal in self.refused)
+
+
+@pytest.fixture
+def users() -> Sequence[NatsUser]:
+    return service_users({name: secrets.token_urlsafe(16) for name in USERS})
+
+
+@pytest_asyncio.fixture
+async def server(tmp_path: Path, users: Sequence[NatsUser]) -> AsyncIterator[EmbeddedNats]:
+    server = EmbeddedNats(tmp_path / "nats", users=users)
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest_asyncio.fixture
+async def connections(server: EmbeddedNats) -> AsyncIterator[Connections]:
+    connections = Connections(server)
+    yield connections
+    await connections.close()
+
+
+@pytest_asyncio.fixture
+async def admin(connections: Connections) -> Client:
+    """The administrator, on a server that has our streams, 10 facts, a batch, and the readers' copy."""
+    client = await connections.open("admin")
+    jetstream = client.jetstream()
+    await jetstream.add_stream(StreamConfig(name="EVENTS", subjects=["shoal.events.>"]))
+    await jetstream.add_stream(StreamConfig(name="TELEMETRY", subjects=["shoal.telemetry.batch.>"]))
+    await jetstream.publish("shoal.telemetry.batch.p1", b"secret samples")
+    for number in range(10):
+        await jetstream.publish("shoal.events.user.created.v1.user_1", b'{"n": %d}' % number)
+    await ensure_copy(connections.server.url_for("copier"))
+    return client
+
+
+async def stored(admin: Client, stream: str) -> int:
+    return int((await admin.jetstream().stream_info(stream)).state.messages)

@@ -180,6 +180,30 @@ async def test_what_cannot_be_is_refused_before_anything_starts(
     assert not refused.state.exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "variables", "words"),
+    [
+        (
+            ("--host", "192.0.2.1"),
+            {},
+            r"cannot listen on 192\.0\.2\.1:8080 .*→ --host takes an address of",
+        ),
+        ((), {"GATEWAY_PORT": "9000"}, r"GATEWAY_PORT: has no meaning here → .* --port"),
+        ((), {"SHOAL_DATABASE_URL": "nothing"}, r"SHOAL_DATABASE_URL: must read postgresql://.*→ mend it, or unset it"),
+        (("--state", "/proc/shoal"), {}, r"cannot keep anything in /proc/shoal: .*→ .*--state FOLDER"),
+    ],
+)
+async def test_what_cannot_be_done_here_names_its_cure(
+    tmp_path: Path, arguments: tuple[str, ...], variables: dict[str, str], words: str
+) -> None:
+    refused = await start(tmp_path, *arguments, **variables)
+    await refused.process.wait()
+    await refused.stop()
+
+    assert re.search(words, " ".join(refused.said.split())), refused.said
+    assert refused.process.returncode == 1
+
+
 async def test_a_service_that_ends_again_and_again_is_given_up_with_its_log(
     tmp_path: Path,
 ) -> None:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
-from agent_runtime.canvas.domain import ELEMENT_TYPES, MAX_ELEMENTS, steps_of
+from agent_runtime.canvas.domain import ELEMENT_TYPES, MAX_ELEMENTS, commands_of
 from agent_runtime.canvas.errors import CanvasFullError, CommandInvalidError
 from agent_runtime.canvas.schemas import CommandBody, Element
 
@@ -46,7 +46,7 @@ SINGLE = [
 )
 def test_what_is_no_command_is_refused(command: dict[str, Any]) -> None:
     with pytest.raises(CommandInvalidError) as refused:
-        steps_of(command, {}, lambda: "new")
+        commands_of(command, {}, lambda: "new")
     (problem,) = refused.value.details
     assert refused.value.message == f"{problem.field}: {problem.message}"
 
@@ -57,7 +57,7 @@ def test_batch_does_what_its_commands_do_one_after_the_other(commands: list[dict
     one_by_one, refused = [], False
     for command in commands:
         try:
-            step = steps_of(command, standing, lambda: "new")[0]
+            step = commands_of(command, standing, lambda: "new")[0]
         except CommandInvalidError:
             refused = True
             break
@@ -71,28 +71,28 @@ def test_batch_does_what_its_commands_do_one_after_the_other(commands: list[dict
     batch = {"command": "batch", "commands": commands}
     if refused:
         with pytest.raises(CommandInvalidError):
-            steps_of(batch, {}, lambda: "new")
+            commands_of(batch, {}, lambda: "new")
     else:
-        assert steps_of(batch, {}, lambda: "new") == one_by_one
+        assert commands_of(batch, {}, lambda: "new") == one_by_one
 
 
 def test_canvas_holds_so_much_and_no_more() -> None:
     standing: dict[str, Any] = {f"e{number}": TEXT for number in range(MAX_ELEMENTS)}
     with pytest.raises(CanvasFullError):
-        steps_of({"command": "render", "element": TEXT}, standing, lambda: "more")
-    assert steps_of({"command": "render", "id": "e0", "element": BUTTON}, standing, lambda: "new")
+        commands_of({"command": "render", "element": TEXT}, standing, lambda: "more")
+    assert commands_of({"command": "render", "id": "e0", "element": BUTTON}, standing, lambda: "new")
     large: dict[str, Any] = {f"e{number}": TEXT | {"content": "x" * 30_000} for number in range(17)}
     with pytest.raises(CanvasFullError):
-        steps_of({"command": "render", "element": large["e0"]}, large, lambda: "more")
-    assert steps_of({"command": "remove", "id": "e0"}, large, lambda: "new")
+        commands_of({"command": "render", "element": large["e0"]}, large, lambda: "more")
+    assert commands_of({"command": "remove", "id": "e0"}, large, lambda: "new")
 
 
 def test_both_spellings_of_an_element_are_taken_and_given() -> None:
     chart = {"type": "chart", "data": [{"label": "a", "value": 1}], "chart_type": "bar"}
     form = {"type": "form_advanced", "fields": [{"name": "n", "field_type": "select"}], "submit_action": "go"}
-    (drawn,) = steps_of({"command": "render", "id": "c", "element": chart}, {}, lambda: "new")
+    (drawn,) = commands_of({"command": "render", "id": "c", "element": chart}, {}, lambda: "new")
     assert drawn.element["chartType"] == drawn.element["chart_type"] == "bar"
-    (drawn,) = steps_of({"command": "render", "id": "f", "element": form}, {}, lambda: "new")
+    (drawn,) = commands_of({"command": "render", "id": "f", "element": form}, {}, lambda: "new")
     assert drawn.element["submitAction"] == "go"
     assert drawn.element["fields"] == [{"name": "n", "field_type": "select", "type": "select"}]
 
@@ -105,13 +105,13 @@ def test_what_is_described_of_an_element_is_what_it_needs(kind: str) -> None:
     samples: dict[str, Any] = {"src": "/a.png", "headers": ["a"], "rows": [[1]]}
     element = {"type": kind} | {name: samples.get(name, "x" if shape is str else []) for name, shape in needed.items()}
     command = {"command": "render", "element": element}
-    (drawn,) = steps_of(command, {}, lambda: "new")
+    (drawn,) = commands_of(command, {}, lambda: "new")
     assert drawn.element == element
     assert msgspec.convert(command, CommandBody.described_as)
     for name in needed:
         lacking = {"command": "render", "element": {key: value for key, value in element.items() if key != name}}
         with pytest.raises(CommandInvalidError):
-            steps_of(lacking, {}, lambda: "new")
+            commands_of(lacking, {}, lambda: "new")
 
 
 @pytest.mark.parametrize("command", [*SINGLE, {"command": "batch", "commands": SINGLE}])

@@ -6,9 +6,6 @@ import pytest
 from runtime_door import Door
 from runtime_talk import Talk, texts
 
-from agent_runtime.runs.domain.runs import Run
-from agent_runtime.runs.repositories.endings import Completed, Completion, EndingRepository
-from shoal.database import DatabaseUnavailableError
 from shoal.testing.suite import eventually
 from shoal_events import RunCancelled, RunCompleted
 
@@ -206,31 +203,3 @@ async def test_deleting_a_session_ends_what_runs_in_it(shared_door: Door) -> Non
     await talk.until(run_id, "running")
     assert (await talk.client.delete(f"/api/sessions/{talk.key}")).status_code == 200
     assert (await talk.client.get(f"/api/runs/{run_id}")).status_code == 404
-
-
-async def test_run_whose_end_was_stored_unheard_of_stays_completed(
-    shared_door: Door, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    talk = await Talk.begin(shared_door)
-    complete, lost = EndingRepository.complete, list[str]()
-
-    async def unheard_of() -> None:
-        raise DatabaseUnavailableError(retry_after_s=1)
-
-    async def complete_unheard_of(self: EndingRepository, run: Run, ended: Completion) -> Completed:
-        completed = await complete(self, run, ended)
-        if run.account_id == talk.account_id and not lost:
-            lost.append(run.id)
-            self._tx.after_commit(unheard_of)
-        return completed
-
-    monkeypatch.setattr(EndingRepository, "complete", complete_unheard_of)
-    told = await talk.say("Hello")
-
-    assert (told["status"], told["run_id"]) == ("completed", lost[0])
-    facts = await shared_door.sql("select type from outbox where entity_id = $1 order by id", lost[0])
-    assert [fact["type"] for fact in facts] == ["run.started.v1", "run.completed.v1"]
-    (tally,) = await shared_door.sql(
-        "select messages_total, errors_total from tally where account_id = $1", talk.account_id
-    )
-    assert tuple(tally) == (1, 0)

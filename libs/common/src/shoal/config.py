@@ -76,6 +76,17 @@ def check_postgres_url(text: str) -> None:
     _url(text, "postgresql://role:password@host:port/database", {"postgresql", "postgres"})
 
 
+def check_public_url(text: str) -> None:
+    """Refuse what is no address that a browser could open.
+
+    Raises:
+        ValueError: It is not; says how one reads.
+    """
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError(f"{text!r} must read https://host or http://host:port, as browsers reach the gateway")
+
+
 def _nats_url(text: str) -> None:
     _url(text, "nats://user:password@host:port", {"nats", "tls", "ws", "wss"})
 
@@ -183,7 +194,7 @@ def load(config: type[C], prefix: str, environment: Mapping[str, str]) -> C:
                 variable.check(found)
             values[field.name] = _convert(found, hints[field.name])
         except (ValueError, OSError, msgspec.ValidationError) as error:
-            problems.append(f"{names[0]}: {error}")
+            problems.append(f"{_source(names, environment) or names[0]}: {error}")
     if problems:
         raise ConfigError(problems)
     return config(**values)
@@ -195,7 +206,7 @@ def explain(config: type[Struct], prefix: str, environment: Mapping[str, str]) -
     rows = []
     for field in msgspec.structs.fields(config):
         names = (f"{prefix}_{field.name.upper()}", *_variable(hints[field.name]).shared)
-        source = next((n for n in names if n in environment or environment.get(f"{n}_FILE")), None)
+        source = _source(names, environment)
         if source is None:
             rows.append((names[0], "default", _default(field)))
         elif _plain(hints[field.name]) is Secret:
@@ -231,6 +242,11 @@ def look_up(names: Sequence[str], environment: Mapping[str, str]) -> str | None:
         if path := environment.get(f"{name}_FILE"):
             return Path(path).read_text(encoding="utf-8").rstrip("\n")
     return None
+
+
+def _source(names: Sequence[str], environment: Mapping[str, str]) -> str | None:
+    """Name the first of these variables that is set, itself or as the path of a file."""
+    return next((name for name in names if name in environment or environment.get(f"{name}_FILE")), None)
 
 
 def _variable(hint: Any) -> Variable:

@@ -64,13 +64,17 @@ def up(
         _check_password(password)
     suite = LocalSuite(suite_state, host=host, port=port, in_processes=processes, tell=screen.tell, say=screen.say)
     try:
-        suite.make_folders()
+        _make_folders(suite)
         with redirect_output(suite.logs / "shoal.log"):
             uvloop.run(_up(suite, screen, password, has_agent=agent))
     except ServerError as error:
         screen.stop()
         fail(str(error), _cure(error, suite))
-    except (MigrationError, ConfigError, RuntimeError, OSError) as error:
+    except ConfigError as error:
+        screen.stop()
+        cure = "docs/settings.md tells what each may hold, `shoal check` what each service reads"
+        fail("the configuration does not hold", cure, problems=error.problems)
+    except (MigrationError, RuntimeError, OSError) as error:
         screen.stop()
         fail(str(error), f"logs are in {suite.logs}")
 
@@ -209,7 +213,17 @@ def _check_password(password: str) -> None:
         raise typer.BadParameter(f"SHOAL_ADMIN_PASSWORD cannot be used. {error.message}") from error
 
 
+def _make_folders(suite: LocalSuite) -> None:
+    try:
+        suite.make_folders()
+    except OSError as error:
+        told = f"cannot keep anything in {suite.state}: {error.strerror}"
+        raise ServerError("state", told, cure="name a folder that you may write to: --state FOLDER") from error
+
+
 def _cure(error: ServerError, suite: LocalSuite) -> str:
+    if error.cure is not None:
+        return error.cure
     if error.log is None:
         return f"logs are in {suite.logs}"
     return "the log tells what led to it; the same command starts everything again, with your data"

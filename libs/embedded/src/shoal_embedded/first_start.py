@@ -106,4 +106,12 @@ class Front:
 
 def _expect(answer: httpx.Response, doing: str) -> None:
     if not answer.is_success:
-        raise ServerError("gateway", f"{doing} failed: {answer.status_code} {answer.text[:300]}")
+        raise ServerError("gateway", f"{doing} failed: {answer.status_code} {_detail(answer)}")
+
+
+def _detail(answer: httpx.Response) -> str:
+    """Read a refusal's sentence, or the beginning of what else came."""
+    try:
+        return str(answer.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        return answer.text[:300]

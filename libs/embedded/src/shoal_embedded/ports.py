@@ -1,5 +1,6 @@
 """Free ports on loopback."""
 
+import errno
 import secrets
 import socket
 
@@ -11,6 +12,7 @@ LOOPBACK = "127.0.0.1"
 # its server is down can be given the same port as source, and then talks to itself and keeps the server out.
 _CANDIDATES = range(20_000, 30_000)
 _ATTEMPTS = 100
+_APART, _LAST = 10_000, 65_535
 
 
 def free_port() -> int:
@@ -51,8 +53,15 @@ def ensure_free(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
-            told = (
-                f"cannot listen on {host}:{port} ({error.strerror}): does Shoal run here already?\n"
-                f"  If not, take another port, such as: --port {port + 10000}"
-            )
-            raise ServerError("gateway", told) from error
+            told = f"cannot listen on {host}:{port} ({error.strerror})"
+            raise ServerError("gateway", told, cure=_cure(error, port)) from error
+
+
+def _cure(error: OSError, port: int) -> str:
+    another = f"take another port, such as: --port {port + _APART if port + _APART <= _LAST else port - _APART}"
+    match error.errno:
+        case errno.EADDRINUSE:
+            return f"Shoal may run here already; if not, {another}"
+        case errno.EACCES:
+            return f"ports below 1024 are root's here; {another}"
+    return "--host takes an address of this machine: 127.0.0.1, or 0.0.0.0 for all that it has"

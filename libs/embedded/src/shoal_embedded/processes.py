@@ -38,12 +38,16 @@ _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 class ServerError(Exception):
     """An embedded server did not do as it was told.
 
-    The message names the part, what went wrong, the log file and its last lines since the start.
+    The message names the part, what went wrong, the log file and its last lines since the start; what mends it is its
+    `cure`, where that is known.
     """
 
-    def __init__(self, part: str, problem: str, *, log: Path | None = None, lines: Sequence[str] = ()) -> None:
+    def __init__(
+        self, part: str, problem: str, *, log: Path | None = None, lines: Sequence[str] = (), cure: str | None = None
+    ) -> None:
         self.part = part
         self.log = log
+        self.cure = cure
         self._lines = lines
         told = [f"{part}: {problem}"]
         if log is not None:
@@ -69,7 +73,8 @@ class AlreadyRunningError(ServerError):
 
     def __init__(self, part: str, pid: int, directory: Path) -> None:
         self.pid = pid
-        super().__init__(part, f"already running with pid {pid} in {directory}: stop it or use another --state")
+        cure = "stop it (Ctrl-C where it runs), or start another suite beside it by --state FOLDER --port PORT"
+        super().__init__(part, f"already running with pid {pid} in {directory}", cure=cure)
 
 
 class ServerProcess:

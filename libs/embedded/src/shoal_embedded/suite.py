@@ -8,10 +8,11 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import asyncpg
 import httpx
 import msgspec
 
-from shoal.config import look_up
+from shoal.config import check_postgres_url, look_up
 from shoal.installation import Installation
 from shoal.runtime import RunningService, ServiceFailedError
 from shoal.service import Service, installed
@@ -32,6 +33,7 @@ PASSWORDS = (ADMIN, CONSUMER, COPIER)
 USERS_OF_SERVICES = tuple(name for name in USERS if name not in PASSWORDS)
 """The seven services, installed here or not: the credentials of one that comes later are there already."""
 READY_S = 60.0
+_UNSET = "mend it, or unset it to use the PostgreSQL that comes with Shoal"
 POLL_S = 0.02
 
 Tell = Callable[[str], None]
@@ -117,6 +119,7 @@ class LocalSuite:
             ServerError: A part did not start; names it and its log.
             MigrationError: A schema could not be brought up to date.
         """
+        self._check_given()
         ensure_free(self.host, self.port)
         self.make_folders()
         installation = Installation.open(self._installation, list(USERS_OF_SERVICES), passwords=PASSWORDS)
@@ -231,8 +234,26 @@ class LocalSuite:
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as output:
             output.write(msgspec.json.format(msgspec.json.encode(self.environment), indent=2))
 
+    def _check_given(self) -> None:
+        """Refuse variables that cannot mean here what they say."""
+        for service in self.services.values():
+            if (name := f"{service.prefix}_PORT") in self._given:
+                cure = f"unset {name}; the gateway's port is given by --port, the others find theirs"
+                raise ServerError(name, "has no meaning here", cure=cure)
+        if given := self._given.get("SHOAL_DATABASE_URL"):
+            try:
+                check_postgres_url(given)
+            except ValueError as error:
+                raise ServerError("SHOAL_DATABASE_URL", str(error), cure=_UNSET) from error
+
     async def _migrate(self, service: Service, admin_url: str) -> None:
-        await service.schema.migrate(admin_url, working_url=self.environment[f"{service.prefix}_DATABASE_URL"])
+        try:
+            await service.schema.migrate(admin_url, working_url=self.environment[f"{service.prefix}_DATABASE_URL"])
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            if self.postgres is not None:
+                raise
+            told = f"cannot be used: {str(error) or type(error).__name__}"
+            raise ServerError("SHOAL_DATABASE_URL", told, cure=_UNSET) from error
 
     async def _problem_of(self, name: str, client: httpx.AsyncClient) -> str | None:
         port = self.environment[f"{self.services[name].prefix}_PORT"]

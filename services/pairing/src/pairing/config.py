@@ -3,13 +3,13 @@
 from datetime import timedelta
 from typing import Annotated
 
-from shoal.config import ServiceConfig, shared
+from shoal.config import ServiceConfig, check_public_url, shared
 
 
 class Config(ServiceConfig, frozen=True, kw_only=True):
     """Settings of pairing."""
 
-    public_url: Annotated[str, shared("SHOAL_PUBLIC_URL")] = "http://127.0.0.1:8080"
+    public_url: Annotated[str, shared("SHOAL_PUBLIC_URL", check=check_public_url)] = "http://127.0.0.1:8080"
     """Where agents and browsers reach the gateway; `websocket_url` and `inbox_url` are made of it."""
     token_ttl: timedelta = timedelta(minutes=30)
     """How long a pairing token may be redeemed."""

@@ -10,9 +10,10 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
+from msgspec import structs
 
 from agent_runtime.canvas.errors import CanvasFullError, CommandInvalidError
-from agent_runtime.ports import DrawnElement
+from agent_runtime.ports import CanvasCommand, CanvasUpdate, DrawnElement
 
 MAX_ELEMENTS = 500
 MAX_ELEMENT_BYTES = 32 * 1024
@@ -56,17 +57,8 @@ class CanvasSummary(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: datetime
 
 
-class Step(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One command that changes one element, or all of them; complete, whatever its writer left out."""
-
-    command: str
-    id: str | None = None
-    element: dict[str, Any] | None = None
-    position: dict[str, Any] | None = None
-
-
-def steps_of(command: Mapping[str, Any], standing: Elements, new_id: Callable[[], str]) -> list[Step]:
-    """Tell what a command does to a canvas, one step after the other.
+def commands_of(command: Mapping[str, Any], standing: Elements, new_id: Callable[[], str]) -> list[CanvasCommand]:
+    """Tell what a command does to a canvas, one element after the other.
 
     Args:
         command: As the contract's `CanvasCommandData`.
@@ -78,27 +70,32 @@ def steps_of(command: Mapping[str, Any], standing: Elements, new_id: Callable[[]
         CanvasFullError: Too much would stand there.
     """
     elements = dict(standing)
-    steps: list[Step] = []
+    commands: list[CanvasCommand] = []
     for single in _singles(command):
-        step = _step(single, elements, new_id)
-        steps.append(step)
-        if step.command == "reset":
+        complete = _complete(single, elements, new_id)
+        commands.append(complete)
+        if complete.command == "reset":
             elements.clear()
-        elif step.command == "remove":
-            del elements[step.id or ""]
+        elif complete.command == "remove":
+            del elements[complete.id or ""]
         else:
-            elements[step.id or ""] = step.element or {}
+            elements[complete.id or ""] = complete.element or {}
         if len(elements) > MAX_ELEMENTS:
             raise CanvasFullError
-    if max(_size(list(elements.values())), _size(steps)) > MAX_CANVAS_BYTES:
+    if max(_size(list(elements.values())), _size(commands)) > MAX_CANVAS_BYTES:
         raise CanvasFullError
-    return steps
+    return commands
 
 
-def told(steps: Sequence[Step], *, is_batch: bool) -> dict[str, Any]:
-    """Write steps as one command of the contract."""
-    written: list[dict[str, Any]] = [msgspec.to_builtins(step) for step in steps]
-    return {"command": "batch", "commands": written} if is_batch else written[0]
+def update_of(
+    canvas_id: str, commands: Sequence[CanvasCommand], *, is_batch: bool, agent_id: str, version: int, at: datetime
+) -> CanvasUpdate:
+    """Tell what was done to a canvas as the one command that asked for it."""
+    if is_batch:
+        shown = CanvasUpdate("batch", canvas_id=canvas_id, commands=tuple(commands))
+    else:
+        shown = CanvasUpdate(**structs.asdict(commands[0]), canvas_id=canvas_id)
+    return structs.replace(shown, agent_id=agent_id, version=version, timestamp=at.isoformat())
 
 
 def in_order(elements: Sequence[DrawnElement]) -> dict[str, dict[str, Any]]:
@@ -123,21 +120,25 @@ def _singles(command: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield part
 
 
-def _step(command: Mapping[str, Any], elements: Elements, new_id: Callable[[], str]) -> Step:
+def _complete(command: Mapping[str, Any], elements: Elements, new_id: Callable[[], str]) -> CanvasCommand:
     match command.get("command"):
         case "render":
             element_id = command.get("id") or new_id()
-            return Step("render", _checked_id(element_id), _element(command.get("element")), _position(command))
+            return CanvasCommand(
+                "render", _checked_id(element_id), _element(command.get("element")), _position(command)
+            )
         case "update":
             element_id = _present(command.get("id"), elements)
             element = command.get("element")
             if not isinstance(element, Mapping):
                 raise CommandInvalidError("element", "an object")
-            return Step("update", element_id, _element({**elements[element_id], **element}), _position(command))
+            return CanvasCommand(
+                "update", element_id, _element({**elements[element_id], **element}), _position(command)
+            )
         case "remove":
-            return Step("remove", _present(command.get("id"), elements))
+            return CanvasCommand("remove", _present(command.get("id"), elements))
         case "reset":
-            return Step("reset")
+            return CanvasCommand("reset")
     raise CommandInvalidError("command", f"one of {', '.join(COMMANDS)}")
 
 

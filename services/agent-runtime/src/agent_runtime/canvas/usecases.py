@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agent_runtime import quotas
-from agent_runtime.canvas.domain import MAX_CANVASES, CanvasSummary, Step, in_order, steps_of, told
+from agent_runtime.canvas.domain import MAX_CANVASES, CanvasSummary, commands_of, in_order, update_of
 from agent_runtime.canvas.errors import CanvasNotFoundError
 from agent_runtime.canvas.repositories import CanvasRepository
-from agent_runtime.ports import Drawing, Frame, Frames, Topic
+from agent_runtime.ports import CanvasCommand, CanvasUpdate, Drawing, Frame, Frames, Topic
 from shoal.clock import Clock
 from shoal.database import Database, Transaction
 from shoal.ids import new_id
@@ -40,17 +40,12 @@ class Canvases:
                 await quotas.hold(tx, account_id, "canvas")
                 await canvases.forget_oldest(account_id, kept=MAX_CANVASES)
             standing = in_order(await canvases.elements(account_id, canvas_id))
-            steps = steps_of(command, standing, lambda: new_id("el", length=10))
-            for step in steps:
-                await _keep(canvases, account_id, canvas_id, step)
-        around = {
-            "canvas_id": canvas_id,
-            "agent_id": agent_id,
-            "version": version,
-            "timestamp": self._clock.now().isoformat(),
-        }
-        shown = told(steps, is_batch=command.get("command") == "batch")
-        await self._frames.publish(_frame(account_id, {**around, **shown}))
+            commands = commands_of(command, standing, lambda: new_id("el", length=10))
+            for complete in commands:
+                await _keep(canvases, account_id, canvas_id, complete)
+        is_batch, at = command.get("command") == "batch", self._clock.now()
+        update = update_of(canvas_id, commands, is_batch=is_batch, agent_id=agent_id, version=version, at=at)
+        await self._frames.publish(Frame.of(account_id, Topic.CANVAS_UPDATE, update))
 
     async def state(self, account_id: str, canvas_id: str) -> Drawing:
         """Read a canvas; one that nobody drew on is empty."""
@@ -83,22 +78,19 @@ class Canvases:
         async with self._database.transaction() as tx:
             if not await CanvasRepository(tx).delete(account_id, canvas_id):
                 raise CanvasNotFoundError
-        await self._frames.publish(_frame(account_id, {"canvas_id": canvas_id, "command": "reset"}))
+        update = CanvasUpdate("reset", canvas_id=canvas_id)
+        await self._frames.publish(Frame.of(account_id, Topic.CANVAS_UPDATE, update))
 
     async def erase(self, tx: Transaction, account_id: str) -> None:
         """Erase what agents of an account drew that is no more."""
         await CanvasRepository(tx).erase(account_id)
 
 
-def _frame(account_id: str, told: dict[str, Any]) -> Frame:
-    return Frame(account_id, Topic.CANVAS_UPDATE, Topic.CANVAS_UPDATE, told)
-
-
-async def _keep(canvases: CanvasRepository, account_id: str, canvas_id: str, step: Step) -> None:
-    if step.id is None or step.command == "remove":
-        await canvases.remove(account_id, canvas_id, step.id)
+async def _keep(canvases: CanvasRepository, account_id: str, canvas_id: str, command: CanvasCommand) -> None:
+    if command.id is None or command.command == "remove":
+        await canvases.remove(account_id, canvas_id, command.id)
     else:
-        await canvases.put(account_id, canvas_id, step.id, step.element or {}, step.position)
+        await canvases.put(account_id, canvas_id, command.id, command.element or {}, command.position)
 
 
 async def _drawing(canvases: CanvasRepository, account_id: str, canvas_id: str) -> Drawing:

@@ -18,7 +18,7 @@ from agent_runtime.channels.domain import (
     type_of,
 )
 from agent_runtime.errors import AgentNotFoundError
-from agent_runtime.ports import Agents, ChannelSwitches, Frame, Frames, LiveSockets, Topic, Traffics
+from agent_runtime.ports import Agents, ChannelSwitches, Frame, Frames, LiveSockets, Said, Topic, Traffics
 from shoal.errors import UnavailableError
 
 FRAME = "channel_status"
@@ -141,7 +141,7 @@ class NotedFrames:
     async def publish(self, frame: Frame) -> None:
         """Send a frame."""
         await self._frames.publish(frame)
-        if frame.topic == Topic.CHAT_MESSAGE and frame.data.get("origin", WEB) in WEB_ORIGINS:
+        if frame.topic == Topic.CHAT_MESSAGE and Said.of(frame).origin in WEB_ORIGINS:
             self._watch.note(frame.account_id)
 
 

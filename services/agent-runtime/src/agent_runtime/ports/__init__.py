@@ -6,11 +6,11 @@ an `AppError` of the subject behind it.
 
 from agent_runtime.ports.accounts import Erasure
 from agent_runtime.ports.agents import AgentProfile, Agents, Births, Departures, ToolPolicy
-from agent_runtime.ports.canvas import Canvases, Drawing, Drawings, DrawnElement
+from agent_runtime.ports.canvas import CanvasCommand, Canvases, CanvasUpdate, Drawing, Drawings, DrawnElement
 from agent_runtime.ports.channels import ChannelSwitches, LiveSockets, Traffic, Traffics
 from agent_runtime.ports.configuration import Configuration, Defaults, Provider
 from agent_runtime.ports.delegation import Assignment, Classification, Delegations, Outcome
-from agent_runtime.ports.frames import Frame, Frames, Topic, message_payload, session_topic
+from agent_runtime.ports.frames import Frame, Frames, Said, Topic, message_payload, session_topic
 from agent_runtime.ports.memory import Memories, Recollection
 from agent_runtime.ports.models import (
     AssistantMessage,
@@ -62,6 +62,8 @@ __all__ = [
     "AssistantMessage",
     "Births",
     "Call",
+    "CanvasCommand",
+    "CanvasUpdate",
     "Canvases",
     "ChannelSwitches",
     "Charge",
@@ -93,6 +95,7 @@ __all__ = [
     "Queueing",
     "Recollection",
     "RunStatus",
+    "Said",
     "SaidSoFar",
     "SessionPlace",
     "Sessions",

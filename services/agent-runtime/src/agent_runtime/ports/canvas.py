@@ -25,6 +25,40 @@ class Canvases(Protocol):
         ...
 
 
+class CanvasCommand(Struct, frozen=True, omit_defaults=True):
+    """One command that changes one element, or all of them; complete, whatever its writer left out.
+
+    Args:
+        command: render, update, remove or reset.
+        id: Which element; None: all.
+        element: The whole of it as it stands afterwards.
+        position: Where it stands; None: where it stood.
+    """
+
+    command: str
+    id: str | None = None
+    element: dict[str, Any] | None = None
+    position: dict[str, Any] | None = None
+
+
+class CanvasUpdate(CanvasCommand, frozen=True, kw_only=True, omit_defaults=True):
+    """The payload of `canvas:update`: a command, or with `command` as `batch` several, and of which canvas.
+
+    Args:
+        canvas_id: Which canvas.
+        commands: Those of a batch, in their order.
+        agent_id: Who drew.
+        version: How many times the canvas was drawn on, this time included.
+        timestamp: When that was, as ISO 8601.
+    """
+
+    canvas_id: str
+    commands: tuple[CanvasCommand, ...] | None = None
+    agent_id: str = ""
+    version: int = 0
+    timestamp: str = ""
+
+
 class DrawnElement(Struct, frozen=True, kw_only=True):
     """One element that stands on a canvas."""
 

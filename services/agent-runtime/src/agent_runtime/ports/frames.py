@@ -36,6 +36,26 @@ class Frame(Struct, frozen=True):
     type: str
     data: dict[str, Any]
 
+    @classmethod
+    def of(cls, account_id: str, topic: Topic, payload: Struct) -> "Frame":
+        """Write a payload as a frame of the topic's own type."""
+        return cls(account_id, topic, topic, msgspec.to_builtins(payload))
+
+
+class Said(Struct, frozen=True):
+    """What is read of the payload of `chat:message`, which is a `MessageView` and where the message was said."""
+
+    role: str = ""
+    content: str = ""
+    session_key: str = ""
+    timestamp: str = ""
+    origin: str = "web"
+
+    @classmethod
+    def of(cls, frame: Frame) -> "Said":
+        """Read a frame of the topic `chat:message`."""
+        return msgspec.convert(frame.data, cls)
+
 
 class Frames(Protocol):
     """The way to every browser, whichever process holds its socket."""

@@ -4,10 +4,9 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
 from msgspec import structs
 
-from agent_runtime.ports import VOICE_SESSION, Configuration, Frame, Frames, Topic
+from agent_runtime.ports import VOICE_SESSION, Configuration, Frame, Frames, Said, Topic
 from agent_runtime.voice.clients import SpeechClient
 from agent_runtime.voice.domain.loudness import Loudness, measure
 from agent_runtime.voice.domain.settings import BROWSER, SpeechSettings, Voice, VoiceSettings, defaults_of
@@ -39,13 +38,14 @@ class Voices:
             voice = await voices.find(account_id) or Voice()
             settings = structs.replace(voice.settings, **given)
             await voices.put(account_id, structs.replace(voice, settings=settings))
-        await self._frames.publish(_frame(account_id, VoiceStatus(wake_word_enabled=settings.wake_word_enabled)))
+        status = VoiceStatus(wake_word_enabled=settings.wake_word_enabled)
+        await self._frames.publish(Frame.of(account_id, Topic.VOICE_STATUS, status))
         return settings
 
     async def tell(self, account_id: str, status: VoiceStatus) -> VoiceSettings:
         """Show an account's browsers how one's conversation stands, if it says anything; nothing of it is kept."""
         if status != VoiceStatus():
-            await self._frames.publish(_frame(account_id, status))
+            await self._frames.publish(Frame.of(account_id, Topic.VOICE_STATUS, status))
         return (await self.get(account_id)).settings
 
     async def change_speech(self, account_id: str, given: Mapping[str, Any]) -> SpeechSettings:
@@ -104,10 +104,13 @@ class SpokenFrames:
     async def publish(self, frame: Frame) -> None:
         """Send a frame; after a message of a spoken conversation, how that stands."""
         await self._frames.publish(frame)
-        if frame.topic == Topic.CHAT_MESSAGE and frame.data.get("session_key") == VOICE_SESSION:
-            status = status_of(frame.data.get("role", ""), frame.data.get("content", ""))
+        if frame.topic != Topic.CHAT_MESSAGE:
+            return
+        said = Said.of(frame)
+        if said.session_key == VOICE_SESSION:
+            status = status_of(said.role, said.content)
             if status is not None:
-                await self._frames.publish(_frame(frame.account_id, status))
+                await self._frames.publish(Frame.of(frame.account_id, Topic.VOICE_STATUS, status))
 
 
 async def loudness_of(sound: bytes, media_type: str) -> Loudness:
@@ -118,7 +121,3 @@ async def loudness_of(sound: bytes, media_type: str) -> Loudness:
     """
     # takes half a second for the largest that may be uploaded, 4 MiB of 8-bit samples
     return await asyncio.to_thread(measure, sound, media_type)
-
-
-def _frame(account_id: str, status: VoiceStatus) -> Frame:
-    return Frame(account_id, Topic.VOICE_STATUS, Topic.VOICE_STATUS, msgspec.to_builtins(status))

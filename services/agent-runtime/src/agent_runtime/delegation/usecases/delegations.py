@@ -3,8 +3,6 @@
 import asyncio
 from datetime import timedelta
 
-import msgspec
-
 from agent_runtime.delegation.domain.complexity import classify
 from agent_runtime.delegation.domain.rules import BOOSTER
 from agent_runtime.delegation.domain.tasks import (
@@ -191,5 +189,5 @@ class Delegations:
             await self._show(ended)
 
     async def _show(self, task: Task) -> None:
-        shown = msgspec.to_builtins(ActiveDelegation.from_domain(task))
-        await self._frames.publish(Frame(task.account_id, Topic.DELEGATION_UPDATE, Topic.DELEGATION_UPDATE, shown))
+        shown = ActiveDelegation.from_domain(task)
+        await self._frames.publish(Frame.of(task.account_id, Topic.DELEGATION_UPDATE, shown))

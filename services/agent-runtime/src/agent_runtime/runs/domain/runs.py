@@ -65,6 +65,11 @@ class EventType(StrEnum):
         """Whether nothing comes after it."""
         return self in {EventType.COMPLETED, EventType.FAILED, EventType.CANCELLED, EventType.INTERRUPTED}
 
+    @property
+    def is_lasting(self) -> bool:
+        """Whether it is true whatever becomes of the transaction that stores it; others become true by that."""
+        return self in {EventType.TEXT, EventType.RETRY}
+
 
 class RunEvent(Struct, frozen=True):
     """Something that happened in a run."""

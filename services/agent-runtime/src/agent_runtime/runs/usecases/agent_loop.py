@@ -93,23 +93,17 @@ class AgentLoop:
         """Store a step whose tools are not called yet; returns whether people must decide first."""
         run, recorder = claimed.run, claimed.recorder
         waiting = [call for call in wanted if call.status is CallStatus.PENDING_APPROVAL]
-        for call in wanted:
-            payload = {
-                "tool_call_id": call.id,
-                "name": call.name,
-                "arguments": call.arguments,
-                "status": str(call.status),
-            }
-            recorder.note(EventType.TOOL_CALL, payload)
-            if call.status.is_over:
-                recorder.note(EventType.TOOL_RESULT, result_payload(call, call.status, call.result or ""))
-        async with recorder.writing() as tx:
+
+        async def note(tx: Transaction) -> None:
+            _note_calls(wanted, recorder)
             await ProgressRepository(tx).add_step(run.id, step)
             await ProgressRepository(tx).add_calls(run.id, wanted, approval=self._approval)
             tokens = await self.settle(tx, run, answer, tier=context.tier)
             await TallyRepository(tx).count_tokens(run.account_id, run.agent_id, tokens, epoch=new_id("ep"))
             if waiting:
                 await self._ask(tx, run, waiting, recorder, pipeline)
+
+        await recorder.write(note)
         for call in wanted:
             await recorder.show("tool_call", {"id": call.id, "name": call.name, "arguments": call.arguments})
         return bool(waiting)
@@ -126,7 +120,20 @@ class AgentLoop:
         async def show() -> None:
             await recorder.show("approval_requested", {"tool_calls": tools})
 
-        tx.after_commit(show)
+        recorder.afterwards(show)
+
+
+def _note_calls(wanted: Sequence[CallRecord], recorder: Recorder) -> None:
+    for call in wanted:
+        payload = {
+            "tool_call_id": call.id,
+            "name": call.name,
+            "arguments": call.arguments,
+            "status": str(call.status),
+        }
+        recorder.note(EventType.TOOL_CALL, payload)
+        if call.status.is_over:
+            recorder.note(EventType.TOOL_RESULT, result_payload(call, call.status, call.result or ""))
 
 
 def _step(number: int, answer: Answer) -> StepRecord:

@@ -103,7 +103,7 @@ class Endings:
         )
         completed = await EndingRepository(tx).complete(run, ended)
         await self._facts.completed(tx, run, completed.version, timed, progress.steps)
-        _show_later(tx, recorder, message)
+        _show_later(recorder, message)
         return completed.is_followed
 
     async def break_off(self, tx: Transaction, run: Run, end: End, recorder: Recorder | None = None) -> None:
@@ -128,7 +128,7 @@ class Endings:
             await TallyRepository(tx).count_error(
                 run.account_id, run.agent_id, epoch=new_id("ep"), latency_ms=end.timed.latency_ms
             )
-        _show_later(tx, recorder, message)
+        _show_later(recorder, message)
 
     async def _say(self, tx: Transaction, run: Run, progress: Progress, *, is_incomplete: bool) -> Message | None:
         """Append the agent's message, if there is anything to say."""
@@ -149,10 +149,10 @@ class Endings:
         return message
 
 
-def _show_later(tx: Transaction, recorder: Recorder, message: Message | None) -> None:
+def _show_later(recorder: Recorder, message: Message | None) -> None:
     async def show() -> None:
         if message is not None:
             await recorder.show_message(message)
         await recorder.show("stream_done", {})
 
-    tx.after_commit(show)
+    recorder.afterwards(show)

@@ -22,6 +22,7 @@ from agent_runtime.runs.usecases.endings import End, Endings, Progress
 from agent_runtime.runs.usecases.pipeline import Pipeline, Stage
 from agent_runtime.runs.usecases.transport import Answer
 from shoal.clock import Clock
+from shoal.database import Transaction
 from shoal.errors import AppError
 from shoal.telemetry import Tracing
 
@@ -88,9 +89,12 @@ class Engine:
             LeaseLostError: This process was taken for dead; the run is over.
             DatabaseUnavailableError: It could not be stored.
         """
-        async with claimed.recorder.writing() as tx:
+
+        async def break_off(tx: Transaction) -> None:
             if (await RunRepository(tx).lock(claimed.run.id)).status is RunStatus.RUNNING:
                 await self._endings.break_off(tx, claimed.run, end, claimed.recorder)
+
+        await claimed.recorder.write(break_off)
 
     async def _fail(
         self, claimed: ClaimedRun, context: TurnContext | None, pipeline: Pipeline, error: AppError
@@ -111,11 +115,15 @@ class Engine:
         run, recorder = claimed.run, claimed.recorder
         async with pipeline.stage(Stage.SCORER):
             score = score_of(progress.calls)
-        async with pipeline.stage(Stage.LEARNER), recorder.writing() as tx:
+
+        async def complete(tx: Transaction) -> bool:
             tokens = await self._agent_loop.settle(tx, run, answer, tier=context.tier)
             recorder.note(EventType.USAGE, _usage(progress))
             timed = self._timed(run, context, pipeline, model=str(answer.model), is_success=True)
             return await self._endings.complete(tx, run, progress, recorder, timed, score=score, tokens=tokens)
+
+        async with pipeline.stage(Stage.LEARNER):
+            return await recorder.write(complete)
 
     def _timed(
         self, run: Run, context: TurnContext | None, pipeline: Pipeline, *, model: str, is_success: bool

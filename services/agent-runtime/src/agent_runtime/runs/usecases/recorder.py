@@ -3,25 +3,36 @@
 Tokens go out at once and are stored in pieces of a tenth of a second; events are stored in the transactions that make
 them true and go out after the commit. Every transaction of the run's worker proves the lease under which it runs, so a
 process that was taken for dead can write nothing more.
+
+What the worker writes, it writes once, though the database may break a transaction and leave open what became of it.
+Then the run's row is held, after which nothing more becomes of it, and says how many events are stored. With the events
+that the transaction was given it stands, and what is due is told; without them it never was, and is tried again.
 """
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
-from functools import partial
-from typing import Any
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import structlog
 
 from agent_runtime.ports import Frame, Frames, Message, Topic, message_payload, session_topic
 from agent_runtime.runs.clients.live import Live
-from agent_runtime.runs.domain.runs import EventType, Run, RunEvent, Token
+from agent_runtime.runs.domain.notes import Notes
+from agent_runtime.runs.domain.runs import EventType, Run, RunEvent
 from agent_runtime.runs.repositories.progress import ProgressRepository
 from agent_runtime.runs.repositories.runs import RunRepository
 from shoal.database import Database, DatabaseUnavailableError, Transaction
 from shoal.leases import Lease, LeaseLostError, Leases
 
 CHUNK_S = 0.1
+MAX_TRYING_S = 20.0
+"""For how long a broken transaction is tried again: longer than PostgreSQL keeps one open whose client has gone."""
+FIRST_PAUSE_S = 0.1
+MAX_PAUSE_S = 1.0
+
+T = TypeVar("T")
 
 
 class Records:
@@ -48,27 +59,17 @@ class Recorder:
         self._live = live
         self._frames = frames
         self._lock = asyncio.Lock()
-        self._seq = run.last_seq
-        self._pending: list[RunEvent] = []
-        self._text: list[str] = []
+        self._notes = Notes(run.last_seq)
+        self._due: list[Callable[[], Awaitable[None]]] = []
         self._flusher: asyncio.Task[None] | None = None
-        self._offset = 0
-        self._stored_offset = 0
-        self._step = 1
-        self._given = run.last_seq
-        self._is_unsure = False
 
     def begin_step(self, number: int, *, offset: int) -> None:
         """Count text as of this step; `offset` is how many characters were said in earlier ones."""
-        self._cut()
-        self._step = number
-        self._offset = self._stored_offset = offset
+        self._notes.begin_step(number, offset=offset)
 
     async def say(self, text: str) -> None:
         """Tell some text at once, and store it soon."""
-        token = Token(self._offset, text)
-        self._offset += len(text)
-        self._text.append(text)
+        token = self._notes.say(text)
         await self._live.tell(self._run.id, token)
         await self.show("stream_chunk", {"content": text, "offset": token.offset})
         if self._flusher is None or self._flusher.done():
@@ -76,9 +77,11 @@ class Recorder:
 
     def note(self, kind: EventType, data: Mapping[str, Any]) -> None:
         """Have an event stored by the transaction under way, or by the next one."""
-        self._cut()
-        self._seq += 1
-        self._pending.append(RunEvent(self._seq, kind, data))
+        self._notes.note(kind, data)
+
+    def afterwards(self, act: Callable[[], Awaitable[None]]) -> None:
+        """Have something done when the events of the transaction under way are told: once, or never."""
+        self._due.append(act)
 
     async def show(self, kind: str, data: Mapping[str, Any]) -> None:
         """Send a frame to the browsers that look at the session."""
@@ -94,25 +97,32 @@ class Recorder:
         payload = message_payload(message) | {"session_key": self._run.session_key, "origin": self._run.origin}
         await self._frames.publish(Frame(self._run.account_id, Topic.CHAT_MESSAGE, Topic.CHAT_MESSAGE, payload))
 
-    @contextlib.asynccontextmanager
-    async def writing(self) -> AsyncIterator[Transaction]:
-        """Open a transaction of the run's worker; what was noted is stored at its end.
+    async def write(self, act: Callable[[Transaction], Awaitable[T]]) -> T:
+        """Write something, and what was noted, in one transaction of the run's worker; returns what `act` does.
+
+        Where the database breaks the transaction it is tried again for a while. So `act` may be done several times;
+        what it writes and notes counts in the one transaction that stands.
 
         Raises:
             LeaseLostError: This process was taken for dead.
-            DatabaseUnavailableError: As for any transaction.
+            DatabaseUnavailableError: The database was away for too long; the next to write finds out what stands.
         """
+        done: list[T] = []
         async with self._lock:
-            try:
-                async with self._database.transaction() as tx:
-                    await self._leases.held(tx, Lease(self._run.worker or "", self._run.epoch or 0))
-                    if self._is_unsure:
-                        await self._make_sure(tx)
-                    yield tx
-                    await self.store(tx)
-            except BaseException:
-                self._is_unsure = True
-                raise
+            deadline, pause_s = asyncio.get_running_loop().time() + MAX_TRYING_S, FIRST_PAUSE_S
+            while True:
+                try:
+                    if await self._stands() and done:
+                        return done[-1]
+                    async with self._transaction() as tx:
+                        done.append(await act(tx))
+                        await self.store(tx)
+                    return done[-1]
+                except DatabaseUnavailableError:
+                    if asyncio.get_running_loop().time() + pause_s > deadline:
+                        raise
+                await asyncio.sleep(pause_s * random.uniform(1, 1.25))  # noqa: S311 - spreads writers
+                pause_s = min(2 * pause_s, MAX_PAUSE_S)
 
     async def store(self, tx: Transaction) -> None:
         """Store what was noted and not given to this transaction yet; tell it once the commit stands."""
@@ -122,12 +132,8 @@ class Recorder:
 
     def hand_over(self, tx: Transaction) -> Sequence[RunEvent]:
         """Give what was noted to whoever stores it in this transaction; tell it once the commit stands."""
-        self._cut()
-        events = tuple(event for event in self._pending if event.seq > self._given)
-        if events:
-            self._given = events[-1].seq
-            tx.after_commit(partial(self._stored, events))
-        return events
+        tx.after_commit(self._tell)
+        return self._notes.give()
 
     async def close(self) -> None:
         """Stop storing by the clock; waits for what is under way."""
@@ -137,31 +143,41 @@ class Recorder:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._flusher
 
-    async def _stored(self, events: tuple[RunEvent, ...]) -> None:
-        self._pending = [event for event in self._pending if event.seq > events[-1].seq]
-        for event in events:
-            await self._live.tell(self._run.id, event)
+    @contextlib.asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Transaction]:
+        async with self._database.transaction() as tx:
+            await self._leases.held(tx, Lease(self._run.worker or "", self._run.epoch or 0))
+            yield tx
 
-    async def _make_sure(self, tx: Transaction) -> None:
-        """Let go of events that a broken transaction may have stored after all."""
-        stored = (await RunRepository(tx).lock(self._run.id)).last_seq
-        self._pending = [event for event in self._pending if event.seq > stored]
-        self._given = stored
-        self._is_unsure = False
+    async def _stands(self) -> bool:
+        """Find out whether a transaction of which that is open stands after all; if so, tell what it stored."""
+        last = self._notes.in_doubt
+        if last is not None:
+            async with self._transaction() as tx:
+                stored = (await RunRepository(tx).lock(self._run.id)).last_seq
+            if stored >= last:
+                await self._tell()
+                return True
+        self._notes.take_back()
+        self._due.clear()
+        return False
+
+    async def _tell(self) -> None:
+        """Tell what is stored, and do what was due with it."""
+        for event in self._notes.let_go():
+            await self._live.tell(self._run.id, event)
+        while self._due:
+            await self._due.pop(0)()
 
     async def _store_soon(self) -> None:
-        await asyncio.sleep(CHUNK_S)
+        """Store what was said in a moment, and what is said meanwhile a moment later."""
         try:
-            async with self.writing():
-                pass
+            while self._notes.has_text:
+                await asyncio.sleep(CHUNK_S)
+                await self.write(_nothing_more)
         except (DatabaseUnavailableError, LeaseLostError) as error:
             structlog.get_logger().warning("run_not_stored", run_id=self._run.id, error=repr(error))
 
-    def _cut(self) -> None:
-        """Make an event of the text that was said since the last one."""
-        if self._text:
-            content, self._text = "".join(self._text), []
-            self._seq += 1
-            payload = {"content": content, "offset": self._stored_offset, "step": self._step}
-            self._pending.append(RunEvent(self._seq, EventType.TEXT, payload))
-            self._stored_offset += len(content)
+
+async def _nothing_more(_: Transaction) -> None:
+    """Leave a transaction to what was noted."""

@@ -15,6 +15,7 @@ from agent_runtime.runs.repositories.progress import ProgressRepository
 from agent_runtime.runs.usecases.assembly import TurnContext
 from agent_runtime.runs.usecases.recorder import Recorder
 from agent_runtime.runs.usecases.transport import Answer
+from shoal.database import Transaction
 from shoal.errors import AppError
 from shoal.telemetry import Tracing
 
@@ -30,8 +31,11 @@ class ToolExecutor:
         open_calls = [call for call in calls if call.status is CallStatus.APPROVED]
         if not open_calls:
             return
-        async with recorder.writing() as tx:
+
+        async def begin(tx: Transaction) -> None:
             await ProgressRepository(tx).begin_calls(run.id, [call.id for call in open_calls])
+
+        await recorder.write(begin)
         try:
             async with asyncio.TaskGroup() as group:
                 for call in open_calls:
@@ -55,9 +59,12 @@ class ToolExecutor:
         }
         with self._tracing.span(f"execute_tool {call.name}", kind=SpanKind.INTERNAL, attributes=attributes):
             status, result = await _outcome(turn.tools.get(call.name), call, context)
-        async with recorder.writing() as tx:
+
+        async def end(tx: Transaction) -> None:
             await ProgressRepository(tx).end_call(run.id, call.id, status, result=result)
             recorder.note(EventType.TOOL_RESULT, result_payload(call, status, result))
+
+        await recorder.write(end)
         await recorder.show("tool_result", {"id": call.id, "name": call.name, "result": result})
 
 

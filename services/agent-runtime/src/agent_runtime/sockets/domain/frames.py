@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from agent_runtime.ports import Queueing
+from agent_runtime.ports import Queueing, session_topic
 from agent_runtime.sockets.domain.topics import EVERYTHING, Form
 
 MAX_FRAME_BYTES = 64 * 1024
@@ -161,18 +161,31 @@ def _refusal(problem: str, text: str) -> RefusedFrameError:
 Message = dict[str, Any]
 
 
-def text_message(frame: Mapping[str, Any]) -> Message:
+def text_message(frame: Struct | Mapping[str, Any]) -> Message:
     """Write a frame as an ASGI message; it may be given to any number of sockets."""
     return {"type": "websocket.send", "text": _encode(frame).decode()}
 
 
-class _Chunk(Struct, frozen=True):
-    type: str
+class StreamChunk(Struct, frozen=True):
+    """The payload of `stream_chunk`: some text of an answer as it comes, from which of its characters on."""
+
+    session_key: str = ""
     run_id: str = ""
+    content: str = ""
     offset: int = 0
 
+    def frame(self) -> dict[str, Any]:
+        """Write it as a frame of its session."""
+        payload = msgspec.to_builtins(self)
+        (frame,) = Form(frozenset(), session_topic(self.session_key), STREAM_CHUNK, (payload,)).frames()
+        return frame
 
-_chunk = msgspec.json.Decoder(_Chunk).decode
+
+class _ChunkFrame(StreamChunk, frozen=True):
+    type: str = ""
+
+
+_chunk = msgspec.json.Decoder(_ChunkFrame).decode
 
 
 def begins_at(messages: Iterable[Message], run_id: str) -> int | None:
@@ -193,8 +206,6 @@ class Numbers:
 
         The payload's own fields win over `id`, `seq` and `ts`: to the web UI a canvas command's `id` is its element's.
         """
-        for payload in form.payloads:
+        for frame in form.frames():
             number = next(self._numbers)
-            around = {"id": f"{self._process}-{number}", "seq": number, "ts": at}
-            flat = payload if form.is_flat else {}
-            yield text_message({**around, **flat, "type": form.type, "topic": form.topic, "data": payload})
+            yield text_message({"id": f"{self._process}-{number}", "seq": number, "ts": at, **frame})

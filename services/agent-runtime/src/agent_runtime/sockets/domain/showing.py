@@ -6,7 +6,16 @@ from typing import Any
 
 import msgspec
 
-from agent_runtime.ports import Drawing, Frame, Message, Topic, message_payload
+from agent_runtime.ports import (
+    CanvasCommand,
+    CanvasUpdate,
+    Drawing,
+    DrawnElement,
+    Frame,
+    Message,
+    Topic,
+    message_payload,
+)
 from agent_runtime.sockets.domain.topics import forms_of
 
 MAX_HISTORY_BYTES = 1024 * 1024
@@ -35,17 +44,12 @@ def rendered(drawing: Drawing, name: str) -> Iterator[dict[str, Any]]:
 
     It begins by clearing, for its reader may have been away while something was removed.
     """
-    batch = {"command": "batch", "commands": _steps(drawing)}
-    told = {"canvas_id": drawing.canvas_id, "version": drawing.version, **batch}
-    for form in forms_of(Frame("", Topic.CANVAS_UPDATE, Topic.CANVAS_UPDATE, told)):
-        for payload in form.payloads if name in form.names else ():
-            flat = payload if form.is_flat else {}
-            yield {**flat, "type": form.type, "topic": form.topic, "data": payload}
+    commands = (CanvasCommand("reset"), *map(_render, drawing.elements))
+    update = CanvasUpdate("batch", canvas_id=drawing.canvas_id, version=drawing.version, commands=commands)
+    for form in forms_of(Frame.of("", Topic.CANVAS_UPDATE, update)):
+        if name in form.names:
+            yield from form.frames()
 
 
-def _steps(drawing: Drawing) -> list[dict[str, Any]]:
-    steps: list[dict[str, Any]] = [{"command": "reset"}]
-    for drawn in drawing.elements:
-        placed = {} if drawn.position is None else {"position": drawn.position}
-        steps.append({"command": "render", "id": drawn.id, "element": drawn.element, **placed})
-    return steps
+def _render(drawn: DrawnElement) -> CanvasCommand:
+    return CanvasCommand("render", drawn.id, drawn.element, drawn.position)

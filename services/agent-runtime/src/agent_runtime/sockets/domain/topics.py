@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from agent_runtime.ports import Frame, Topic, session_topic
+from agent_runtime.ports import Frame, Said, Topic, session_topic
 
 EVERYTHING: Final = "*"
 """Subscribes to every topic but those of single sessions."""
@@ -57,6 +57,12 @@ class Form(Struct, frozen=True):
     payloads: tuple[Payload, ...]
     is_flat: bool = True
     """Whether the payload stands at the top too."""
+
+    def frames(self) -> Iterator[dict[str, Any]]:
+        """Write each payload as a frame."""
+        for payload in self.payloads:
+            flat = payload if self.is_flat else {}
+            yield {**flat, "type": self.type, "topic": self.topic, "data": payload}
 
 
 def canvas_topic(canvas_id: str) -> str:
@@ -101,10 +107,11 @@ def _event(topic: str, *payloads: Payload, unasked: bool = False) -> Form:
 
 
 def _chat_message(frame: Frame) -> Iterator[Form]:
-    key = frame.data.get("session_key", "")
-    yield _form(frame, Topic.CHAT_MESSAGE, _SESSION + key, EVERYTHING)
-    payload = {name: frame.data.get(name) for name in ("role", "content", "session_key", "timestamp")}
-    yield _event(_SPOKEN + key, {"type": "message", "channel": "web", **payload})
+    said = Said.of(frame)
+    yield _form(frame, Topic.CHAT_MESSAGE, _SESSION + said.session_key, EVERYTHING)
+    payload = {"role": said.role, "content": said.content, "session_key": said.session_key}
+    around = {"type": "message", "channel": "web", "timestamp": said.timestamp}
+    yield _event(_SPOKEN + said.session_key, {**around, **payload})
 
 
 def _canvas_update(frame: Frame) -> Iterator[Form]:

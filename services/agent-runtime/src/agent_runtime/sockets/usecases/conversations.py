@@ -12,7 +12,9 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 import structlog
+from msgspec import UNSET, Struct, UnsetType
 
+from agent_runtime.sockets.domain.answers import ErrorFrame, Ref, ref_of
 from agent_runtime.sockets.domain.credentials import Credential
 from agent_runtime.sockets.domain.endings import MALFORMED, RESTARTING, STALLED, TRY_AGAIN, Ending
 from agent_runtime.sockets.domain.frames import (
@@ -101,13 +103,13 @@ class Conversation:
         """Who is there."""
         return self._principal if self.credential is None else self.credential.principal
 
-    def answer(self, frame: Mapping[str, Any]) -> None:
+    def answer(self, frame: Struct | Mapping[str, Any]) -> None:
         """Tell the peer something."""
         self._pass_on(text_message(frame))
 
-    def refuse(self, code: str, message: str, **ref: Any) -> None:
+    def refuse(self, code: str, message: str, ref: Ref | UnsetType = UNSET) -> None:
         """Tell the peer that something was not done."""
-        self.answer({"type": "error", "code": code, "message": message, **ref})
+        self.answer(ErrorFrame(code, message, ref))
 
     async def join(self, names: Iterable[str]) -> None:
         """Hear the account's frames of some names; they are held back until `release`.
@@ -254,7 +256,7 @@ class Conversation:
                 except RefusedFrameError as error:
                     self.refuse(error.code, error.message)
                 except AppError as error:
-                    self.refuse(error.code, error.message, **_ref(frame))
+                    self.refuse(error.code, error.message, ref_of(frame))
         except AppError as error:
             self.refuse(error.code, error.message)
             self.end(TRY_AGAIN)
@@ -281,8 +283,3 @@ class Conversation:
     def _fail(self, error: Exception) -> None:
         structlog.get_logger().error("conversation_failed", error=repr(error), exc_info=error)
         self.end(TRY_AGAIN)
-
-
-def _ref(frame: Any) -> dict[str, Any]:
-    """Name the frame that could not be carried out, as its sender did."""
-    return {"ref": {"id": frame.id}} if getattr(frame, "id", None) else {}

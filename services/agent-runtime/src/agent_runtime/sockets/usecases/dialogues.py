@@ -8,6 +8,7 @@ from typing import Any
 
 from agent_runtime.errors import SessionNotFoundError
 from agent_runtime.ports import VOICE_SESSION, Topic, session_topic
+from agent_runtime.sockets.domain.answers import SubscribedFrame, UnsubscribedFrame
 from agent_runtime.sockets.domain.endings import NO_SESSION
 from agent_runtime.sockets.domain.frames import (
     CancelFrame,
@@ -89,7 +90,7 @@ class PageDialogue(Speaking):
         self._has_asked = True
         self._hears_voice |= name == Topic.VOICE_STATUS
         self._listen()
-        self._peer.answer({"type": "subscribed", "topic": topic})
+        self._peer.answer(SubscribedFrame(topic))
         if name in {CANVAS_COMMANDS, Topic.CANVAS_UPDATE}:
             self._peer.hold_back()
             await self._show_canvas(name)
@@ -101,7 +102,7 @@ class PageDialogue(Speaking):
         self._names.pop(topic, None)
         self._hears_voice &= canonical(topic) != Topic.VOICE_STATUS
         self._listen()
-        self._peer.answer({"type": "unsubscribed", "topic": topic})
+        self._peer.answer(UnsubscribedFrame(topic))
 
     def _listen(self) -> None:
         names = {*self._names.values()} if self._has_asked else {UNASKED}
@@ -133,7 +134,7 @@ class ChatDialogue(Speaking):
             messages = await self._subjects.sessions.recent(account_id, self._key, HISTORY)
         except SessionNotFoundError as error:
             if self._key != VOICE_SESSION:
-                self._peer.answer({"type": "error", "code": error.code, "message": error.message})
+                self._peer.refuse(error.code, error.message)
                 self._peer.end(NO_SESSION)
                 return
             messages = []
@@ -157,8 +158,8 @@ class ChatDialogue(Speaking):
             case CanvasInteractionFrame():
                 await self._use(frame, text, self._key)
             case SubscribeFrame(topic=topic) | UnsubscribeFrame(topic=topic) if session_of(topic) == self._key:
-                kind = "subscribed" if isinstance(frame, SubscribeFrame) else "unsubscribed"
-                self._peer.answer({"type": kind, "topic": topic})
+                is_asked = isinstance(frame, SubscribeFrame)
+                self._peer.answer(SubscribedFrame(topic) if is_asked else UnsubscribedFrame(topic))
             case _:
                 raise RefusedFrameError("unknown_type", "There is no such type of frame on this path.")
 
@@ -194,7 +195,7 @@ class CanvasDialogue(Speaking):
             case UnsubscribeFrame(canvas_id=canvas_id):
                 self._canvases.pop(canvas_id or ANY_CANVAS, None)
                 self._peer.listen(self._canvases.values())
-                self._peer.answer({"type": "unsubscribed", "canvas_id": canvas_id})
+                self._peer.answer(UnsubscribedFrame(canvas_id=canvas_id))
             case CommandFrame(canvas_id=canvas_id):
                 await self._draw(canvas_id, text)
             case CanvasInteractionFrame():
@@ -208,7 +209,7 @@ class CanvasDialogue(Speaking):
         self._canvases[canvas_id or ANY_CANVAS] = canvas_topic(canvas_id) if canvas_id else ANY_CANVAS
         self._peer.hold_back()
         self._peer.listen(self._canvases.values())
-        self._peer.answer({"type": "subscribed", "canvas_id": canvas_id})
+        self._peer.answer(SubscribedFrame(canvas_id=canvas_id))
         try:
             if canvas_id is not None:
                 drawing = await self._subjects.drawings.state(self._peer.principal.account_id, canvas_id)

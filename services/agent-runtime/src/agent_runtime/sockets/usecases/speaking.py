@@ -9,12 +9,13 @@ from msgspec import Struct
 
 from agent_runtime import ports
 from agent_runtime.ports import TurnRequest
+from agent_runtime.sockets.domain.answers import AcceptedFrame, ref_of
 from agent_runtime.sockets.domain.endings import STALLED, Ending
 from agent_runtime.sockets.domain.frames import (
-    STREAM_CHUNK,
     CancelFrame,
     CanvasInteractionFrame,
     MessageFrame,
+    StreamChunk,
     further_fields,
 )
 from agent_runtime.sockets.errors import NoSessionNamedError, NothingToCancelError
@@ -38,8 +39,12 @@ class Peer(Protocol):
         """Who is there."""
         ...
 
-    def answer(self, frame: Mapping[str, Any]) -> None:
+    def answer(self, frame: Struct | Mapping[str, Any]) -> None:
         """Tell the peer something."""
+        ...
+
+    def refuse(self, code: str, message: str) -> None:
+        """Tell the peer that something was not done."""
         ...
 
     async def join(self, names: Iterable[str]) -> None:
@@ -92,9 +97,7 @@ class Speaking:
         try:
             said = await self._joined(session_key)
             if said is not None and said.content:
-                payload = {"session_key": session_key, "run_id": said.run_id, "content": said.content, "offset": 0}
-                topic = ports.session_topic(session_key)
-                self._peer.answer({**payload, "type": STREAM_CHUNK, "topic": topic, "data": payload})
+                self._peer.answer(StreamChunk(session_key, said.run_id, said.content).frame())
         finally:
             self._peer.release()
 
@@ -126,8 +129,7 @@ class Speaking:
             idempotency_key=frame.id or "",
         )
         run_id = await self._subjects.turns.start(request)
-        payload = {"type": "accepted", "session_key": session_key, "run_id": run_id}
-        self._peer.answer(payload | ({"ref": {"id": frame.id}} if frame.id else {}))
+        self._peer.answer(AcceptedFrame(session_key, run_id, ref_of(frame)))
 
     async def _cancel(self, frame: CancelFrame, session_key: str | None) -> None:
         account_id = self._peer.principal.account_id
@@ -148,7 +150,7 @@ class Speaking:
             raise NoSessionNamedError
         used = msgspec.json.encode(further_fields(text, *_OWN_FIELDS)).decode()
         run_id = await self._subjects.turns.start(self._request(f"[canvas] {used}", key, origin="canvas"))
-        self._peer.answer({"type": "accepted", "session_key": key, "run_id": run_id})
+        self._peer.answer(AcceptedFrame(key, run_id))
 
     def _request(self, content: str, session_key: str, *, origin: str, **more: Any) -> TurnRequest:
         principal = self._peer.principal

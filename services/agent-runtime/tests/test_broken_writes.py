@@ -1,0 +1,158 @@
+"""What a run's worker writes, it writes once, though the line to the database is cut while it does."""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from runtime_door import Door
+from runtime_line import Line
+from runtime_sockets import wire
+from runtime_talk import Talk
+
+from shoal.identity import Role
+from shoal.testing.suite import eventually, free_port, user
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+AUTO = {"*": "auto"}
+END = "run.completed.v1"
+MOMENTS = pytest.mark.parametrize("is_committed", [False, True], ids=["in the middle", "after the commit"])
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def line(shared_door: Door) -> AsyncIterator[Line]:
+    made = Line(shared_door.suite.environment()["AGENT_RUNTIME_DATABASE_URL"])
+    yield made
+    await made.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def door(shared_door: Door, line: Line) -> Door:
+    """A service that reaches its database by the line."""
+    settings = {"AGENT_RUNTIME_DATABASE_URL": await line.open(), "AGENT_RUNTIME_PORT": str(free_port())}
+    service = await shared_door.suite.start("agent-runtime", SHOAL_STATE=str(shared_door.state), **settings)
+    return Door(shared_door.suite, service, shared_door.state)
+
+
+async def numbered(talk: Talk, run_id: str) -> list[str]:
+    """List the stored events of a run, which have no gap."""
+    events = [event async for event in talk.events(run_id) if "id" in event]
+    assert [int(event["id"]) for event in events] == list(range(1, len(events) + 1))
+    return [event["event"] for event in events]
+
+
+async def entered(talk: Talk, run_id: str) -> int:
+    """Count how often a run's calls of models were entered, and that tokens were counted alike."""
+    (usage,) = await talk.door.sql(
+        "select count(*), sum(input_tokens + output_tokens) as tokens from usage_entry where run_id = $1", run_id
+    )
+    (tally,) = await talk.door.sql(
+        "select messages_total, errors_total, tokens_total from tally where account_id = $1", talk.account_id
+    )
+    assert tuple(tally) == (1, 0, usage["tokens"])
+    return int(usage["count"])
+
+
+@MOMENTS
+async def test_answer_is_kept_once_when_its_end_is_cut(door: Door, line: Line, *, is_committed: bool) -> None:
+    talk = await Talk.begin(door)
+    limit = {"scope": "account", "limit_tokens": 10**6}
+    (await talk.client.put("/api/monitoring/budgets", json=limit)).raise_for_status()
+    line.cut(END, is_committed=is_committed)
+
+    told = await talk.say("Hello")
+
+    assert line.is_cut
+    run_id = told["run_id"]
+    assert (told["status"], (await talk.show(run_id))["status"]) == ("completed", "completed")
+    messages = await talk.messages()
+    assert [(message["role"], message["incomplete"]) for message in messages] == [("user", False), ("assistant", False)]
+    assert messages[1]["content"] == told["content"]
+    kinds = await numbered(talk, run_id)
+    assert kinds[-2:] == ["usage", "completed"]
+    assert Counter(kinds) == Counter({*kinds}) + Counter({"text": kinds.count("text") - 1})
+    assert await entered(talk, run_id) == 1
+    assert (
+        await door.sql("select from budget_hold join budget on id = budget_id where account_id = $1", talk.account_id)
+        == []
+    )
+    facts = await door.sql("select type from outbox where entity_id = $1 order by id", run_id)
+    assert [fact["type"] for fact in facts] == ["run.started.v1", END]
+
+
+@MOMENTS
+async def test_followers_and_browsers_are_told_of_an_end_that_was_cut(
+    door: Door, line: Line, *, is_committed: bool
+) -> None:
+    talk = await Talk.begin(door)
+    who = user(talk.account_id, f"user_{talk.account_id}", role=Role.ADMIN)
+    async with wire(door.service, who, f"/ws/chat/{talk.key}") as chat:
+        run_id = await talk.run("/slowly one two three")
+        line.cut(END, is_committed=is_committed)
+        events = [event async for event in talk.events(run_id)]
+        said = await chat.hear("chat:message")
+        said = said if said["role"] == "assistant" else await chat.hear("chat:message")
+        await chat.hear("stream_done")
+        assert "chat:message" not in {frame["type"] for frame in await chat.heard_until_pong()}
+    assert line.is_cut
+    stored = [event for event in events if "id" in event]
+    assert [int(event["id"]) for event in stored] == list(range(1, len(stored) + 1))
+    assert stored[-1]["event"] == "completed"
+    assert stored[-1]["data"]["message"]["id"] == said["data"]["id"] == (await talk.messages())[-1]["id"]
+
+
+async def test_answer_is_kept_while_the_database_is_away_for_a_moment(door: Door, line: Line) -> None:
+    talk = await Talk.begin(door)
+    line.cut(END, is_committed=False, mended_after_s=1.0)
+    told = await talk.say("Hello")
+    assert line.is_cut
+    assert [message["content"] for message in await talk.messages()][1:] == [told["content"]]
+    assert await entered(talk, told["run_id"]) == 1
+
+
+@MOMENTS
+@pytest.mark.parametrize("said", ['"tool_call_id"', "tool_result"], ids=["step", "result"])
+async def test_tools_are_called_once_when_what_is_noted_of_them_is_cut(
+    door: Door, line: Line, said: str, *, is_committed: bool
+) -> None:
+    talk = await Talk.begin(door, tools=AUTO)
+    line.cut(said, is_committed=is_committed)
+
+    told = await talk.say('/tool memory_write {"key": "k", "value": "v"}')
+
+    assert line.is_cut
+    assert [call["name"] for call in told["tool_calls"]] == ["memory_write"]
+    kinds = await numbered(talk, told["run_id"])
+    assert [kind for kind in kinds if kind != "text"] == [
+        "queued", "started", "tool_call", "tool_result", "usage", "completed",
+    ]  # fmt: skip
+    assert await entered(talk, told["run_id"]) == 2
+
+
+@MOMENTS
+async def test_people_are_asked_once_when_the_asking_is_cut(door: Door, line: Line, *, is_committed: bool) -> None:
+    talk = await Talk.begin(door)
+    line.cut("approval_requested", is_committed=is_committed)
+    run_id = await talk.run('/tool write_file {"path": "a", "content": "x"}')
+    await talk.until(run_id, "pending_approval")
+    assert line.is_cut
+    assert (await talk.client.post(f"/api/runs/{run_id}/approve")).status_code == 200
+    run: dict[str, Any] = await talk.until(run_id, "completed")
+    assert [call["status"] for call in run["tool_calls"]] == ["completed"]
+    assert (await numbered(talk, run_id)).count("approval_requested") == 1
+
+
+async def test_answer_that_is_there_outlives_a_cancel_while_its_end_is_tried_again(
+    door: Door, shared_door: Door, line: Line
+) -> None:
+    talk = await Talk.begin(door)
+    line.cut(END, is_committed=False, mended_after_s=1.0)
+    run_id = await talk.run("Hello")
+    await eventually(lambda: line.is_cut)
+    beside = Talk(shared_door, talk.account_id)
+    assert (await beside.client.post(f"/api/runs/{run_id}/cancel")).json()["status"] == "completed"
+    beside.key = talk.key
+    assert [message["incomplete"] for message in await beside.messages()] == [False, False]
+    assert (await numbered(beside, run_id))[-2:] == ["usage", "completed"]
