@@ -25,8 +25,7 @@ class CanvasRepository:
                    set version = drawn.version + 1, updated_at = clock_timestamp()
                 returning version
                 """,
-                account_id,
-                canvas_id,
+                *(account_id, canvas_id),
             )
         )
 
@@ -46,8 +45,7 @@ class CanvasRepository:
                                                 limit 1 offset $2 - 1)
                              for update skip locked)
             """,
-            account_id,
-            kept,
+            *(account_id, kept),
         )
 
     async def version(self, account_id: str, canvas_id: str) -> int:
@@ -79,8 +77,7 @@ class CanvasRepository:
              order by drawn.updated_at desc
              limit $2
             """,
-            account_id,
-            limit,
+            *(account_id, limit),
         )
 
     async def elements(self, account_id: str, canvas_id: str) -> Sequence[DrawnElement]:
@@ -94,8 +91,7 @@ class CanvasRepository:
                and canvas_id = $2
              order by place
             """,
-            account_id,
-            canvas_id,
+            *(account_id, canvas_id),
         )
 
     async def canvas_of(self, account_id: str, element_id: str) -> str | None:
@@ -109,8 +105,7 @@ class CanvasRepository:
              order by updated_at desc
              limit 1
             """,
-            account_id,
-            element_id,
+            *(account_id, element_id),
         )
         return found
 
@@ -126,20 +121,14 @@ class CanvasRepository:
                set element = excluded.element, position = coalesce(excluded.position, held.position),
                    updated_at = clock_timestamp()
             """,
-            account_id,
-            canvas_id,
-            element_id,
-            element,
-            position,
+            *(account_id, canvas_id, element_id, element, position),
         )
 
     async def remove(self, account_id: str, canvas_id: str, element_id: str | None) -> None:
         """Take an element away, or all of them."""
         await self._tx.execute(
             "delete from canvas_element where account_id = $1 and canvas_id = $2 and id = coalesce($3, id)",
-            account_id,
-            canvas_id,
-            element_id,
+            *(account_id, canvas_id, element_id),
         )
 
     async def delete(self, account_id: str, canvas_id: str) -> int:

@@ -161,18 +161,8 @@ class FiringRepository:
                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, case when $6 = 'skipped' then now() end)
                     on conflict do nothing
                 """,
-                *(
-                    firing_id,
-                    job.id,
-                    job.account_id,
-                    kind,
-                    due_at,
-                    status,
-                    error,
-                    job.prompt,
-                    job.agent_id,
-                    job.session,
-                ),
+                *(firing_id, job.id, job.account_id, kind, due_at, status, error),
+                *(job.prompt, job.agent_id, job.session),
             )
         )
 

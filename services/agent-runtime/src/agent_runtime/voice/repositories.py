@@ -73,17 +73,9 @@ class VoiceRepository:
                    tts_provider = excluded.tts_provider, tts_model = excluded.tts_model,
                    tts_voice = excluded.tts_voice, tts_speed = excluded.tts_speed, updated_at = now()
             """,
-            account_id,
-            settings.enabled,
-            settings.wake_word_enabled,
-            settings.language,
-            settings.echo_cancel,
-            settings.noise_suppression,
-            settings.push_to_talk,
-            speech.provider,
-            speech.model,
-            speech.voice,
-            speech.speed,
+            *(account_id, settings.enabled, settings.wake_word_enabled, settings.language),
+            *(settings.echo_cancel, settings.noise_suppression, settings.push_to_talk),
+            *(speech.provider, speech.model, speech.voice, speech.speed),
         )
 
     async def erase(self, account_id: str) -> None:

@@ -34,13 +34,8 @@ class BudgetRepository:
                set limit_usd = excluded.limit_usd, limit_tokens = excluded.limit_tokens
             returning id, account_id, scope, subject, period, limit_usd, limit_tokens
             """,
-            budget.id,
-            budget.account_id,
-            budget.scope,
-            budget.subject,
-            budget.period,
-            budget.limit_usd,
-            budget.limit_tokens,
+            *(budget.id, budget.account_id, budget.scope, budget.subject, budget.period),
+            *(budget.limit_usd, budget.limit_tokens),
         )
 
     async def list(self, account_id: str) -> Sequence[Budget]:
@@ -67,9 +62,7 @@ class BudgetRepository:
                and (scope, subject) in (select scope, subject from unnest($2::text[], $3::text[]) as s (scope, subject))
              order by id
             """,
-            account_id,
-            [str(scope) for scope, _ in subjects],
-            [subject for _, subject in subjects],
+            *(account_id, [str(scope) for scope, _ in subjects], [subject for _, subject in subjects]),
         )
 
     async def lock(self, budget_ids: Sequence[str]) -> Sequence[str]:
@@ -97,8 +90,7 @@ class BudgetRepository:
              where budget_id = $1
                and expires_at > now()
             """,
-            budget_id,
-            since,
+            *(budget_id, since),
         )
         return standing or Standing()
 
@@ -119,11 +111,7 @@ class BudgetRepository:
                    end
                 on conflict do nothing
             """,
-            budget.id,
-            since,
-            budget.account_id,
-            str(budget.scope),
-            budget.subject,
+            *(budget.id, since, budget.account_id, str(budget.scope), budget.subject),
         )
 
     # what is set aside
@@ -135,11 +123,7 @@ class BudgetRepository:
             insert into budget_hold (reservation, budget_id, usd, tokens, expires_at)
             values ($1, $2, $3, $4, now() + $5::interval)
             """,
-            reservation,
-            budget_id,
-            hold.usd,
-            hold.tokens,
-            lapses_after,
+            *(reservation, budget_id, hold.usd, hold.tokens, lapses_after),
         )
 
     async def release(self, reservation: str) -> None:

@@ -24,18 +24,9 @@ class TurnRepository:
             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
                 on conflict do nothing
             """,
-            turn.account_id,
-            turn.run_id,
-            turn.agent_id,
-            turn.session_key,
-            turn.model,
-            turn.complexity,
-            turn.tier,
-            turn.latency_ms,
-            turn.is_success,
-            msgspec.to_builtins(turn.stages),
-            turn.trace_id,
-            turn.at,
+            *(turn.account_id, turn.run_id, turn.agent_id, turn.session_key),
+            *(turn.model, turn.complexity, turn.tier, turn.latency_ms, turn.is_success),
+            *(msgspec.to_builtins(turn.stages), turn.trace_id, turn.at),
         )
 
     async def newest(
@@ -54,10 +45,7 @@ class TurnRepository:
              order by at desc, run_id
              limit $4
             """,
-            account_id,
-            session_key,
-            before,
-            limit,
+            *(account_id, session_key, before, limit),
         )
 
     async def forget_old(self, before: datetime) -> int:

@@ -32,9 +32,7 @@ class UsageRepository:
              group by provider, model
              order by sum(input_tokens + output_tokens) desc, provider, model
             """,
-            account_id,
-            span.since,
-            span.until,
+            *(account_id, span.since, span.until),
         )
 
     async def by_session(self, account_id: str, span: Span, *, limit: int) -> Sequence[BySession]:
@@ -53,10 +51,7 @@ class UsageRepository:
              order by sum(input_tokens + output_tokens) desc, session_key
              limit $4
             """,
-            account_id,
-            span.since,
-            span.until,
-            limit,
+            *(account_id, span.since, span.until, limit),
         )
 
     async def by_tier(self, account_id: str, span: Span) -> Sequence[ByTier]:
@@ -72,9 +67,7 @@ class UsageRepository:
              group by tier
              order by tier
             """,
-            account_id,
-            span.since,
-            span.until,
+            *(account_id, span.since, span.until),
         )
 
     # prices
@@ -126,15 +119,8 @@ class UsageRepository:
                    cache_read = excluded.cache_read, cache_write = excluded.cache_write
             returning id, account_id, provider, model, valid_from, input, output, cache_read, cache_write
             """,
-            price.id,
-            price.account_id,
-            price.provider,
-            price.model,
-            price.valid_from,
-            price.input,
-            price.output,
-            price.cache_read,
-            price.cache_write,
+            *(price.id, price.account_id, price.provider, price.model, price.valid_from),
+            *(price.input, price.output, price.cache_read, price.cache_write),
         )
 
     async def delete_override(self, account_id: str, price_id: str) -> int:
