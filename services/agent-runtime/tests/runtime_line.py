@@ -20,6 +20,7 @@ class Line:
         self._said: bytes | None = None
         self._is_committed = False
         self._mended_after_s = 0.0
+        self._ends: set[asyncio.StreamWriter] = set()
 
     async def open(self) -> str:
         """Take connections; returns the URL by which the server is reached through here."""
@@ -37,7 +38,7 @@ class Line:
         """Cut the connection of whoever says this next.
 
         Before the server hears it; with `is_committed` when the server has committed, before the client hears that.
-        Until the line is mended, others are cut off as soon as they come.
+        With `mended_after_s` all others are cut too, and who comes before it is mended.
         """
         self._said, self._is_committed, self._mended_after_s = said.encode(), is_committed, mended_after_s
 
@@ -51,6 +52,7 @@ class Line:
             writer.close()
             return
         there, back = await asyncio.open_connection(self._target.hostname, self._target.port)
+        self._ends |= {writer, back}
         answering = asyncio.create_task(_pump(there, writer))
         said = b""
         while piece := await reader.read(65536):
@@ -71,6 +73,8 @@ class Line:
             await there.readuntil(b"COMMIT\x00")
         if self._mended_after_s:
             asyncio.get_running_loop().call_later(self._mended_after_s, self._mend)
+            for other in self._ends:
+                other.close()
 
     def _mend(self) -> None:
         self._mended_after_s = 0.0

@@ -105,7 +105,7 @@ async def test_followers_and_browsers_are_told_of_an_end_that_was_cut(
 
 async def test_answer_is_kept_while_the_database_is_away_for_a_moment(door: Door, line: Line) -> None:
     talk = await Talk.begin(door)
-    line.cut(END, is_committed=False, mended_after_s=1.0)
+    line.cut(END, is_committed=False, mended_after_s=2.5)
     told = await talk.say("Hello")
     assert line.is_cut
     assert [message["content"] for message in await talk.messages()][1:] == [told["content"]]

@@ -7,8 +7,9 @@ from agent_runtime.runs.clients.live import Follower, Live
 from agent_runtime.runs.domain.history import message_read
 from agent_runtime.runs.domain.runs import EventType, RunEvent
 from agent_runtime.runs.repositories.runs import RunRepository
+from agent_runtime.runs.usecases.recorder import MAX_TRYING_S
 from agent_runtime.runs.usecases.starting import Starting
-from shoal.database import Database
+from shoal.database import Database, DatabaseUnavailableError
 from shoal.ids import new_id
 
 STOPS = {EventType.APPROVAL_REQUESTED, *(kind for kind in EventType if kind.is_last)}
@@ -46,20 +47,24 @@ class Waiting:
 
         Raises:
             RunNotFoundError: There is no such run.
+            DatabaseUnavailableError: The database was away for as long as a worker tries to store an answer.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
+        patience = min(deadline, loop.time() + MAX_TRYING_S)
         async with self._live.following(run_id) as follower:
             while True:
-                result = await self._result(account_id, run_id)
-                left_s = deadline - loop.time()
-                if result.status.is_over or result.status is RunStatus.PENDING_APPROVAL or left_s <= 0:
-                    return result
                 looked = loop.time()
-                while (left_s := min(deadline, looked + _LOOK_S) - loop.time()) > 0:
-                    item = await follower.next(within_s=left_s)
-                    if isinstance(item, RunEvent) and item.type in STOPS:
-                        break
+                try:
+                    result = await self._result(account_id, run_id)
+                except DatabaseUnavailableError:
+                    if loop.time() >= patience:
+                        raise
+                else:
+                    if result.status.is_over or result.status is RunStatus.PENDING_APPROVAL or looked >= deadline:
+                        return result
+                    patience = min(deadline, looked + MAX_TRYING_S)
+                await _stopped(follower, until=min(deadline, looked + _LOOK_S))
 
     async def _result(self, account_id: str, run_id: str) -> TurnResult:
         async with self._database.reading() as database:
@@ -73,6 +78,15 @@ class Waiting:
             error=run.error,
             error_code=run.error_code,
         )
+
+
+async def _stopped(follower: Follower, *, until: float) -> None:
+    """Wait until a run stops, as far as that is told live."""
+    loop = asyncio.get_running_loop()
+    while (left_s := until - loop.time()) > 0:
+        item = await follower.next(within_s=left_s)
+        if isinstance(item, RunEvent) and item.type in STOPS:
+            return
 
 
 async def _answered(follower: Follower, run_id: str, request: TurnRequest, *, within_s: float) -> TurnResult | None:
