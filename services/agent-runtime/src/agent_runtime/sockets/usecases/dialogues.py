@@ -54,8 +54,8 @@ class PageDialogue(Speaking):
 
     async def begin(self) -> None:
         """Welcome; show what stands on the canvas, for a page that was loaded anew asks for nothing."""
-        self._connected()
         await self._peer.join({UNASKED})
+        self._connected()
         await self._show_canvas(CANVAS_COMMANDS)
 
     async def hear(self, frame: Any, text: str) -> None:
@@ -175,8 +175,8 @@ class CanvasDialogue(Speaking):
 
     async def begin(self) -> None:
         """Welcome; show the canvas that was drawn on last."""
-        self._connected()
         await self._peer.join({ANY_CANVAS})
+        self._connected()
         drawing = await self._subjects.drawings.newest(self._peer.principal.account_id)
         if drawing is not None:
             self._peer.answer(state(drawing))
