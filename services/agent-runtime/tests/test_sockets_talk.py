@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from provider_double import ProviderDouble, say
 from runtime_door import Door
 from runtime_sockets import Wire, wire
 from runtime_talk import Talk
@@ -16,6 +17,7 @@ from shoal.testing.suite import eventually, user
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+SETTINGS = {"SHOAL_OUTGOING_ALLOWED": "127.0.0.0/8"}
 LOOK = 'Look:\n/tool render_ui {"command":"render","id":"b1","element":{"type":"button","label":"Go","action":"go"}}'
 
 
@@ -123,6 +125,33 @@ async def test_socket_that_comes_while_what_was_said_is_slow_to_be_stored_hears_
         chunks = only(await until(late, "stream_done"), "stream_chunk")
     said = (await talk.client.get(f"/api/sessions/{talk.key}")).json()["messages"][-1]["content"]
     assert "".join(chunk["content"] for chunk in chunks) == said
+
+
+async def test_socket_that_comes_while_the_agent_pauses_hears_what_was_said_just_before(talk: Talk) -> None:
+    async with ProviderDouble().serving() as double, opened(talk) as first:
+        config = (await talk.client.get("/api/config")).json()
+        config["providers"]["local"] = {"api_base": double.openai_base, "enabled": True}
+        (await talk.client.put("/api/config", json=config)).raise_for_status()
+        changed = await talk.client.patch(f"/api/agents/{talk.agent_id}", json={"model": "local/double-1"})
+        changed.raise_for_status()
+        double.script(say("one ", "two", pause_s=0.3, hangs=True))
+        await first.subscribe(f"session:{talk.key}")
+        run_id = await talk.run("Hello")
+        await first.hear("stream_chunk")
+        async with talk.door.held("select from run where id = $1 for update", run_id):
+            await first.hear("stream_chunk")
+
+        async def are_stored() -> bool:
+            (said,) = await talk.door.sql(
+                "select string_agg(data ->> 'content', '' order by seq) from run_event where run_id = $1", run_id
+            )
+            return said["string_agg"] == "one two"
+
+        await eventually(are_stored)
+        async with opened(talk) as late:
+            await late.subscribe(f"session:{talk.key}")
+            assert (await late.hear("stream_chunk"))["content"] == "one two"
+        await talk.client.post(f"/api/runs/{run_id}/cancel")
 
 
 async def test_message_of_a_socket_that_leaves_at_once_is_answered(talk: Talk) -> None:
