@@ -1,5 +1,6 @@
 """Delegation, through the door: an agent hands work on, and rules say to whom."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -185,26 +186,52 @@ async def test_work_is_not_handed_on_for_ever(shared_door: Door) -> None:
     assert told[-1] == "failed"
 
 
-async def test_no_account_has_hundreds_of_pieces_under_way(shared_door: Door) -> None:
-    talk = await Talk.begin(shared_door)
+async def fill(talk: Talk, pieces: int) -> None:
+    """Have so many pieces of work go on, which nobody does."""
     done = await hand_on(talk, "hello")
-    await shared_door.sql(
+    await talk.door.sql(
         """
         insert into delegation (task_id, account_id, session_key, run_id, child_run_id, tool_name, target, tier, rule,
                                 fallback_reason, complexity, depth, status, started_at)
         select task_id || n, account_id, session_key, run_id, child_run_id, tool_name, target, tier, rule,
                fallback_reason, complexity, depth, 'running', started_at
-          from delegation, generate_series(1, 100) as n
+          from delegation, generate_series(1, $2) as n
          where task_id = $1
         """,
-        done["task_id"],
+        *(done["task_id"], pieces),
     )
+
+
+async def test_no_account_has_hundreds_of_pieces_under_way(shared_door: Door) -> None:
+    talk = await Talk.begin(shared_door)
+    await fill(talk, 100)
     refused = await hand_on(talk, "hello")
     assert (refused["status"], refused["error"]) == (
         "failed",
         "100 pieces of work go on at once, not more: try again later.",
     )
     assert (await hand_on(talk, "2+2", "calculate"))["output"] == "4", "plain code takes nobody's room"
+
+
+async def test_of_many_who_hand_on_the_last_piece_at_once_one_does(shared_door: Door) -> None:
+    talk = await Talk.begin(shared_door)
+    await fill(talk, 99)
+    begun = [await talk.client.post("/api/sessions", json={"agent_id": talk.agent_id}) for _ in range(4)]
+
+    async def hand_on_in(key: str) -> None:
+        message = {"content": asking("/slowly " + "word " * 10)}
+        (await talk.client.post(f"/api/sessions/{key}/messages", json=message)).raise_for_status()
+
+    async def wait() -> bool:
+        [found] = await shared_door.sql("select count(*) from pg_locks where not granted")
+        return bool(found["count"] >= 4)
+
+    async with shared_door.held("lock table delegation in share mode"):
+        handing_on = [asyncio.create_task(hand_on_in(answer.json()["key"])) for answer in begun]
+        await eventually(wait)
+    await asyncio.gather(*handing_on)
+    told = [item["status"] for item in (await history(talk, limit=4))["items"]]
+    assert sorted(told) == ["completed", "failed", "failed", "failed"]
 
 
 async def test_history_is_paged_and_filtered(shared_door: Door) -> None:

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from agent_runtime.delegation.domain.rules import Rule
+from agent_runtime.delegation.domain.rules import BOOSTER, Rule
 from agent_runtime.delegation.domain.tasks import History, Task, TaskStatus
 from shoal.database import Transaction
 
@@ -123,10 +123,17 @@ class TaskRepository:
         return int(depth or 0)
 
     async def count_active(self, account_id: str) -> int:
-        """Count what goes on in an account."""
+        """Count what models are at in an account."""
         return int(
             await self._tx.value(
-                "select count(*) from delegation where account_id = $1 and status in ('pending', 'running')", account_id
+                """
+                select count(*)
+                  from delegation
+                 where account_id = $1
+                   and status in ('pending', 'running')
+                   and target <> $2
+                """,
+                *(account_id, BOOSTER),
             )
         )
 

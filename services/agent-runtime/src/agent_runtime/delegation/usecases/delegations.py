@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 
+from agent_runtime import quotas
 from agent_runtime.delegation.domain.complexity import classify
 from agent_runtime.delegation.domain.rules import BOOSTER
 from agent_runtime.delegation.domain.tasks import (
@@ -62,10 +63,8 @@ class Delegations:
         if choice.boosted is not None:
             result = TaskResult(TaskStatus.COMPLETED, choice.boosted)
             spent = self._boosted(assignment, task)
-        elif task.depth > MAX_DEPTH:
-            result = TaskResult.failed(f"Work may be handed on {MAX_DEPTH} times, not more.")
-        elif await self._is_full(task.account_id):
-            result = TaskResult.failed(f"{MAX_ACTIVE} pieces of work go on at once, not more: try again later.")
+        elif task.status.is_over:
+            result = TaskResult.failed(task.error)
         else:
             result = await self._have_done(assignment, task)
         await self._end(task, result, spent)
@@ -109,8 +108,10 @@ class Delegations:
                 forgotten = await TaskRepository(tx).forget_old(KEPT)
 
     async def _record(self, assignment: Assignment, choice: Choice) -> Task:
+        """Note that work is handed on; it is over at once where that may not be."""
         async with self._database.transaction() as tx:
             repository = TaskRepository(tx)
+            await quotas.hold(tx, assignment.account_id, "delegation")
             depth = await repository.depth_of(assignment.account_id, assignment.session_key)
             task = Task(
                 task_id=new_id("del"),
@@ -131,12 +132,11 @@ class Delegations:
                 completed_at=None,
             )
             await repository.insert(task)
+            refusal = "" if choice.boosted is not None else await _refusal(repository, task)
+            if refusal:
+                task = await repository.end(task.task_id, TaskStatus.FAILED, refusal) or task
         await self._show(task)
         return task
-
-    async def _is_full(self, account_id: str) -> bool:
-        async with self._database.reading() as database:
-            return await TaskRepository(database).count_active(account_id) > MAX_ACTIVE
 
     async def _have_done(self, assignment: Assignment, task: Task) -> TaskResult:
         """Have an agent's run do it, and wait for that."""
@@ -191,3 +191,12 @@ class Delegations:
     async def _show(self, task: Task) -> None:
         shown = ActiveDelegation.from_domain(task)
         await self._frames.publish(Frame.of(task.account_id, Topic.DELEGATION_UPDATE, shown))
+
+
+async def _refusal(repository: TaskRepository, task: Task) -> str:
+    """Tell why no model is given a task that was just written, where none may be."""
+    if task.depth > MAX_DEPTH:
+        return f"Work may be handed on {MAX_DEPTH} times, not more."
+    if await repository.count_active(task.account_id) > MAX_ACTIVE:
+        return f"{MAX_ACTIVE} pieces of work go on at once, not more: try again later."
+    return ""
