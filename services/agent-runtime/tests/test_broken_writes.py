@@ -30,8 +30,12 @@ async def line(shared_door: Door) -> AsyncIterator[Line]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def door(shared_door: Door, line: Line) -> Door:
-    """A service that reaches its database by the line."""
-    settings = {"AGENT_RUNTIME_DATABASE_URL": await line.open(), "AGENT_RUNTIME_PORT": str(free_port())}
+    return await by_line(shared_door, line)
+
+
+async def by_line(shared_door: Door, line: Line, **settings: str) -> Door:
+    """Start a replica that reaches the database by a line."""
+    settings |= {"AGENT_RUNTIME_DATABASE_URL": await line.open(), "AGENT_RUNTIME_PORT": str(free_port())}
     service = await shared_door.suite.start("agent-runtime", SHOAL_STATE=str(shared_door.state), **settings)
     return Door(shared_door.suite, service, shared_door.state)
 
@@ -156,3 +160,25 @@ async def test_answer_that_is_there_outlives_a_cancel_while_its_end_is_tried_aga
     beside.key = talk.key
     assert [message["incomplete"] for message in await beside.messages()] == [False, False]
     assert (await numbered(beside, run_id))[-2:] == ["usage", "completed"]
+
+
+@pytest.mark.fault
+async def test_answer_of_a_process_that_was_taken_for_dead_is_not_stored(shared_door: Door) -> None:
+    line = Line(shared_door.suite.environment()["AGENT_RUNTIME_DATABASE_URL"])
+    dying = await by_line(shared_door, line, AGENT_RUNTIME_RUN_LEASE="1s")
+    talk = await Talk.begin(dying)
+    beside = Talk(shared_door, talk.account_id)
+    beside.key = talk.key
+    line.cut(END, is_committed=False, mended_after_s=4)
+    run_id = await talk.run("/slowly one two three four")
+    await beside.until(run_id, "interrupted", within_s=8)
+
+    async def is_back() -> bool:
+        return (await talk.post("And now?")).status_code == 200
+
+    await eventually(is_back, within_s=15)
+    assert (await beside.show(run_id))["status"] == "interrupted"
+    told = [message for message in await beside.messages() if message["run_id"] == run_id]
+    assert [(message["role"], message["incomplete"]) for message in told] == [("user", False), ("assistant", True)]
+    assert (await numbered(beside, run_id))[-1] == "interrupted"
+    await line.close()
