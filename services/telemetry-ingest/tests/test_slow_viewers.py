@@ -7,7 +7,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from shoal.testing.suite import user
-from telemetry_ingest.domain.endings import IDLE
+from telemetry_ingest.domain.closings import IDLE
 from telemetry_ingest.domain.frames import Ack
 from telemetry_ingest.instruments import Instruments
 from telemetry_ingest.usecases.outgoing import MAX_IN_ORDER, MAX_URGENT, Outgoing, text_message
@@ -35,7 +35,7 @@ async def test_stalled_viewer_sees_the_newest_and_slows_nobody(around) -> None:
 
 
 class Pipe:
-    """A peer that reads when it is told to."""
+    """A client that reads when it is told to."""
 
     def __init__(self) -> None:
         self.got: list[Any] = []

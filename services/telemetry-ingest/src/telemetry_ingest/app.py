@@ -11,6 +11,6 @@ def create_app(factory: Factory) -> Door:
     """Make the application."""
     return create_http_app(
         factory.resources,
-        controllers=[telemetry_socket(factory.conversation), IngestController, InternalController],
+        controllers=[telemetry_socket(factory.socket), IngestController, InternalController],
         dependencies={"posts": factory.posts, "presences": factory.presences},
     )

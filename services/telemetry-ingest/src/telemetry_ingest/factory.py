@@ -17,7 +17,6 @@ from telemetry_ingest.jobs import forget_ended
 from telemetry_ingest.subscribers import PairingSubscribers
 from telemetry_ingest.usecases.admissions import Admissions
 from telemetry_ingest.usecases.audiences import Audiences
-from telemetry_ingest.usecases.conversations import Conversation, Receive, Send
 from telemetry_ingest.usecases.credentials import Credentials
 from telemetry_ingest.usecases.hearing import Means
 from telemetry_ingest.usecases.pairings import Pairings
@@ -25,6 +24,7 @@ from telemetry_ingest.usecases.posts import Posts
 from telemetry_ingest.usecases.presences import Presences
 from telemetry_ingest.usecases.revocations import Revocations
 from telemetry_ingest.usecases.rosters import Rosters
+from telemetry_ingest.usecases.socket import Receive, Send, Socket
 from telemetry_ingest.usecases.sockets import Sockets
 
 RELAY_LEASE = timedelta(seconds=4)
@@ -67,7 +67,7 @@ class Factory:
 
     # use cases
 
-    def conversation(self, receive: Receive, send: Send, principal: Principal) -> Conversation:
+    def socket(self, receive: Receive, send: Send, principal: Principal) -> Socket:
         """One socket."""
         means = Means(
             config=self.resources.config,
@@ -77,7 +77,7 @@ class Factory:
             publisher=self.publisher,
             instruments=self.instruments,
         )
-        return Conversation(means, receive, send, principal)
+        return Socket(means, receive, send, principal)
 
     def posts(self) -> Posts:
         """Samples by request."""

@@ -16,7 +16,7 @@ class Instruments:
             ("kind",),
             registry=registry,
         )
-        self.endings = Counter(
+        self.closings = Counter(
             "shoal_telemetry_socket_endings_total",
             "Telemetry sockets that we closed, by close code",
             ("code",),

@@ -8,12 +8,12 @@ from agent_runtime.channels.usecases import ChannelWatch, NotedFrames, WebAdapte
 from agent_runtime.config import Config
 from agent_runtime.sockets.instruments import Instruments as SocketInstruments
 from agent_runtime.sockets.usecases.audiences import Audiences
-from agent_runtime.sockets.usecases.conversations import Conversation, Send
 from agent_runtime.sockets.usecases.credentials import Credentials
 from agent_runtime.sockets.usecases.dialogues import CanvasDialogue, ChatDialogue, PageDialogue
 from agent_runtime.sockets.usecases.entrance import Receive
 from agent_runtime.sockets.usecases.means import Means
 from agent_runtime.sockets.usecases.slots import Slots
+from agent_runtime.sockets.usecases.socket import Send, Socket
 from agent_runtime.sockets.usecases.sockets import Sockets
 from agent_runtime.sockets.usecases.speaking import Subjects
 from agent_runtime.voice.usecases import SpokenFrames
@@ -91,21 +91,21 @@ class BrowserFactory:
         """Who stands behind a token."""
         return Credentials(self.resources.peers)
 
-    def page_socket(self, receive: Receive, send: Send, principal: Principal) -> Conversation:
+    def page_socket(self, receive: Receive, send: Send, principal: Principal) -> Socket:
         """One socket of `/ws`."""
         about = self._about()
-        return Conversation(self._socket_means(), receive, send, principal, lambda peer: PageDialogue(peer, about))
+        return Socket(self._socket_means(), receive, send, principal, lambda speaker: PageDialogue(speaker, about))
 
-    def canvas_socket(self, receive: Receive, send: Send, principal: Principal) -> Conversation:
+    def canvas_socket(self, receive: Receive, send: Send, principal: Principal) -> Socket:
         """One socket of `/ws/canvas`."""
         about = self._about()
-        return Conversation(self._socket_means(), receive, send, principal, lambda peer: CanvasDialogue(peer, about))
+        return Socket(self._socket_means(), receive, send, principal, lambda speaker: CanvasDialogue(speaker, about))
 
-    def chat_socket(self, receive: Receive, send: Send, principal: Principal, session_key: str) -> Conversation:
+    def chat_socket(self, receive: Receive, send: Send, principal: Principal, session_key: str) -> Socket:
         """One socket of `/ws/chat/{session}`."""
         about = self._about()
-        return Conversation(
-            self._socket_means(), receive, send, principal, lambda peer: ChatDialogue(peer, about, session_key)
+        return Socket(
+            self._socket_means(), receive, send, principal, lambda speaker: ChatDialogue(speaker, about, session_key)
         )
 
     def _socket_means(self) -> Means:

@@ -11,17 +11,17 @@ from litestar.handlers import ASGIRouteHandler
 from litestar.types import Receive, Scope, Send
 
 from agent_runtime.sockets.errors import UpgradeRequiredError
-from agent_runtime.sockets.usecases.conversations import Conversation
+from agent_runtime.sockets.usecases.socket import Socket
 from shoal.http.auth import PRINCIPAL
 
-Converse = Callable[..., Conversation]
+MakeSocket = Callable[..., Socket]
 
 
-def socket_doors(page: Converse, canvas: Converse, chat: Converse) -> Sequence[ASGIRouteHandler]:
+def socket_doors(page: MakeSocket, canvas: MakeSocket, chat: MakeSocket) -> Sequence[ASGIRouteHandler]:
     """Make the handlers.
 
     Args:
-        page: Makes a conversation of receive, send and the principal that the door verified.
+        page: Makes a socket of receive, send and the principal that the door verified.
         canvas: The same, about what agents draw.
         chat: The same, and of a session's key.
     """

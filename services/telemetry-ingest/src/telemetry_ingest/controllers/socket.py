@@ -12,14 +12,14 @@ from litestar.types import Receive, Scope, Send
 
 from shoal.http.auth import PRINCIPAL
 from telemetry_ingest.errors import UpgradeRequiredError
-from telemetry_ingest.usecases.conversations import Conversation
+from telemetry_ingest.usecases.socket import Socket
 
 
-def telemetry_socket(converse: Callable[..., Conversation]) -> ASGIRouteHandler:
+def telemetry_socket(make: Callable[..., Socket]) -> ASGIRouteHandler:
     """Make the handler.
 
     Args:
-        converse: Makes a conversation of receive, send and the principal that the door verified.
+        make: Makes a socket of receive, send and the principal that the door verified.
     """
 
     @asgi("/telemetry")
@@ -29,6 +29,6 @@ def telemetry_socket(converse: Callable[..., Conversation]) -> ASGIRouteHandler:
         scope["path_template"] = "/telemetry"
         await receive()
         await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
-        await converse(receive, send, scope[PRINCIPAL]).hold()  # type: ignore[literal-required]
+        await make(receive, send, scope[PRINCIPAL]).hold()  # type: ignore[literal-required]
 
     return telemetry

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from telemetry_ingest.domain.endings import Gone
+from telemetry_ingest.domain.closings import Gone
 
 
 class Presence(Struct, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from shoal.database import Transaction
-from telemetry_ingest.domain.endings import Gone
+from telemetry_ingest.domain.closings import Gone
 from telemetry_ingest.domain.presences import EndedPresence, Presence, PresenceRow
 
 
@@ -123,7 +123,7 @@ class PresenceRepository:
         )
 
     async def lost_processes(self, silent_for: timedelta, *, but: str) -> list[str]:
-        """Find other processes whose beat is missing; each is found by one peer only."""
+        """Find other processes whose beat is missing; each is found by one process only."""
         return await self._tx.all(
             str,
             "select id from process where beat_at < now() - $1::interval and id <> $2 for update skip locked",

@@ -5,24 +5,24 @@ from datetime import timedelta
 from typing import Protocol
 
 from shoal.database import Database
-from telemetry_ingest.domain.endings import TOO_MANY, TRY_AGAIN, Ending, Gone
+from telemetry_ingest.domain.closings import TOO_MANY, TRY_AGAIN, Closing, Gone
 from telemetry_ingest.repositories.slots import SlotRepository
 from telemetry_ingest.usecases.audiences import Audiences, Viewer
 from telemetry_ingest.usecases.credentials import Credential
 from telemetry_ingest.usecases.presences import Presences
 from telemetry_ingest.usecases.rosters import Rosters
-from telemetry_ingest.usecases.sockets import Socket, Sockets
+from telemetry_ingest.usecases.sockets import Sockets, WatchedSocket
 
 
 class NotAdmittedError(Exception):
     """The socket must end."""
 
-    def __init__(self, ending: Ending) -> None:
-        self.ending = ending
-        super().__init__(ending.reason)
+    def __init__(self, closing: Closing) -> None:
+        self.closing = closing
+        super().__init__(closing.reason)
 
 
-class Visitor(Socket, Viewer, Protocol):
+class Visitor(WatchedSocket, Viewer, Protocol):
     """A socket that wants to be let in."""
 
 
@@ -67,9 +67,9 @@ class Admissions:
             NotAdmittedError: It may not come in.
             UnavailableError: Whether it may cannot be told right now.
         """
-        ending = self._sockets.admit(visitor, credential)
-        if ending is not None:
-            raise NotAdmittedError(ending)
+        closing = self._sockets.admit(visitor, credential)
+        if closing is not None:
+            raise NotAdmittedError(closing)
         principal = credential.principal
         if credential.is_agent:
             self._presences.begin(
@@ -80,7 +80,7 @@ class Admissions:
         roster = await self._rosters.join(principal.account_id, visitor.id)
         await self._audiences.join(principal.account_id, visitor)
         if visitor.ended_at is not None:
-            raise NotAdmittedError(TRY_AGAIN)  # it ended while it was let in; the first ending stands
+            raise NotAdmittedError(TRY_AGAIN)  # it ended while it was let in; the first reason stands
         return roster
 
     def speak_for(self, visitor: Visitor, credential: Credential, agent_id: str) -> None:

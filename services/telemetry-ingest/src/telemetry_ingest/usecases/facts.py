@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from shoal_events import AgentOffline, AgentOnline
-from telemetry_ingest.domain.endings import Gone
+from telemetry_ingest.domain.closings import Gone
 from telemetry_ingest.domain.presences import EndedPresence, Presence, PresenceRow
 
 BEGUN, ENDED = 1, 2

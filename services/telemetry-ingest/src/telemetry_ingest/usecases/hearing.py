@@ -10,7 +10,7 @@ from shoal.clock import Clock
 from shoal.errors import UnavailableError
 from telemetry_ingest.clients.publisher import Publisher
 from telemetry_ingest.config import Config
-from telemetry_ingest.domain.endings import FOREIGN_AGENT, STALLED, TRY_AGAIN, UNAUTHORIZED, Ending
+from telemetry_ingest.domain.closings import FOREIGN_AGENT, STALLED, TRY_AGAIN, UNAUTHORIZED, Closing
 from telemetry_ingest.domain.frames import (
     MAX_FRAME_BYTES,
     AgentFrame,
@@ -46,7 +46,7 @@ MEET_TIMES = 5
 
 
 class Means(Struct, frozen=True):
-    """What every conversation works with."""
+    """What every socket works with."""
 
     config: Config
     clock: Clock
@@ -62,7 +62,7 @@ class Speaker(Visitor, Protocol):
     outgoing: Outgoing
     muted: set[str]
 
-    def end(self, ending: Ending) -> None:
+    def end(self, closing: Closing) -> None:
         """Close it."""
         ...
 

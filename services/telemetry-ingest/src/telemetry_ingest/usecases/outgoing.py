@@ -1,6 +1,6 @@
 """What a socket is told: answers, which are kept, and live frames, which are conflated when it is slow.
 
-While the peer reads, every live frame goes out in order. Once `MAX_IN_ORDER` wait, the viewer is slow: from then on
+While the client reads, every live frame goes out in order. Once `MAX_IN_ORDER` wait, the viewer is slow: from then on
 the newest metrics and skills frame of each agent replaces the one before, and of status and error frames the newest
 `MAX_URGENT` are kept, until everything in order has gone out. Nobody else ever waits for it.
 """
@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from telemetry_ingest.domain.endings import Ending
+from telemetry_ingest.domain.closings import Closing
 from telemetry_ingest.domain.frames import ServerFrame
 from telemetry_ingest.instruments import Instruments
 
@@ -42,12 +42,12 @@ class Outgoing:
         self._live: deque[Message] = deque()
         self._newest: dict[tuple[str, str], Message] = {}
         self._urgent: deque[Message] = deque(maxlen=MAX_URGENT)
-        self._ending: Ending | None = None
+        self._closing: Closing | None = None
         self._wake = asyncio.Event()
 
     @property
     def is_stalled(self) -> bool:
-        """Whether the peer asks and asks and does not read the answers."""
+        """Whether the client asks and asks and does not read the answers."""
         return len(self._answers) > MAX_ANSWERS
 
     def answer(self, frame: ServerFrame) -> None:
@@ -69,9 +69,9 @@ class Outgoing:
             self._urgent.append(message)
         self._wake.set()
 
-    def end(self, ending: Ending) -> None:
+    def end(self, closing: Closing) -> None:
         """Send the answers that are due, then close; live frames that wait are not sent any more."""
-        self._ending = ending
+        self._closing = closing
         self._wake.set()
 
     async def run(self) -> None:
@@ -83,14 +83,14 @@ class Outgoing:
             while self._answers or self._live or self._newest or self._urgent:
                 if self._answers:
                     await send(self._answers.popleft())
-                elif self._ending is not None:
+                elif self._closing is not None:
                     break
                 elif self._live:
                     await send(self._live.popleft())
                 else:
                     self._catch_up()
-            if self._ending is not None:
-                close = {"type": "websocket.close", "code": self._ending.code, "reason": self._ending.reason}
+            if self._closing is not None:
+                close = {"type": "websocket.close", "code": self._closing.code, "reason": self._closing.reason}
                 await send(close)
                 return
 

@@ -4,7 +4,7 @@ Its protocol. Sockets say `begin` and `end`, which never wait. One task writes: 
 there is something to write, it renews the process' beat and carries out what was said, with the facts that follow, in
 one transaction; what could not be written is written the next time. Ends apply to their own epoch only. A presence of
 a pairing ends every older one of that pairing, in whatever process, for a telemetry token holds one socket; the
-process that lost one notices within a beat. A process whose beat is missing for `silent_for` is swept by its peers,
+process that lost one notices within a beat. A process whose beat is missing for `silent_for` is swept by the others,
 and by itself when it comes back: it announces its sockets again under new epochs. Nobody sweeps before having beaten
 for that long itself, so that an outage of the database makes nobody look dead.
 """
@@ -22,7 +22,7 @@ from shoal.database import Database, DatabaseUnavailableError, Transaction
 from shoal.http.pagination import Page
 from shoal.ids import new_id
 from shoal.outbox import Outbox
-from telemetry_ingest.domain.endings import Gone
+from telemetry_ingest.domain.closings import Gone
 from telemetry_ingest.domain.presences import EndedPresence, Presence
 from telemetry_ingest.repositories.presences import PresenceRepository
 from telemetry_ingest.repositories.slots import SlotRepository

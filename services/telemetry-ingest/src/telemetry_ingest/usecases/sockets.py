@@ -9,7 +9,7 @@ import structlog
 
 from shoal.clock import Clock
 from shoal.errors import UnavailableError
-from telemetry_ingest.domain.endings import IDLE, PAIRING_ENDED, REVOKED, SUPERSEDED, TRY_AGAIN, Ending
+from telemetry_ingest.domain.closings import IDLE, PAIRING_ENDED, REVOKED, SUPERSEDED, TRY_AGAIN, Closing
 from telemetry_ingest.usecases.credentials import Credential, Credentials
 
 WATCH_S = 0.5
@@ -18,8 +18,8 @@ REMEMBER_S = 300.0
 AT_ONCE = 8
 
 
-class Socket(Protocol):
-    """As much of a socket as ending it needs."""
+class WatchedSocket(Protocol):
+    """As much of a socket as watching it needs."""
 
     id: str
     credential: Credential | None
@@ -29,12 +29,12 @@ class Socket(Protocol):
     checked_at: float
     ended_at: float | None
 
-    def end(self, ending: Ending) -> None:
+    def end(self, closing: Closing) -> None:
         """Close it; again is without effect."""
         ...
 
     def abort(self) -> None:
-        """Stop whatever it waits for: its peer does not read."""
+        """Stop whatever it waits for: its client does not read."""
         ...
 
 
@@ -50,20 +50,20 @@ class Sockets:
         self._clock = clock
         self._idle_s = idle_timeout.total_seconds()
         self._revalidate_s = revalidate_every.total_seconds()
-        self._open: dict[str, Socket] = {}
-        self._of_pairing: dict[str, Socket] = {}
-        self._of_user: dict[str, dict[str, Socket]] = {}
+        self._open: dict[str, WatchedSocket] = {}
+        self._of_pairing: dict[str, WatchedSocket] = {}
+        self._of_user: dict[str, dict[str, WatchedSocket]] = {}
         self._revoked: dict[tuple[str, str], float] = {}
 
     def problem(self) -> str | None:
         """Nothing here makes the service unable to answer."""
         return None
 
-    def open(self, socket: Socket) -> None:
+    def open(self, socket: WatchedSocket) -> None:
         """Watch a socket from now on."""
         self._open[socket.id] = socket
 
-    def admit(self, socket: Socket, credential: Credential) -> Ending | None:
+    def admit(self, socket: WatchedSocket, credential: Credential) -> Closing | None:
         """Note whose socket it is; an older one of the same pairing ends. Says why it must end itself, if it must."""
         principal = credential.principal
         if any((kind, name) in self._revoked for kind, name in _handles(credential)):
@@ -81,7 +81,7 @@ class Sockets:
         """List the sockets that a user's credentials hold here."""
         return list(self._of_user.get(user_id, {}))
 
-    def close(self, socket: Socket) -> None:
+    def close(self, socket: WatchedSocket) -> None:
         """Watch a socket no more."""
         self._open.pop(socket.id, None)
         if socket.credential is None:
@@ -184,11 +184,11 @@ class Sockets:
         except UnavailableError:
             structlog.get_logger().info("revalidation_waits", sockets=len(due))
 
-    async def _revalidate_one(self, socket: Socket) -> None:
+    async def _revalidate_one(self, socket: WatchedSocket) -> None:
         if socket.credential is not None and await self._credentials.is_revoked(socket.credential):
             socket.end(REVOKED)
 
-    async def _revalidate_agents(self, agents: list[Socket]) -> None:
+    async def _revalidate_agents(self, agents: list[WatchedSocket]) -> None:
         if not agents:
             return
         held = {socket.credential.principal.pairing_id: socket for socket in agents if socket.credential}
@@ -199,10 +199,10 @@ class Sockets:
             elif token_hash is not None and token_hash != pairing.token_hash:
                 held[pairing_id].end(TRY_AGAIN)  # one of the two is newer: its owner will tell
 
-    def _end_where(self, is_meant: Callable[[Credential], bool], ending: Ending) -> None:
+    def _end_where(self, is_meant: Callable[[Credential], bool], closing: Closing) -> None:
         for socket in list(self._open.values()):
             if socket.credential is not None and is_meant(socket.credential):
-                socket.end(ending)
+                socket.end(closing)
 
     def _revoke(self, kind: str, name: str) -> None:
         self._revoked[kind, name] = self._clock.monotonic()

@@ -9,7 +9,7 @@ from typing import Any
 from agent_runtime.errors import SessionNotFoundError
 from agent_runtime.ports import VOICE_SESSION, Topic, session_topic
 from agent_runtime.sockets.domain.answers import SubscribedFrame, UnsubscribedFrame
-from agent_runtime.sockets.domain.endings import NO_SESSION
+from agent_runtime.sockets.domain.closings import NO_SESSION
 from agent_runtime.sockets.domain.frames import (
     CancelFrame,
     CanvasInteractionFrame,
@@ -30,7 +30,7 @@ from agent_runtime.sockets.domain.topics import (
     session_of,
 )
 from agent_runtime.sockets.errors import NoSessionNamedError, TooManyTopicsError
-from agent_runtime.sockets.usecases.speaking import Peer, Speaking, Subjects
+from agent_runtime.sockets.usecases.speaking import Speaker, Speaking, Subjects
 
 HISTORY = 50
 MAX_TOPICS = 100
@@ -46,15 +46,15 @@ class PageDialogue(Speaking):
 
     path = "ws"
 
-    def __init__(self, peer: Peer, subjects: Subjects) -> None:
-        super().__init__(peer, subjects)
+    def __init__(self, speaker: Speaker, subjects: Subjects) -> None:
+        super().__init__(speaker, subjects)
         self._names: dict[str, str] = {}
         self._has_asked = False
         self._hears_voice = True
 
     async def begin(self) -> None:
         """Welcome; show what stands on the canvas, for a page that was loaded anew asks for nothing."""
-        await self._peer.join({UNASKED})
+        await self._speaker.join({UNASKED})
         self._connected()
         await self._show_canvas(CANVAS_COMMANDS)
 
@@ -90,31 +90,31 @@ class PageDialogue(Speaking):
         self._has_asked = True
         self._hears_voice |= name == Topic.VOICE_STATUS
         self._listen()
-        self._peer.answer(SubscribedFrame(topic))
+        self._speaker.answer(SubscribedFrame(topic))
         if name in {CANVAS_COMMANDS, Topic.CANVAS_UPDATE}:
-            self._peer.hold_back()
+            self._speaker.hold_back()
             await self._show_canvas(name)
         elif name.startswith(session_topic("")):
-            self._peer.hold_back()
+            self._speaker.hold_back()
             await self._catch_up(name.removeprefix(session_topic("")))
 
     def _unsubscribe(self, topic: str) -> None:
         self._names.pop(topic, None)
         self._hears_voice &= canonical(topic) != Topic.VOICE_STATUS
         self._listen()
-        self._peer.answer(UnsubscribedFrame(topic))
+        self._speaker.answer(UnsubscribedFrame(topic))
 
     def _listen(self) -> None:
         names = {*self._names.values()} if self._has_asked else {UNASKED}
-        self._peer.listen(names | {Topic.VOICE_STATUS} if self._has_asked and self._hears_voice else names)
+        self._speaker.listen(names | {Topic.VOICE_STATUS} if self._has_asked and self._hears_voice else names)
 
     async def _show_canvas(self, name: str) -> None:
         try:
-            drawing = await self._subjects.drawings.newest(self._peer.principal.account_id)
+            drawing = await self._subjects.drawings.newest(self._speaker.principal.account_id)
             for frame in rendered(drawing, name) if drawing else ():
-                self._peer.answer(frame)
+                self._speaker.answer(frame)
         finally:
-            self._peer.release()
+            self._speaker.release()
 
 
 class ChatDialogue(Speaking):
@@ -122,25 +122,25 @@ class ChatDialogue(Speaking):
 
     path = "chat"
 
-    def __init__(self, peer: Peer, subjects: Subjects, session_key: str) -> None:
-        super().__init__(peer, subjects)
+    def __init__(self, speaker: Speaker, subjects: Subjects, session_key: str) -> None:
+        super().__init__(speaker, subjects)
         self._key = session_key
 
     async def begin(self) -> None:
         """Welcome; tell what was said, then what is being said, from its beginning."""
-        await self._peer.join({session_topic(self._key)})
-        account_id = self._peer.principal.account_id
+        await self._speaker.join({session_topic(self._key)})
+        account_id = self._speaker.principal.account_id
         try:
             messages = await self._subjects.sessions.recent(account_id, self._key, HISTORY)
         except SessionNotFoundError as error:
             if self._key != VOICE_SESSION:
-                self._peer.refuse(error.code, error.message)
-                self._peer.end(NO_SESSION)
+                self._speaker.refuse(error.code, error.message)
+                self._speaker.end(NO_SESSION)
                 return
             messages = []
         self._connected(session_key=self._key)
         payload = {"type": "history", "session_key": self._key, "messages": newest(messages)}
-        self._peer.answer(payload)
+        self._speaker.answer(payload)
         await self._catch_up(self._key)
 
     async def hear(self, frame: Any, text: str) -> None:
@@ -159,7 +159,7 @@ class ChatDialogue(Speaking):
                 await self._use(frame, text, self._key)
             case SubscribeFrame(topic=topic) | UnsubscribeFrame(topic=topic) if session_of(topic) == self._key:
                 is_asked = isinstance(frame, SubscribeFrame)
-                self._peer.answer(SubscribedFrame(topic) if is_asked else UnsubscribedFrame(topic))
+                self._speaker.answer(SubscribedFrame(topic) if is_asked else UnsubscribedFrame(topic))
             case _:
                 raise RefusedFrameError("unknown_type", "There is no such type of frame on this path.")
 
@@ -169,18 +169,18 @@ class CanvasDialogue(Speaking):
 
     path = "canvas"
 
-    def __init__(self, peer: Peer, subjects: Subjects) -> None:
-        super().__init__(peer, subjects)
+    def __init__(self, speaker: Speaker, subjects: Subjects) -> None:
+        super().__init__(speaker, subjects)
         self._canvases: dict[str, str] = {}
 
     async def begin(self) -> None:
         """Welcome; show the canvas that was drawn on last."""
-        await self._peer.join({ANY_CANVAS})
+        await self._speaker.join({ANY_CANVAS})
         self._connected()
-        drawing = await self._subjects.drawings.newest(self._peer.principal.account_id)
+        drawing = await self._subjects.drawings.newest(self._speaker.principal.account_id)
         if drawing is not None:
-            self._peer.answer(state(drawing))
-        self._peer.release()
+            self._speaker.answer(state(drawing))
+        self._speaker.release()
 
     async def hear(self, frame: Any, text: str) -> None:
         """Do what a frame asks.
@@ -194,8 +194,8 @@ class CanvasDialogue(Speaking):
                 await self._subscribe(canvas_id)
             case UnsubscribeFrame(canvas_id=canvas_id):
                 self._canvases.pop(canvas_id or ANY_CANVAS, None)
-                self._peer.listen(self._canvases.values())
-                self._peer.answer(UnsubscribedFrame(canvas_id=canvas_id))
+                self._speaker.listen(self._canvases.values())
+                self._speaker.answer(UnsubscribedFrame(canvas_id=canvas_id))
             case CommandFrame(canvas_id=canvas_id):
                 await self._draw(canvas_id, text)
             case CanvasInteractionFrame():
@@ -207,17 +207,17 @@ class CanvasDialogue(Speaking):
         if len(self._canvases) >= MAX_TOPICS:
             raise TooManyTopicsError
         self._canvases[canvas_id or ANY_CANVAS] = canvas_topic(canvas_id) if canvas_id else ANY_CANVAS
-        self._peer.hold_back()
-        self._peer.listen(self._canvases.values())
-        self._peer.answer(SubscribedFrame(canvas_id=canvas_id))
+        self._speaker.hold_back()
+        self._speaker.listen(self._canvases.values())
+        self._speaker.answer(SubscribedFrame(canvas_id=canvas_id))
         try:
             if canvas_id is not None:
-                drawing = await self._subjects.drawings.state(self._peer.principal.account_id, canvas_id)
-                self._peer.answer(state(drawing))
+                drawing = await self._subjects.drawings.state(self._speaker.principal.account_id, canvas_id)
+                self._speaker.answer(state(drawing))
         finally:
-            self._peer.release()
+            self._speaker.release()
 
     async def _draw(self, canvas_id: str, text: str) -> None:
-        principal = self._peer.principal
+        principal = self._speaker.principal
         command = further_fields(text, "type", "canvas_id", "agent_id", "timestamp")
         await self._subjects.canvases.apply(principal.account_id, canvas_id, command, agent_id=principal.subject)

@@ -8,8 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
-from agent_runtime.sockets.domain.credentials import Credential
-from agent_runtime.sockets.domain.endings import (
+from agent_runtime.sockets.domain.closings import (
     MALFORMED,
     NO_AUTH,
     RESTARTING,
@@ -17,8 +16,9 @@ from agent_runtime.sockets.domain.endings import (
     TOO_MANY,
     TRY_AGAIN,
     UNAUTHORIZED,
-    Ending,
+    Closing,
 )
+from agent_runtime.sockets.domain.credentials import Credential
 from agent_runtime.sockets.domain.frames import AuthFrame, MalformedFrameError, RefusedFrameError, read_client_frame
 from agent_runtime.sockets.errors import CredentialUnknownError
 from agent_runtime.sockets.usecases.means import Means
@@ -43,7 +43,7 @@ class Visitor(Protocol):
         """Tell it that something was not done."""
         ...
 
-    def end(self, ending: Ending) -> None:
+    def end(self, closing: Closing) -> None:
         """Close it."""
         ...
 

@@ -1,4 +1,4 @@
-"""What every conversation works with."""
+"""What every socket works with."""
 
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ from shoal.clock import Clock
 
 
 class Means(Struct, frozen=True):
-    """What every conversation works with.
+    """What every socket works with.
 
     Args:
         auth_timeout: How long a socket may be nobody's.

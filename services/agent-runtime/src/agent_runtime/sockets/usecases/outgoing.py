@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from agent_runtime.sockets.domain.endings import Ending
+from agent_runtime.sockets.domain.closings import Closing
 from agent_runtime.sockets.domain.frames import Message
 
 MAX_WAITING = 2048
@@ -26,7 +26,7 @@ class Outgoing:
         self._send = send
         self._waiting: deque[Message] = deque()
         self._size = 0
-        self._ending: Ending | None = None
+        self._closing: Closing | None = None
         self._wake = asyncio.Event()
         self._idle_since: float | None = asyncio.get_running_loop().time()
         """Loop time at which everything had been sent; None while something is being sent."""
@@ -48,12 +48,12 @@ class Outgoing:
         self._size += len(message["text"])
         self._wake.set()
 
-    def end(self, ending: Ending) -> None:
+    def end(self, closing: Closing) -> None:
         """Send what is due, then close; a reader that lost touch is only closed."""
         if self.is_stalled:
             self._waiting.clear()
             self._size = 0
-        self._ending = ending
+        self._closing = closing
         self._wake.set()
 
     async def run(self) -> None:
@@ -67,6 +67,6 @@ class Outgoing:
                 self._size -= len(message["text"])
                 await send(message)
             self._idle_since = loop.time()
-            if self._ending is not None:
-                await send({"type": "websocket.close", "code": self._ending.code, "reason": self._ending.reason})
+            if self._closing is not None:
+                await send({"type": "websocket.close", "code": self._closing.code, "reason": self._closing.reason})
                 return

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Protocol
 
+from agent_runtime.sockets.domain.closings import REVOKED, Closing
 from agent_runtime.sockets.domain.credentials import Credential
-from agent_runtime.sockets.domain.endings import REVOKED, Ending
 from agent_runtime.sockets.domain.slots import Slot
 from agent_runtime.sockets.usecases.credentials import Credentials
 from shoal.clock import Clock
@@ -17,7 +17,7 @@ REMEMBER_S = 300.0
 AT_ONCE = 8
 
 
-class Socket(Protocol):
+class WatchedSocket(Protocol):
     """As much of a socket as watching it needs."""
 
     id: str
@@ -25,12 +25,12 @@ class Socket(Protocol):
     checked_at: float
     ended_at: float | None
 
-    def end(self, ending: Ending) -> None:
+    def end(self, closing: Closing) -> None:
         """Close it; again is without effect."""
         ...
 
     def abort(self) -> None:
-        """Stop whatever it waits for: its peer does not read."""
+        """Stop whatever it waits for: its client does not read."""
         ...
 
     def keep_alive(self) -> None:
@@ -47,18 +47,18 @@ class Sockets:
         self._credentials = credentials
         self._clock = clock
         self._revalidate_s = revalidate_every.total_seconds()
-        self._open: dict[str, Socket] = {}
+        self._open: dict[str, WatchedSocket] = {}
         self._revoked: dict[tuple[str, str], float] = {}
 
     def problem(self) -> str | None:
         """Nothing here makes the service unable to answer."""
         return None
 
-    def open(self, socket: Socket) -> None:
+    def open(self, socket: WatchedSocket) -> None:
         """Watch a socket from now on."""
         self._open[socket.id] = socket
 
-    def close(self, socket: Socket) -> None:
+    def close(self, socket: WatchedSocket) -> None:
         """Watch a socket no more."""
         self._open.pop(socket.id, None)
 
@@ -124,7 +124,7 @@ class Sockets:
             for start in range(0, len(due), AT_ONCE):
                 await asyncio.gather(*(self._revalidate(socket, who) for socket, who in due[start : start + AT_ONCE]))
 
-    async def _revalidate(self, socket: Socket, credential: Credential) -> None:
+    async def _revalidate(self, socket: WatchedSocket, credential: Credential) -> None:
         socket.checked_at = self._clock.monotonic()
         if await self._credentials.is_revoked(credential):
             socket.end(REVOKED)
@@ -135,7 +135,7 @@ class Sockets:
             if is_meant(who):
                 socket.end(REVOKED)
 
-    def _signed_in(self) -> list[tuple[Socket, Credential]]:
+    def _signed_in(self) -> list[tuple[WatchedSocket, Credential]]:
         return [(socket, socket.credential) for socket in self._open.values() if socket.credential is not None]
 
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 from agent_runtime import ports
 from agent_runtime.ports import TurnRequest
 from agent_runtime.sockets.domain.answers import AcceptedFrame, ref_of
-from agent_runtime.sockets.domain.endings import STALLED, Ending
+from agent_runtime.sockets.domain.closings import STALLED, Closing
 from agent_runtime.sockets.domain.frames import (
     CancelFrame,
     CanvasInteractionFrame,
@@ -29,8 +29,8 @@ _LOOK_S = 0.05
 _OWN_FIELDS = ("type", "canvas_id", "session_id")
 
 
-class Peer(Protocol):
-    """As much of a socket as a dialogue needs."""
+class Speaker(Protocol):
+    """A socket that is listened to: as much of it as a dialogue needs."""
 
     id: str
 
@@ -40,11 +40,11 @@ class Peer(Protocol):
         ...
 
     def answer(self, frame: Struct | Mapping[str, Any]) -> None:
-        """Tell the peer something."""
+        """Tell the client something."""
         ...
 
     def refuse(self, code: str, message: str) -> None:
-        """Tell the peer that something was not done."""
+        """Tell the client that something was not done."""
         ...
 
     async def join(self, names: Iterable[str]) -> None:
@@ -67,7 +67,7 @@ class Peer(Protocol):
         """Let through what was held back."""
         ...
 
-    def end(self, ending: Ending) -> None:
+    def end(self, closing: Closing) -> None:
         """Close the socket."""
         ...
 
@@ -84,38 +84,38 @@ class Subjects(Struct, frozen=True):
 class Speaking:
     """What every dialogue can do: say something to an agent, end what it does, use what it drew."""
 
-    def __init__(self, peer: Peer, subjects: Subjects) -> None:
-        self._peer = peer
+    def __init__(self, speaker: Speaker, subjects: Subjects) -> None:
+        self._speaker = speaker
         self._subjects = subjects
 
     def _connected(self, **more: Any) -> None:
-        payload = {"type": "connected", "message": "Shoal WebSocket connected", "socket_id": self._peer.id}
-        self._peer.answer(payload | more)
+        payload = {"type": "connected", "message": "Shoal WebSocket connected", "socket_id": self._speaker.id}
+        self._speaker.answer(payload | more)
 
     async def _catch_up(self, session_key: str) -> None:
         """Tell what was said so far of the answer that a session is at, then what was held back, without a gap."""
         try:
             said = await self._joined(session_key)
             if said is not None and said.content:
-                self._peer.answer(StreamChunk(session_key, said.run_id, said.content).frame())
+                self._speaker.answer(StreamChunk(session_key, said.run_id, said.content).frame())
         finally:
-            self._peer.release()
+            self._speaker.release()
 
     async def _joined(self, session_key: str) -> ports.SaidSoFar | None:
         """Read what was said so far, up to where what is held back goes on: that is stored a little after it is heard.
 
-        Where it is not stored in time the socket ends; its peer reads what stands when it comes again.
+        Where it is not stored in time the socket ends; its client reads what stands when it comes again.
         """
-        turns, account_id, loop = self._subjects.turns, self._peer.principal.account_id, asyncio.get_running_loop()
+        turns, account_id, loop = self._subjects.turns, self._speaker.principal.account_id, asyncio.get_running_loop()
         began = loop.time()
         while (said := await turns.so_far(account_id, session_key)) is not None:
-            begins, waited = self._peer.held_from(said.run_id), loop.time() - began
+            begins, waited = self._speaker.held_from(said.run_id), loop.time() - began
             if begins is None and waited >= _SILENT_S:
                 return said
             if begins is not None and begins <= len(said.content):
                 return msgspec.structs.replace(said, content=said.content[:begins])
             if waited >= JOINED_WITHIN_S:
-                self._peer.end(STALLED)
+                self._speaker.end(STALLED)
                 return None
             await asyncio.sleep(_LOOK_S)
         return None
@@ -129,31 +129,31 @@ class Speaking:
             idempotency_key=frame.id or "",
         )
         run_id = await self._subjects.turns.start(request)
-        self._peer.answer(AcceptedFrame(session_key, run_id, ref_of(frame)))
+        self._speaker.answer(AcceptedFrame(session_key, run_id, ref_of(frame)))
 
     async def _cancel(self, frame: CancelFrame, session_key: str | None) -> None:
-        account_id = self._peer.principal.account_id
+        account_id = self._speaker.principal.account_id
         if frame.run_id is not None:
             await self._subjects.turns.cancel(account_id, frame.run_id)
         elif session_key is not None:
             await self._subjects.turns.cancel_session(account_id, session_key)
         else:
             raise NothingToCancelError
-        self._peer.answer({"type": "cancelling", "session_key": session_key, "run_id": frame.run_id})
+        self._speaker.answer({"type": "cancelling", "session_key": session_key, "run_id": frame.run_id})
 
     async def _use(self, frame: CanvasInteractionFrame, text: str, session_key: str | None) -> None:
         """Tell the agent that drew something what somebody did with it."""
         key = session_key or frame.session_id or frame.canvas_id
         if key is None and frame.element_id is not None:
-            key = await self._subjects.drawings.canvas_of(self._peer.principal.account_id, frame.element_id)
+            key = await self._subjects.drawings.canvas_of(self._speaker.principal.account_id, frame.element_id)
         if key is None:
             raise NoSessionNamedError
         used = msgspec.json.encode(further_fields(text, *_OWN_FIELDS)).decode()
         run_id = await self._subjects.turns.start(self._request(f"[canvas] {used}", key, origin="canvas"))
-        self._peer.answer(AcceptedFrame(key, run_id))
+        self._speaker.answer(AcceptedFrame(key, run_id))
 
     def _request(self, content: str, session_key: str, *, origin: str, **more: Any) -> TurnRequest:
-        principal = self._peer.principal
+        principal = self._speaker.principal
         return TurnRequest(
             account_id=principal.account_id,
             content=content,

@@ -1,9 +1,9 @@
-"""A conversation: one socket, from the first frame to the close code.
+"""One socket, from the first frame to the close code.
 
 The reader (`hold`) is the only one who takes from the socket, and it does not wait for storage: it hands frames to
-the publisher and goes on. It pauses in two cases, and then TCP slows the peer down: when the publisher has no room,
-and when the peer is faster than it may be. What is due to the peer goes out from a task of its own. Whoever wants the
-socket to end, from wherever, calls `end`: what is due is sent, then the close code; nothing that comes after is
+the publisher and goes on. It pauses in two cases, and then TCP slows the client down: when the publisher has no room,
+and when the client is faster than it may be. What is due to the client goes out from a task of its own. Whoever wants
+the socket to end, from wherever, calls `end`: what is due is sent, then the close code; nothing that comes after is
 taken.
 """
 
@@ -19,7 +19,7 @@ from shoal.http.sockets import DRAINING
 from shoal.identity import Principal, Via
 from shoal.ids import new_id
 from shoal.pacing import TokenBucket
-from telemetry_ingest.domain.endings import (
+from telemetry_ingest.domain.closings import (
     MALFORMED,
     NO_AUTH,
     RESTARTING,
@@ -28,7 +28,7 @@ from telemetry_ingest.domain.endings import (
     TRY_AGAIN,
     UNAUTHORIZED,
     CloseCode,
-    Ending,
+    Closing,
     Gone,
 )
 from telemetry_ingest.domain.frames import AuthError, AuthFrame, ProtocolError, Ref
@@ -46,7 +46,7 @@ Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 
 
-class Conversation:
+class Socket:
     """One socket. It is a socket to `Sockets`, a viewer to `Audiences`, a speaker to its `Hearing`."""
 
     def __init__(self, means: Means, receive: Receive, send: Send, principal: Principal) -> None:
@@ -75,23 +75,23 @@ class Conversation:
         if agent_id not in self.muted and (self._only is None or agent_id == self._only):
             self.outgoing.show(agent_id, kind, message)
 
-    def end(self, ending: Ending) -> None:
+    def end(self, closing: Closing) -> None:
         """Close the socket; again is without effect."""
         if self.ended_at is None:
             self.ended_at = self._means.clock.monotonic()
-            self._gone = ending.gone
-            self._means.instruments.endings.labels(str(int(ending.code))).inc()
-            self.outgoing.end(ending)
+            self._gone = closing.gone
+            self._means.instruments.closings.labels(str(int(closing.code))).inc()
+            self.outgoing.end(closing)
 
     def abort(self) -> None:
-        """Stop whatever it waits for: its peer does not read."""
+        """Stop whatever it waits for: its client does not read."""
         if self._holder is not None:
             self._holder.cancel()
 
     # its life
 
     async def hold(self) -> None:
-        """Hold the conversation to its end."""
+        """Hold the socket to its end."""
         self._holder = asyncio.current_task()
         self._means.admissions.open(self)
         sending = asyncio.create_task(self.outgoing.run())
@@ -108,8 +108,8 @@ class Conversation:
         except asyncio.CancelledError:
             if self.ended_at is None:  # cancelled by the server that stops, not by `abort`
                 raise
-        except Exception as error:  # noqa: BLE001 - a fault of ours must not look like the peer's
-            structlog.get_logger().error("conversation_failed", error=repr(error), exc_info=error)
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not look like the client's
+            structlog.get_logger().error("socket_failed", error=repr(error), exc_info=error)
             self.end(TRY_AGAIN)
         finally:
             kind.dec()
@@ -234,9 +234,9 @@ class Conversation:
         try:
             agents = await self._means.admissions.admit(self, credential)
         except NotAdmittedError as refusal:
-            if refusal.ending.code is CloseCode.UNAUTHORIZED:
+            if refusal.closing.code is CloseCode.UNAUTHORIZED:
                 self.outgoing.answer(AuthError("invalid_token", "The token is not valid."))
-            self.end(refusal.ending)
+            self.end(refusal.closing)
             return None
         self.heard_at = self._means.clock.monotonic()
         hearing = self._hearing = Hearing(self._means, self, credential, agents, epoch)

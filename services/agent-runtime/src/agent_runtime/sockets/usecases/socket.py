@@ -1,7 +1,7 @@
-"""A conversation: one socket, from its handshake to its close code.
+"""One socket, from its handshake to its close code.
 
-The reader takes frames into a bounded queue and pauses when it is full or when the peer is faster than it may be; TCP
-then slows the peer. A second task does what frames ask, in their order, and a third sends. What a frame means is the
+The reader takes frames into a bounded queue and pauses when it is full or when the client is faster than it may be; TCP
+then slows the client. A second task does what frames ask, in their order, and a third sends. What a frame means is the
 dialogue's business, one kind per path. Whoever wants the socket to end, from wherever, calls `end`: what is due is
 sent, then the close code.
 """
@@ -15,8 +15,8 @@ import structlog
 from msgspec import UNSET, Struct, UnsetType
 
 from agent_runtime.sockets.domain.answers import ErrorFrame, Ref, ref_of
+from agent_runtime.sockets.domain.closings import MALFORMED, RESTARTING, STALLED, TRY_AGAIN, Closing
 from agent_runtime.sockets.domain.credentials import Credential
-from agent_runtime.sockets.domain.endings import MALFORMED, RESTARTING, STALLED, TRY_AGAIN, Ending
 from agent_runtime.sockets.domain.frames import (
     AuthFrame,
     MalformedFrameError,
@@ -51,10 +51,10 @@ class Dialogue(Protocol):
     path: str
 
     async def begin(self) -> None:
-        """Welcome a peer who signed in.
+        """Welcome a client who signed in.
 
         Raises:
-            AppError: The socket has nothing to offer; its peer is told and it ends.
+            AppError: The socket has nothing to offer; its client is told and it ends.
         """
         ...
 
@@ -62,14 +62,14 @@ class Dialogue(Protocol):
         """Do what a frame asks.
 
         Raises:
-            AppError: It cannot be done; the peer is told.
-            RefusedFrameError: It is no frame for this path; the peer is told.
+            AppError: It cannot be done; the client is told.
+            RefusedFrameError: It is no frame for this path; the client is told.
         """
         ...
 
 
-class Conversation:
-    """One socket: watched by `Sockets`, a viewer to `Audiences`, the peer of its dialogue."""
+class Socket:
+    """One socket: watched by `Sockets`, a viewer to `Audiences`, the speaker of its dialogue."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class Conversation:
         receive: Receive,
         send: Send,
         principal: Principal,
-        dialogue: "Callable[[Conversation], Dialogue]",
+        dialogue: "Callable[[Socket], Dialogue]",
     ) -> None:
         self.id = new_id("sock")
         self.credential: Credential | None = None
@@ -104,11 +104,11 @@ class Conversation:
         return self._principal if self.credential is None else self.credential.principal
 
     def answer(self, frame: Struct | Mapping[str, Any]) -> None:
-        """Tell the peer something."""
+        """Tell the client something."""
         self._pass_on(text_message(frame))
 
     def refuse(self, code: str, message: str, ref: Ref | UnsetType = UNSET) -> None:
-        """Tell the peer that something was not done."""
+        """Tell the client that something was not done."""
         self.answer(ErrorFrame(code, message, ref))
 
     async def join(self, names: Iterable[str]) -> None:
@@ -152,27 +152,27 @@ class Conversation:
             if len(self._held_back) > MAX_WAITING:
                 self.end(STALLED)
 
-    def end(self, ending: Ending) -> None:
+    def end(self, closing: Closing) -> None:
         """Close the socket; again is without effect."""
         if self.ended_at is None:
             self.ended_at = self._means.clock.monotonic()
-            self._means.instruments.endings.labels(str(int(ending.code))).inc()
-            self._outgoing.end(ending)
+            self._means.instruments.closings.labels(str(int(closing.code))).inc()
+            self._outgoing.end(closing)
 
     def abort(self) -> None:
-        """Stop whatever it waits for: its peer does not read."""
+        """Stop whatever it waits for: its client does not read."""
         if self._holder is not None:
             self._holder.cancel()
 
     def keep_alive(self) -> None:
-        """Say something after a long silence: whoever is between us and the peer forgets silent sockets."""
+        """Say something after a long silence: whoever is between us and the client forgets silent sockets."""
         if self.credential is not None and self._outgoing.quiet_s > self._means.quiet_for.total_seconds():
             self.answer({"type": "ping", "timestamp": self._means.clock.now()})
 
     # its life
 
     async def hold(self) -> None:
-        """Hold the conversation to its end."""
+        """Hold the socket to its end."""
         self._holder = asyncio.current_task()
         self._means.sockets.open(self)
         sending = asyncio.create_task(self._outgoing.run())
@@ -187,7 +187,7 @@ class Conversation:
         except asyncio.CancelledError:
             if self.ended_at is None:  # cancelled by the server that stops, not by `abort`
                 raise
-        except Exception as error:  # noqa: BLE001 - a fault of ours must not look like the peer's
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not look like the client's
             self._fail(error)
         finally:
             await end(working)
@@ -281,5 +281,5 @@ class Conversation:
                 self.end(STALLED)
 
     def _fail(self, error: Exception) -> None:
-        structlog.get_logger().error("conversation_failed", error=repr(error), exc_info=error)
+        structlog.get_logger().error("socket_failed", error=repr(error), exc_info=error)
         self.end(TRY_AGAIN)
