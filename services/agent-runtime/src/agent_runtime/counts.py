@@ -25,7 +25,7 @@ class Counts:
         return None
 
     async def run(self) -> None:
-        """Count for ever."""
+        """Count every ten seconds; while the database is away, the old counts stand."""
         while True:
             try:
                 for name, count in self._counters.items():

@@ -12,7 +12,7 @@ FIRST_AGENT = "agent_general"
 
 
 class AgentStatus(StrEnum):
-    """Whether an agent answers."""
+    """Whether an agent answers: running, or stopped by people. `error` is the contract's; nothing here sets it."""
 
     RUNNING = "running"
     STOPPED = "stopped"

@@ -82,7 +82,7 @@ class ChangeAgent(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AgentSummary(Struct, frozen=True, kw_only=True):
-    """An agent in a list."""
+    """An item of `GET /api/agents`."""
 
     id: str
     name: str
@@ -97,7 +97,7 @@ class AgentSummary(Struct, frozen=True, kw_only=True):
 
 
 class AgentDetail(AgentSummary, frozen=True, kw_only=True):
-    """An agent."""
+    """Answer of `GET /api/agents/{id}`, and of making and changing one."""
 
     config: Mapping[str, Any]
     session_count: int
@@ -127,7 +127,7 @@ class AgentDetail(AgentSummary, frozen=True, kw_only=True):
 
 
 class Done(Struct, frozen=True):
-    """It is done."""
+    """Answer of starting, stopping and deleting an agent."""
 
     ok: bool = True
 

@@ -19,7 +19,7 @@ OFFLINE = "offline/rules"
 
 
 class Agents:
-    """The agents of accounts."""
+    """Make, change, stop and remove an account's agents. It is the port `Agents`."""
 
     def __init__(
         self,
@@ -180,7 +180,7 @@ class Agents:
 
 
 class Births:
-    """Since when agents are."""
+    """Tells since when agents are, also deleted ones. It is the port `Births`."""
 
     async def born(self, tx: Transaction, account_id: str, agent_id: str) -> datetime | None:
         """Tell since when there is an agent, or was; None if there never was one."""
@@ -188,7 +188,7 @@ class Births:
 
 
 class Departures:
-    """Who is no more."""
+    """Tells which agents and accounts are no more, by their tombstones. It is the port `Departures`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -99,7 +99,7 @@ def update_of(
 
 
 def in_order(elements: Sequence[DrawnElement]) -> dict[str, dict[str, Any]]:
-    """Give elements by id."""
+    """Give elements by id, in the order in which they were drawn."""
     return {drawn.id: drawn.element for drawn in elements}
 
 

@@ -35,7 +35,7 @@ class WebAdapter:
         self._traffics = traffics
 
     async def standing(self, account_id: str, name: str) -> Standing:  # noqa: ARG002 - there is one web
-        """Count sockets and messages."""
+        """Count the account's sockets and the messages that came over them; connected while there is a socket."""
         sockets = await self._sockets.count(account_id)
         traffic = await self._traffics.traffic(account_id, WEB_ORIGINS)
         return Standing(
@@ -104,12 +104,12 @@ class ChannelWatch:
         return None
 
     def note(self, account_id: str) -> None:
-        """Look at an account soon."""
+        """Look at an account within half a second; it may be named again meanwhile."""
         self._due.add(account_id)
         self._wake.set()
 
     async def run(self) -> None:
-        """Tell for ever."""
+        """Tell every half second of the accounts that were noted, while the database answers."""
         while True:
             await self._wake.wait()
             await asyncio.sleep(GATHER_S)
@@ -139,7 +139,7 @@ class NotedFrames:
         self._watch = watch
 
     async def publish(self, frame: Frame) -> None:
-        """Send a frame."""
+        """Send a frame; after a message of the web, have its channel looked at."""
         await self._frames.publish(frame)
         if frame.topic == Topic.CHAT_MESSAGE and Said.of(frame).origin in WEB_ORIGINS:
             self._watch.note(frame.account_id)

@@ -9,7 +9,7 @@ from shoal.identity import Principal
 
 
 class ConfigurationController(Controller):
-    """What the account configured."""
+    """The caller's account: defaults, providers and channels; admins replace them as a whole."""
 
     path = "/api/config"
     tags = ("config",)

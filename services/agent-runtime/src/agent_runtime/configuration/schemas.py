@@ -15,7 +15,7 @@ Key = Annotated[str, Meta(max_length=MAX_KEY)]
 
 
 class DefaultsPart(Struct, frozen=True, forbid_unknown_fields=True):
-    """`agents.defaults`."""
+    """`agents.defaults`: `temperature` is 0 to 2, `max_tokens` those of one answer."""
 
     model: Model
     max_tokens: Tokens
@@ -23,7 +23,7 @@ class DefaultsPart(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AgentsPart(Struct, frozen=True, forbid_unknown_fields=True):
-    """`agents`."""
+    """`agents`: what agents use that have nothing of their own."""
 
     defaults: DefaultsPart
 
@@ -37,7 +37,7 @@ class ProviderView(Struct, frozen=True):
 
 
 class ProviderPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A provider as it is sent."""
+    """A provider in a body, as it is to be."""
 
     api_base: Url
     enabled: bool = True
@@ -48,7 +48,7 @@ class ProviderPart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class ChannelPart(Struct, frozen=True, forbid_unknown_fields=True):
-    """A channel."""
+    """A channel, and whether it is on."""
 
     enabled: bool
 
@@ -103,7 +103,7 @@ class ReplaceConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def provider_changes(self) -> dict[str, ProviderChange]:
-        """What each provider is to be."""
+        """What each provider is to be, by name."""
         return {
             name: ProviderChange(api_base=part.api_base, is_enabled=part.enabled, api_key=part.api_key)
             for name, part in self.providers.items()

@@ -62,7 +62,7 @@ class Configurations:
     # what other subjects may ask
 
     async def defaults(self, account_id: str) -> Defaults:
-        """Give the account's defaults."""
+        """Give the account's defaults, or what holds without any."""
         async with self._database.reading() as database:
             repository = ConfigurationRepository(database, self._envelope)
             return await repository.find_defaults(account_id) or Settings.initial().defaults

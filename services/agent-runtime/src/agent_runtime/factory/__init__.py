@@ -53,7 +53,7 @@ class Factory:
     # agents
 
     def agents(self) -> Agents:
-        """Who there is."""
+        """Make what has agents; also what other subjects find them by."""
         resources = self.resources
         return Agents(
             database=resources.database,
@@ -66,21 +66,21 @@ class Factory:
     # sessions
 
     def sessions(self) -> Sessions:
-        """What was said."""
+        """Make what keeps sessions and their messages."""
         return Sessions(database=self.resources.database, outbox=self.resources.outbox)
 
     def session_lifecycle(self) -> SessionLifecycle:
-        """Beginning and ending sessions."""
+        """Make what begins and ends sessions for requests."""
         return SessionLifecycle(sessions=self.sessions(), agents=self.agents(), turns=self.turns())
 
     # runs
 
     def turns(self) -> ports.Turns:
-        """Asking for answers."""
+        """Make what has messages answered, as other subjects ask for it."""
         return self.runs.turns()
 
     def assembly(self) -> Assembly:
-        """What a turn needs."""
+        """Make what gathers a turn's context from all subjects that it takes."""
         return Assembly(
             agents=self.agents(),
             configuration=self.configuration(),
@@ -97,13 +97,13 @@ class Factory:
     # models
 
     def models(self) -> ports.Models:
-        """What answers."""
+        """Make what gives an account's models by their names."""
         return ModelRegistry(self.configuration(), self.providers)
 
     # sockets
 
     def frames(self) -> ports.Frames:
-        """The way to browsers."""
+        """Give the one way to browsers that the process has."""
         return self.browsers.frames
 
     def _socket_subjects(self) -> Subjects:
@@ -113,21 +113,21 @@ class Factory:
     # configuration
 
     def configuration(self) -> ports.Configuration:
-        """Defaults and providers."""
+        """Make what tells an account's defaults and providers to other subjects."""
         return self.configurations()
 
     def configurations(self) -> Configurations:
-        """What accounts configured."""
+        """Make what reads and replaces configurations."""
         return Configurations(database=self.resources.database, envelope=self.envelope, outgoing=self.outgoing)
 
     def gateway_port(self) -> int:
-        """Where the gateway listens, as pages are told."""
+        """Tell the port where the gateway listens, which pages are shown."""
         return settings.gateway_port(self.resources.config)
 
     # cron
 
     def cron_jobs(self) -> Jobs:
-        """Turns that the clock asks for."""
+        """Make what lists, changes and fires jobs for requests."""
         return Jobs(
             database=self.resources.database,
             agents=self.agents(),
@@ -136,7 +136,7 @@ class Factory:
         )
 
     def firings(self) -> Firings:
-        """What the clock does with jobs."""
+        """Make what fires jobs by the clock."""
         return Firings(
             database=self.resources.database,
             leases=self.resources.leases,
@@ -148,7 +148,7 @@ class Factory:
     # delegation
 
     def delegations(self) -> Delegations:
-        """Work that is handed on."""
+        """Make what hands work on."""
         return Delegations(
             database=self.resources.database,
             choosing=Choosing(rules=self.delegation_rules(), configuration=self.configuration()),
@@ -159,44 +159,44 @@ class Factory:
         )
 
     def delegation_rules(self) -> Rules:
-        """Who does which kind of work."""
+        """Make what lists and changes the rules of who does which work."""
         return Rules(database=self.resources.database)
 
     # canvas
 
     def canvases(self) -> Canvases:
-        """What agents draw."""
+        """Make what draws, keeps and shows canvases."""
         return Canvases(self.resources.database, self.browsers.frames, self.resources.clock)
 
     # channels
 
     def channel_list(self) -> Channels:
-        """The ways by which people reach agents."""
+        """Make what lists channels: the web is the one that works here."""
         return Channels(self.configurations(), self.agents(), [self.browsers.web_channel])
 
     # voice
 
     def voices(self) -> Voices:
-        """How people speak with agents."""
+        """Make what keeps voice settings and has text spoken."""
         client = SpeechClient(self.outgoing)
         return Voices(self.resources.database, self.browsers.frames, self.configuration(), client)
 
     # monitoring
 
     def usage(self) -> Spending:
-        """Tokens and budgets."""
+        """Make what sets aside before calls of models and records what they took."""
         return Spending(self.resources.database, self.resources.clock)
 
     def pipeline_log(self) -> ports.PipelineLog:
-        """Timed turns."""
+        """Make what keeps timed turns."""
         return self.reports()
 
     def reports(self) -> Reports:
-        """What was taken, cost and timed."""
+        """Make what adds up tokens and costs, and lists timed turns."""
         return Reports(self.resources.database, self.resources.clock)
 
     def budgets(self) -> Budgets:
-        """How much may be spent, and what things cost."""
+        """Make what sets budgets and own prices."""
         resources = self.resources
         return Budgets(
             database=resources.database,

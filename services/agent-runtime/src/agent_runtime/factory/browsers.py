@@ -39,18 +39,18 @@ class BrowserFactory:
 
     @cached_property
     def frames(self) -> ports.Frames:
-        """The way to browsers."""
+        """The one way to browsers; of what is said the channel `web` and spoken conversations hear too."""
         return SpokenFrames(NotedFrames(self.audiences, self.channel_watch))
 
     @cached_property
     def audiences(self) -> Audiences:
-        """Who listens."""
+        """Who listens in this process, by account and topic."""
         resources = self.resources
         return Audiences(resources.bus, resources.clock, self.socket_instruments, process=resources.process)
 
     @cached_property
     def socket_instruments(self) -> SocketInstruments:
-        """What is counted of sockets."""
+        """The instruments of sockets; a registry takes each once."""
         return SocketInstruments(self.resources.metrics.registry)
 
     @cached_property
@@ -75,7 +75,7 @@ class BrowserFactory:
 
     @cached_property
     def web_channel(self) -> WebAdapter:
-        """The web itself."""
+        """The channel `web`: sockets of all processes, and messages that came over them."""
         return WebAdapter(self.slots, self._traffics())
 
     @cached_property
@@ -88,21 +88,21 @@ class BrowserFactory:
         self.channel_watch.note(account_id)
 
     def socket_credentials(self) -> Credentials:
-        """Who stands behind a token."""
+        """Make what asks the gateway who stands behind a token."""
         return Credentials(self.resources.peers)
 
     def page_socket(self, receive: Receive, send: Send, principal: Principal) -> Socket:
-        """One socket of `/ws`."""
+        """Make one socket of `/ws`."""
         about = self._about()
         return Socket(self._socket_means(), receive, send, principal, lambda speaker: PageDialogue(speaker, about))
 
     def canvas_socket(self, receive: Receive, send: Send, principal: Principal) -> Socket:
-        """One socket of `/ws/canvas`."""
+        """Make one socket of `/ws/canvas`."""
         about = self._about()
         return Socket(self._socket_means(), receive, send, principal, lambda speaker: CanvasDialogue(speaker, about))
 
     def chat_socket(self, receive: Receive, send: Send, principal: Principal, session_key: str) -> Socket:
-        """One socket of `/ws/chat/{session}`."""
+        """Make one socket of `/ws/chat/{session}`."""
         about = self._about()
         return Socket(
             self._socket_means(), receive, send, principal, lambda speaker: ChatDialogue(speaker, about, session_key)

@@ -32,18 +32,18 @@ class KnowledgeFactory:
         self._configuration = configuration
 
     def memories(self) -> Memories:
-        """What is remembered."""
+        """Make what remembers, finds and forgets."""
         return Memories(database=self.resources.database, meanings=self.meanings())
 
     def meanings(self) -> Meanings:
-        """What texts mean, where a model tells."""
+        """Make what tells meanings of texts: the model that settings name, or nothing."""
         model = self.resources.config.embeddings
         if not model:
             return NoMeanings()
         return Embeddings(model, configuration=self._configuration(), outgoing=self.outgoing)
 
     def skills(self) -> Skills:
-        """Packages of instructions."""
+        """Make what finds, installs and switches skills."""
         return Skills(database=self.resources.database, shipped=self.shipped_packages, registry=self.registry)
 
     @cached_property

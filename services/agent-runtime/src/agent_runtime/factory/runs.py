@@ -35,31 +35,31 @@ class Neighbours(Protocol):
     """Whom turns ask, and what they are made of beside."""
 
     def agents(self) -> ports.Agents:
-        """Who there is."""
+        """Make what finds agents."""
         ...
 
     def sessions(self) -> ports.Sessions:
-        """What was said."""
+        """Make what keeps sessions and their messages."""
         ...
 
     def frames(self) -> ports.Frames:
-        """The way to browsers."""
+        """Give the one way to browsers that the process has."""
         ...
 
     def models(self) -> ports.Models:
-        """What answers."""
+        """Make what gives an account's models by their names."""
         ...
 
     def usage(self) -> ports.Usage:
-        """Tokens and budgets."""
+        """Make what sets aside before calls of models and records what they took."""
         ...
 
     def pipeline_log(self) -> ports.PipelineLog:
-        """Timed turns."""
+        """Make what keeps timed turns."""
         ...
 
     def assembly(self) -> Assembly:
-        """What a turn needs."""
+        """Make what gathers a turn's context."""
         ...
 
 
@@ -78,7 +78,7 @@ class RunFactory:
     # what requests ask for
 
     def turns(self) -> Turns:
-        """Asking for answers."""
+        """Make what has messages answered."""
         return Turns(
             database=self.resources.database,
             sessions=self._neighbours.sessions(),
@@ -89,30 +89,30 @@ class RunFactory:
         )
 
     def messages(self) -> Messages:
-        """Saying something, and hearing what comes of it."""
+        """Make what says a message for a request and waits for the answer."""
         return Messages(turns=self.turns(), usage=self._neighbours.usage(), most=self.resources.config.answer_timeout)
 
     def following(self) -> Following:
-        """Streams of runs."""
+        """Make what streams a run's events, stored and live."""
         return Following(database=self.resources.database, live=self.live, clock=self.resources.clock)
 
     def approvals(self) -> Approvals:
-        """Deciding about tool calls."""
+        """Make what takes decisions about tool calls."""
         return Approvals(database=self.resources.database, records=self.records(), worker=self.worker)
 
     def traffics(self) -> Traffics:
-        """What went through channels."""
+        """Make what counts the messages of channels."""
         return Traffics(database=self.resources.database)
 
     def tallies(self) -> Tallies:
-        """What agents did, as telemetry."""
+        """Make what tells telemetry-ingest's stream what agents did."""
         resources = self.resources
         return Tallies(database=resources.database, bus=resources.bus, births=Births(), process=resources.process)
 
     # from a message to its answer
 
     def starting(self) -> Starting:
-        """Making runs of messages."""
+        """Make what makes runs of messages."""
         resources = self.resources
         return Starting(
             database=resources.database,
@@ -125,7 +125,7 @@ class RunFactory:
         )
 
     def beginnings(self) -> Beginnings:
-        """How runs begin."""
+        """Make what writes that runs begin."""
         resources = self.resources
         return Beginnings(
             database=resources.database,
@@ -137,7 +137,7 @@ class RunFactory:
 
     @cached_property
     def worker(self) -> Worker:
-        """Who does runs in this process."""
+        """The one worker of this process, which does runs while its lease stands."""
         resources = self.resources
         return Worker(
             process=resources.process,
@@ -150,7 +150,7 @@ class RunFactory:
         )
 
     def engine(self) -> Engine:
-        """How a turn is done."""
+        """Make what does a turn from its context to its end."""
         resources = self.resources
         return Engine(
             assembly=self._neighbours.assembly(),
@@ -163,7 +163,7 @@ class RunFactory:
         )
 
     def agent_loop(self) -> AgentLoop:
-        """How model and tools take turns."""
+        """Make what lets model and tools take turns."""
         resources = self.resources
         return AgentLoop(
             database=resources.database,
@@ -174,7 +174,7 @@ class RunFactory:
         )
 
     def transport(self) -> Transport:
-        """How models are asked."""
+        """Make what asks models, again where that helps, within budgets."""
         resources = self.resources
         return Transport(
             models=self._neighbours.models(),
@@ -185,7 +185,7 @@ class RunFactory:
         )
 
     def endings(self) -> Endings:
-        """How runs end."""
+        """Make what writes that runs are over."""
         return Endings(
             records=self.records(),
             sessions=self._neighbours.sessions(),
@@ -195,7 +195,7 @@ class RunFactory:
         )
 
     def waiting(self) -> Waiting:
-        """Waiting for answers."""
+        """Make what waits for answers."""
         return Waiting(
             database=self.resources.database,
             sessions=self._neighbours.sessions(),
@@ -204,17 +204,17 @@ class RunFactory:
         )
 
     def cancelling(self) -> Cancelling:
-        """Wanting answers no more."""
+        """Make what ends runs that nobody wants any more."""
         return Cancelling(database=self.resources.database, endings=self.endings(), worker=self.worker, live=self.live)
 
     def sweeping(self) -> Sweeping:
-        """What runs are looked after by."""
+        """Make what ends runs whose process is gone, and forgets old ones."""
         return Sweeping(database=self.resources.database, endings=self.endings(), records=self.records())
 
     # what is told of them
 
     def records(self) -> Records:
-        """What happened in runs."""
+        """Make what writes down and shows what happens in runs."""
         return Records(
             database=self.resources.database,
             leases=self.run_leases,
@@ -223,16 +223,16 @@ class RunFactory:
         )
 
     def facts(self) -> Facts:
-        """What other services are told."""
+        """Make what records facts about runs."""
         return Facts(self.resources.outbox)
 
     @cached_property
     def live(self) -> Live:
-        """What happens in runs, live."""
+        """The one way of this process to those who follow runs."""
         return Live(self.resources.bus, process=self.resources.process)
 
     @cached_property
     def run_leases(self) -> Leases:
-        """How long a process that is silent keeps its runs."""
+        """Leases under which workers do runs; one that is silent for `run_lease` has lost its runs."""
         resources = self.resources
         return Leases(resources.database, owner=resources.process, ttl=resources.config.run_lease)

@@ -39,18 +39,18 @@ class ToolFactory:
 
     @cached_property
     def toolbox(self) -> Toolbox:
-        """What agents can do."""
+        """All tools of this process: its own, and those of MCP servers."""
         shell = shell_tools() if self.resources.config.allow_exec_shell else []
         return Toolbox([*file_tools(), *shell, *Web(self.outgoing).tools(), *self._asking().tools()], [self.mcp_links])
 
     @cached_property
     def mcp_links(self) -> McpLinks:
-        """Tools of MCP servers."""
+        """The links of this process to MCP servers."""
         directory = Directory(database=self.resources.database, envelope=self.envelope)
         return McpLinks(directory.enabled, self.outgoing)
 
     def mcp_servers(self) -> McpServers:
-        """Which MCP servers there are."""
+        """Make what lists and changes the MCP servers of accounts."""
         return McpServers(
             database=self.resources.database,
             envelope=self.envelope,
@@ -60,6 +60,6 @@ class ToolFactory:
         )
 
     def clearing(self) -> Clearing:
-        """What agents leave behind."""
+        """Make what removes the folders of agents that are no more."""
         workspaces = Workspaces(self.resources.config.state / "workspaces")
         return Clearing(departures=Departures(self.resources.database), workspaces=workspaces)

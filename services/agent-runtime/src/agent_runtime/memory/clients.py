@@ -26,10 +26,10 @@ class Meanings(Protocol):
 
 
 class NoMeanings:
-    """Memory by words alone."""
+    """Tells no meanings: memory goes by words alone."""
 
     async def of(self, account_id: str, text: str) -> Meaning | None:  # noqa: ARG002 - the protocol's
-        """Tell nothing."""
+        """Give None, as where a model does not answer."""
         return None
 
 

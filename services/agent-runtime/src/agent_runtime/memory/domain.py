@@ -48,7 +48,7 @@ _FILLERS = frozenset(_FILLER_WORDS.split())
 
 
 class Entry(Struct, frozen=True, kw_only=True):
-    """Something remembered."""
+    """Something remembered, under a key that is one of a kind within its account."""
 
     key: str
     value: str
@@ -86,7 +86,7 @@ class Query(Struct, frozen=True):
 
     @classmethod
     def of(cls, text: str) -> "Query":
-        """Read what somebody typed."""
+        """Read what somebody typed: folded, and of its words the telling ones, at most `MAX_WORDS`."""
         folded = fold(text)
         words = tuple(dict.fromkeys(words_of(folded)))
         telling = tuple(word for word in words if word not in _FILLERS)

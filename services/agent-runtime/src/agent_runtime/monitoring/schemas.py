@@ -30,7 +30,7 @@ class ModelTokens(Struct, frozen=True):
 
     @classmethod
     def from_domain(cls, row: ByModel) -> "ModelTokens":
-        """Show one."""
+        """Show what a model's calls took."""
         total = row.input_tokens + row.output_tokens
         return cls(row.provider, row.model, row.input_tokens, row.output_tokens, total, row.requests)
 
@@ -45,7 +45,7 @@ class SessionTokens(Struct, frozen=True):
 
     @classmethod
     def from_domain(cls, row: BySession) -> "SessionTokens":
-        """Show one."""
+        """Show what a session's calls took."""
         return cls(row.session_key, row.input_tokens, row.output_tokens, row.requests)
 
 
@@ -82,7 +82,7 @@ class ModelCost(Struct, frozen=True):
 
     @classmethod
     def from_domain(cls, row: ByModel) -> "ModelCost":
-        """Show one."""
+        """Show what a model's calls cost."""
         total = row.input_cost + row.output_cost
         return cls(row.provider, row.model, float(row.input_cost), float(row.output_cost), float(total), row.unpriced)
 
@@ -97,7 +97,7 @@ class TierCost(Struct, frozen=True):
 
     @classmethod
     def from_domain(cls, row: ByTier) -> "TierCost":
-        """Show one."""
+        """Show what a tier's calls cost."""
         return cls(row.tier, TIERS.get(row.tier, f"Tier {row.tier}"), row.requests, float(row.cost))
 
 
@@ -231,7 +231,7 @@ class PutPrice(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class PriceView(Struct, frozen=True, kw_only=True):
-    """An own price of the account."""
+    """An own price of the account, in USD per million tokens."""
 
     id: str
     provider: str
@@ -258,7 +258,7 @@ class PriceView(Struct, frozen=True, kw_only=True):
 
 
 class Removed(Struct, frozen=True):
-    """Answer when something was taken away."""
+    """Answer of deleting a budget or an own price."""
 
     success: bool = True
 

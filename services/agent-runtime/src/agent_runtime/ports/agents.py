@@ -45,7 +45,7 @@ class AgentProfile(Struct, frozen=True, kw_only=True):
 
 
 class Agents(Protocol):
-    """Who there is."""
+    """Finds the agents of an account."""
 
     async def get(self, account_id: str, agent_id: str) -> AgentProfile:
         """Find an agent; the account's first one for an empty id.
@@ -73,7 +73,7 @@ class Agents(Protocol):
 
 
 class Births(Protocol):
-    """Since when agents are."""
+    """Tells since when agents are, also deleted ones."""
 
     async def born(self, tx: Transaction, account_id: str, agent_id: str) -> datetime | None:
         """Tell since when there is an agent, or was; None if there never was one."""
@@ -81,7 +81,7 @@ class Births(Protocol):
 
 
 class Departures(Protocol):
-    """Who is no more."""
+    """Tells which agents and accounts are no more."""
 
     async def agents(self, account_id: str, agent_ids: Sequence[str]) -> Sequence[str]:
         """Tell which of an account's agents were deleted."""

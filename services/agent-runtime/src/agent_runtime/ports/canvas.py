@@ -8,7 +8,7 @@ from msgspec import Struct
 
 
 class Canvases(Protocol):
-    """What agents draw."""
+    """Draws on canvases, for agents and for people."""
 
     async def apply(self, account_id: str, canvas_id: str, command: Mapping[str, Any], *, agent_id: str) -> None:
         """Keep what a command (render, update, remove, reset, batch) makes of a canvas, and send `canvas:update`.
@@ -77,7 +77,7 @@ class Drawing(Struct, frozen=True, kw_only=True):
 
 
 class Drawings(Protocol):
-    """What agents drew."""
+    """Reads what stands on canvases."""
 
     async def state(self, account_id: str, canvas_id: str) -> Drawing:
         """Read a canvas; one that nobody drew on is empty."""

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 
 class LiveSockets(Protocol):
-    """Browsers that are there."""
+    """Counts the browsers that are there."""
 
     async def count(self, account_id: str) -> int:
         """Count an account's open sockets, over all processes."""
@@ -23,7 +23,7 @@ class Traffic(Struct, frozen=True):
 
 
 class Traffics(Protocol):
-    """What went through channels."""
+    """Counts what went through channels."""
 
     async def traffic(self, account_id: str, origins: Sequence[str]) -> Traffic:
         """Count what came from these origins, and the answers to it."""
@@ -31,7 +31,7 @@ class Traffics(Protocol):
 
 
 class ChannelSwitches(Protocol):
-    """Which channels an account configured."""
+    """Tells which channels an account configured."""
 
     async def channels(self, account_id: str) -> Mapping[str, bool]:
         """Tell which there are to be, and whether each is enabled."""

@@ -9,7 +9,13 @@ from shoal.config import Secret
 
 
 class Defaults(Struct, frozen=True):
-    """What an agent uses that has nothing of its own."""
+    """What an agent uses that has nothing of its own.
+
+    Args:
+        model: `provider/model`.
+        max_tokens: How much one answer may be.
+        temperature: 0 to 2.
+    """
 
     model: str = "offline/rules"
     max_tokens: int = 4096
@@ -35,10 +41,10 @@ class Provider(Struct, frozen=True, kw_only=True):
 
 
 class Configuration(Protocol):
-    """What an account configured."""
+    """Tells what an account configured."""
 
     async def defaults(self, account_id: str) -> Defaults:
-        """Give the account's defaults."""
+        """Give the account's defaults, or what holds without any."""
         ...
 
     async def provider(self, account_id: str, name: str) -> Provider | None:

@@ -38,7 +38,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 class Delegations(Protocol):
-    """Work that an agent hands on."""
+    """Classifies work, and has it done by whoever an account's rules choose."""
 
     async def classify(self, text: str) -> Classification:
         """Tell how complex a task is, by its words alone."""

@@ -29,7 +29,16 @@ class Estimate(ModelCall, frozen=True, kw_only=True):
 
 
 class Spent(ModelCall, frozen=True, kw_only=True):
-    """What a call took."""
+    """What a call took, as the provider counted or we guessed.
+
+    Args:
+        input_tokens: Read, cached ones included.
+        output_tokens: Written.
+        cache_read_tokens: Those of the input that came from the provider's cache.
+        cache_write_tokens: Those of the input that it put there.
+        tier: Of which tier the model was: 1 plain code, 2 small, 3 large.
+        at: When.
+    """
 
     input_tokens: int
     output_tokens: int
@@ -47,7 +56,7 @@ class Charge(Struct, frozen=True):
 
 
 class Usage(Protocol):
-    """Tokens, what they cost, and how many there may be."""
+    """Sets aside before calls of models and records after them, against budgets."""
 
     async def reserve(self, estimate: Estimate) -> str:
         """Set something aside for a call; returns the reservation, which lapses by itself within the hour.
@@ -76,7 +85,16 @@ class StageTiming(Struct, frozen=True):
 
 
 class TimedTurn(Struct, frozen=True, kw_only=True):
-    """A turn that went through the pipeline."""
+    """A turn that went through the pipeline, whether or not it came to an answer.
+
+    Args:
+        complexity: Of what was asked, 0 to 1.
+        tier: For which models that is: 2 small, 3 large.
+        latency_ms: For how long it was worked on; waiting for people does not count.
+        stages: In their order.
+        trace_id: Of its trace, 32 hexadecimal digits; empty where none was kept.
+        at: When its end was written.
+    """
 
     run_id: str
     account_id: str
@@ -93,7 +111,7 @@ class TimedTurn(Struct, frozen=True, kw_only=True):
 
 
 class PipelineLog(Protocol):
-    """Turns, timed."""
+    """Keeps timed turns."""
 
     async def record(self, tx: Transaction, turn: TimedTurn) -> None:
         """Keep a turn; one that is recorded again changes nothing."""

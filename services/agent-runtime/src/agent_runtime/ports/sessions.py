@@ -64,7 +64,7 @@ class ToolCallView(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @classmethod
     def from_domain(cls, call: ToolCall) -> "ToolCallView":
-        """Show a tool call."""
+        """Tell a tool call of a message."""
         return cls(id=call.id, name=call.name, arguments=call.arguments, result=call.result, is_error=call.is_error)
 
 
@@ -85,7 +85,7 @@ class MessageView(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def from_domain(cls, message: Message) -> "MessageView":
-        """Show a message."""
+        """Tell a message."""
         return cls(
             role=message.role,
             content=message.content,
@@ -107,7 +107,7 @@ class SessionPlace(Struct, frozen=True):
 
 
 class Sessions(Protocol):
-    """What was said."""
+    """Finds sessions, and keeps what is said in them."""
 
     async def agent_of(self, account_id: str, session_key: str) -> str:
         """Tell whose session it is.
@@ -126,7 +126,7 @@ class Sessions(Protocol):
         ...
 
     async def count(self, account_id: str, agent_id: str) -> int:
-        """Count an agent's sessions."""
+        """Count the sessions that an agent has."""
         ...
 
     async def find(self, tx: Transaction, account_id: str, session_key: str) -> SessionPlace:
@@ -159,7 +159,7 @@ class Sessions(Protocol):
         ...
 
     async def said(self, tx: Transaction, session_id: str, limit: int) -> Sequence[Message]:
-        """List the last messages, oldest first."""
+        """List a session's last messages, oldest first."""
         ...
 
     async def answer(self, tx: Transaction, run_id: str) -> Message | None:

@@ -15,7 +15,7 @@ class ActiveSkill(Struct, frozen=True, kw_only=True):
 
 
 class Skills(Protocol):
-    """Packages of instructions."""
+    """Reads the skills that agents are given."""
 
     async def active(self, account_id: str, names: Sequence[str]) -> Sequence[ActiveSkill]:
         """Read those of these skills that are installed and enabled, in this order."""

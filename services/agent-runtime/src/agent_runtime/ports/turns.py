@@ -97,7 +97,7 @@ class SaidSoFar(Struct, frozen=True):
 
 
 class Turns(Protocol):
-    """The way to an agent's answer."""
+    """Has messages answered: starts, waits for and ends runs."""
 
     async def start(self, request: TurnRequest) -> str:
         """Have a message answered; returns the run, which is committed and may be queued.

@@ -19,7 +19,7 @@ from shoal.identity import Principal
 
 
 class SessionController(Controller):
-    """The contract's calls."""
+    """Sessions of the caller's account, and what was said in them."""
 
     path = "/api/sessions"
     tags = ("sessions",)

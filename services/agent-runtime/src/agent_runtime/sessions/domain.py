@@ -12,7 +12,7 @@ KEY_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}\Z"
 
 
 class Session(Struct, frozen=True, kw_only=True):
-    """A conversation with one agent."""
+    """A chat between people and one agent; `version` counts what is told of it as facts."""
 
     id: str
     account_id: str

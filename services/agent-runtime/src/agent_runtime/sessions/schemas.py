@@ -17,7 +17,7 @@ class CreateSession(Struct, frozen=True):
 
 
 class SessionSummary(Struct, frozen=True, kw_only=True):
-    """A session in a list."""
+    """An item of `GET /api/sessions`."""
 
     key: str
     agent_id: str
@@ -57,12 +57,12 @@ class SessionDetail(SessionSummary, frozen=True, kw_only=True):
 
 
 class ExportView(Struct, frozen=True):
-    """Everything that was said."""
+    """Answer of `GET /api/sessions/{key}/export`: every message, oldest first."""
 
     messages: list[MessageView]
 
 
 class Done(Struct, frozen=True):
-    """It is done."""
+    """Answer of `DELETE /api/sessions/{key}`."""
 
     ok: bool = True

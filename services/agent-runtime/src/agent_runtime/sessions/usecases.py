@@ -102,7 +102,7 @@ class Sessions:
         return await SessionRepository(tx).append(session_id, message, earlier=earlier)
 
     async def said(self, tx: Transaction, session_id: str, limit: int) -> Sequence[Message]:
-        """List the last messages, oldest first."""
+        """List a session's last messages, oldest first."""
         return await SessionRepository(tx).messages(session_id, limit=limit)
 
     async def answer(self, tx: Transaction, run_id: str) -> Message | None:

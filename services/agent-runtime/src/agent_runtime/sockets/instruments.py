@@ -4,7 +4,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 
 class Instruments:
-    """What is counted here."""
+    """The instruments of sockets, as Prometheus reads them."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.sockets = Gauge(

@@ -19,7 +19,7 @@ _MAX_WORDS = 200
 
 
 class SpeechClient:
-    """Has text spoken."""
+    """Has providers speak text."""
 
     def __init__(self, outgoing: Outgoing) -> None:
         self._outgoing = outgoing

@@ -65,7 +65,7 @@ class VoiceController(Controller):
 
     @put("/settings", operation_id="changeVoiceSettings", summary="Change voice settings")
     async def change(self, data: ChangeSettings, voices: Voices, principal: Principal) -> SettingsChangedView:
-        """Change what is given."""
+        """Change what is given; browsers are told of the wake word."""
         settings = await voices.change(principal.account_id, data.given)
         return SettingsChangedView(**msgspec.structs.asdict(SettingsChangedView.from_domain(settings)))
 
@@ -101,6 +101,6 @@ class VoiceController(Controller):
     @post("/tts", operation_id="speak", summary="Make speech of text", status_code=200, media_type="audio/mpeg",
           exception_handlers={AppError: respond_in_words})  # fmt: skip
     async def speak(self, data: Say, voices: Voices, principal: Principal) -> Response[bytes]:
-        """Answer MP3."""
+        """Answer the text as MP3."""
         sound = await voices.speak(principal.account_id, data.text, voice=data.voice, speed=data.speed)
         return Response(sound, media_type="audio/mpeg", headers={"cache-control": "no-cache"})

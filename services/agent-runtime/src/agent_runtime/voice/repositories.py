@@ -26,7 +26,7 @@ class VoiceRepository:
         self._tx = tx
 
     async def find(self, account_id: str) -> Voice | None:
-        """Read what an account set."""
+        """Read what an account set; None where it set nothing."""
         row = await self._tx.find(
             _Row,
             """
@@ -58,7 +58,7 @@ class VoiceRepository:
         await self._tx.value("select pg_advisory_xact_lock(hashtextextended($1, 4))", account_id)
 
     async def put(self, account_id: str, voice: Voice) -> None:
-        """Store everything."""
+        """Store what an account set, in place of what was there."""
         settings, speech = voice.settings, voice.speech
         await self._tx.execute(
             """

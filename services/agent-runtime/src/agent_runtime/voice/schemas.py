@@ -27,7 +27,7 @@ class SettingsView(Struct, frozen=True, kw_only=True, rename="camel"):
 
     @classmethod
     def from_domain(cls, settings: VoiceSettings) -> "SettingsView":
-        """Show settings."""
+        """Show what an account set."""
         return cls(
             enabled=settings.enabled,
             wake_word_enabled=settings.wake_word_enabled,
@@ -104,7 +104,7 @@ class ChangeSettings(Struct, frozen=True, kw_only=True, rename="camel"):
 
     @property
     def given(self) -> dict[str, bool | str]:
-        """What it holds."""
+        """The fields that were given, by our names."""
         return {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not UNSET}
 
 
@@ -132,7 +132,7 @@ class ChangeSpeech(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     @property
     def given(self) -> dict[str, str | float]:
-        """What it holds."""
+        """The fields that were given."""
         return {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not UNSET}
 
 

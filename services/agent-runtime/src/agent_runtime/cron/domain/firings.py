@@ -32,7 +32,7 @@ class JobStatus(StrEnum):
 
 
 class FiringStatus(StrEnum):
-    """Where a firing stands."""
+    """Where a firing stands: claimed and to be started, running, or over; skipped where too many were under way."""
 
     CLAIMED = "claimed"
     RUNNING = "running"
@@ -42,7 +42,7 @@ class FiringStatus(StrEnum):
 
 
 class FiringKind(StrEnum):
-    """Why a job fires."""
+    """Why a job fires: by its schedule, or because somebody asked."""
 
     TICK = "tick"
     MANUAL = "manual"
@@ -79,7 +79,7 @@ class Job(Struct, frozen=True, kw_only=True):
 
     @property
     def prompt(self) -> str:
-        """What the agent is told."""
+        """What the agent is told: the payload's words, else that the job is due."""
         due = f"The scheduled job {self.name!r} is due."
         if not self.payload or not self.payload.strip():
             return due

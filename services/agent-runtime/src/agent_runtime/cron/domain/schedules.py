@@ -41,7 +41,7 @@ _UNKNOWN = re.compile(r"L(-[0-9]+|W)?|W|([0-9]{1,2}|[A-Z]{3})[LW]|[0-9A-Z]+#[0-9
 
 
 class Field(Struct, frozen=True, eq=False):
-    """What one field may hold."""
+    """What one field may hold: the numbers `first` to `last`, and names that stand for numbers."""
 
     name: str
     first: int

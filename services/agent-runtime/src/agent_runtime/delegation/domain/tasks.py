@@ -117,7 +117,7 @@ class ActiveDelegation(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @classmethod
     def from_domain(cls, task: Task) -> "ActiveDelegation":
-        """Show a task."""
+        """Tell a task in the contract's words, its times as RFC 3339."""
         return cls(
             task_id=task.task_id,
             session_key=task.session_key,

@@ -21,7 +21,7 @@ class Choosing:
         self._configuration = configuration
 
     async def choose(self, account_id: str, text: str, tool_name: str) -> Choice:
-        """Tell who does some work."""
+        """Tell who does some work; plain code that can has done it then, and the choice holds what it made."""
         classified, fallback_reason = classify(text), ""
         for rule in fitting(await self._rules.list_for(account_id), tool_name, classified.complexity):
             if rule.target != BOOSTER:

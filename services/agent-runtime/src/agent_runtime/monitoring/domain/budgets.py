@@ -14,7 +14,7 @@ EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Scope(StrEnum):
-    """Whose spending a budget bounds."""
+    """Whose spending a budget bounds: one subject of this kind."""
 
     TOKEN = "token"  # noqa: S105 - a kind of subject: a login or an API key, by its id
     AGENT = "agent"
@@ -30,14 +30,14 @@ class Period(StrEnum):
     MONTH = "month"
 
     def begins(self, now: datetime) -> datetime:
-        """Tell when the present period began."""
+        """Tell when the period began in which `now` is; the first moment of 1970 for `total`."""
         if self is Period.TOTAL:
             return EVER
         day = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         return day if self is Period.DAY else day.replace(day=1)
 
     def ends(self, now: datetime) -> datetime | None:
-        """Tell when the present period ends; None: never."""
+        """Tell when the period ends in which `now` is; None: never."""
         begun = self.begins(now)
         if self is Period.TOTAL:
             return None

@@ -42,7 +42,7 @@ class Tokens(Struct, frozen=True, kw_only=True):
 
     @property
     def total(self) -> int:
-        """What a budget in tokens counts."""
+        """All tokens, read and written: what a budget in tokens counts."""
         return self.input + self.output
 
 
@@ -55,7 +55,7 @@ class Cost(Struct, frozen=True):
 
     @property
     def total(self) -> Decimal:
-        """The sum."""
+        """What all tokens cost, in USD."""
         return self.input + self.output
 
 
@@ -78,7 +78,7 @@ class PriceOverride(PriceDraft, frozen=True, kw_only=True):
     account_id: str
 
     def cost(self, tokens: Tokens) -> Cost:
-        """Price tokens."""
+        """Tell what tokens cost; cached ones at their own prices, the rest of those read at `input`."""
         fresh = max(0, tokens.input - tokens.cache_read - tokens.cache_write)
         paid = fresh * self.input + tokens.cache_read * self.cache_read + tokens.cache_write * self.cache_write
         price = f"account, from {self.valid_from.isoformat()}"

@@ -117,7 +117,7 @@ class BudgetRepository:
     # what is set aside
 
     async def set_aside(self, reservation: str, budget_id: str, hold: Hold, *, lapses_after: timedelta) -> None:
-        """Set something aside for a call."""
+        """Set something aside of a budget for a call, until it lapses."""
         await self._tx.execute(
             """
             insert into budget_hold (reservation, budget_id, usd, tokens, expires_at)

@@ -55,7 +55,7 @@ class UsageRepository:
         )
 
     async def by_tier(self, account_id: str, span: Span) -> Sequence[ByTier]:
-        """Add up by tier."""
+        """Add up by tier, the lowest first."""
         return await self._tx.all(
             ByTier,
             """

@@ -22,7 +22,7 @@ from shoal.ids import new_id
 
 
 class Budgets:
-    """Sets limits and prices."""
+    """List, set and remove budgets and an account's own prices."""
 
     def __init__(
         self, *, database: Database, clock: Clock, agents: Agents, sessions: Sessions, credentials: CredentialClient

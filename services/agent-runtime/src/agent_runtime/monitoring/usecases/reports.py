@@ -16,7 +16,7 @@ TURNS_KEPT = timedelta(days=90)
 
 
 class Reports:
-    """Answers from recorded rows, and records turns. It is the port `PipelineLog`."""
+    """Adds up what was recorded, and keeps timed turns. It is the port `PipelineLog`."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -30,7 +30,7 @@ class Reports:
             return TokenReport(await usage.by_model(account_id, span), by_session)
 
     async def costs(self, account_id: str, span: Span) -> CostReport:
-        """Tell what calls cost."""
+        """Tell what calls cost, by model and by tier, each at the price of its day."""
         async with self._database.transaction(read_only=True) as tx:
             usage = UsageRepository(tx)
             return CostReport(await usage.by_model(account_id, span), await usage.by_tier(account_id, span))

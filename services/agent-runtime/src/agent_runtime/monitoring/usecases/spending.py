@@ -91,7 +91,7 @@ class Spending:
         return Charge(cost.total, tokens.total)
 
     async def forget_lapsed(self) -> None:
-        """Forget what nobody settled."""
+        """Forget what was set aside and nobody settled; budgets count it no more since it lapsed."""
         async with self._database.transaction() as tx:
             await BudgetRepository(tx).forget_lapsed()
 

@@ -17,7 +17,7 @@ class ShippedPackages:
         return {f"{BUILTIN}{package.name}": package for package in read}
 
     def offers(self) -> list[Offer]:
-        """List them."""
+        """List what ships, by the names of their folders."""
         return [
             Offer(
                 id=package_id,

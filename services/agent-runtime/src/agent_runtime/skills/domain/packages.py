@@ -107,7 +107,7 @@ class _PlainLoader(yaml.BaseLoader):  # type: ignore[misc]  # untyped
     depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Build one node."""
+        """Build one node, unless it is an alias or too deep."""
         if self.check_event(yaml.AliasEvent):
             raise InvalidPackageError(f"{FILE}: the front matter has aliases.")
         self.depth += 1

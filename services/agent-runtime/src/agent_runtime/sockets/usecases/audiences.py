@@ -34,7 +34,7 @@ _decode = msgspec.json.Decoder(Frame).decode
 
 
 class Viewer(Protocol):
-    """Somebody who listens."""
+    """A socket, as those see it who show it frames."""
 
     def tell(self, message: Message) -> None:
         """Hear a message; must not wait."""
@@ -101,7 +101,7 @@ class Audiences:
             audience.listen(viewer, frozenset(names))
 
     async def leave(self, account_id: str, viewer: Viewer) -> None:
-        """Show a viewer no more."""
+        """Show a viewer no more; with an account's last one, hear no more of the account."""
         async with self._changing:
             audience = self._audiences.get(account_id)
             if audience is None:

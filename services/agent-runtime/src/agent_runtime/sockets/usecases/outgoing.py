@@ -20,7 +20,7 @@ Send = Callable[[Any], Awaitable[None]]
 
 
 class Outgoing:
-    """Sends to one socket."""
+    """Sends to one socket, in order, from a task of its own."""
 
     def __init__(self, send: Send) -> None:
         self._send = send

@@ -79,7 +79,7 @@ class Slots:
         return is_free
 
     def free(self, socket_id: str, account_id: str) -> None:
-        """Give a slot back, soon."""
+        """Give a slot back with the next beat; never waits."""
         self._due[socket_id] = account_id
 
     async def count(self, account_id: str) -> int:

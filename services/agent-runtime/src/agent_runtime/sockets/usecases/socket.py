@@ -100,7 +100,7 @@ class Socket:
 
     @property
     def principal(self) -> Principal:
-        """Who is there."""
+        """Who signed in; until then, whom the gateway vouched for."""
         return self._principal if self.credential is None else self.credential.principal
 
     def answer(self, frame: Struct | Mapping[str, Any]) -> None:
@@ -142,7 +142,7 @@ class Socket:
     # as others see it
 
     def tell(self, message: Message) -> None:
-        """Hear a frame of the account."""
+        """Show a frame of the account; it waits its turn while frames are held back."""
         if self.ended_at is not None:
             return
         if self._held_back is None:

@@ -36,7 +36,7 @@ class Speaker(Protocol):
 
     @property
     def principal(self) -> Principal:
-        """Who is there."""
+        """Who signed in."""
         ...
 
     def answer(self, frame: Struct | Mapping[str, Any]) -> None:
@@ -73,7 +73,7 @@ class Speaker(Protocol):
 
 
 class Subjects(Struct, frozen=True):
-    """Whom dialogues ask."""
+    """The subjects that dialogues ask, as ports."""
 
     turns: ports.Turns
     sessions: ports.Sessions

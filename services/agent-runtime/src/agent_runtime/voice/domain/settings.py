@@ -10,7 +10,7 @@ OPENAI: Final = "openai"
 
 
 class VoiceSettings(Struct, frozen=True, kw_only=True):
-    """What the contract lets people set."""
+    """What the contract lets people set; browsers act on it. `language` is a BCP 47 tag."""
 
     enabled: bool = False
     wake_word_enabled: bool = False
