@@ -42,8 +42,7 @@ class AgentRepository:
              order by version desc
              limit 1
             """,
-            account_id,
-            agent_id,
+            *(account_id, agent_id),
         )
 
     async def list(self, account_id: str) -> list[Agent]:
@@ -74,11 +73,7 @@ class AgentRepository:
                    name = case when excluded.version > known.version then excluded.name else known.name end,
                    version = greatest(known.version, excluded.version)
             """,
-            pairing_id,
-            account_id,
-            agent_id,
-            name,
-            version,
+            *(pairing_id, account_id, agent_id, name, version),
         )
 
     async def rename(self, pairing_id: str, *, account_id: str, name: str, version: int) -> None:
@@ -91,10 +86,7 @@ class AgentRepository:
                set name = excluded.name, version = excluded.version
              where excluded.version > known.version
             """,
-            pairing_id,
-            account_id,
-            name,
-            version,
+            *(pairing_id, account_id, name, version),
         )
 
     async def end(self, pairing_id: str, *, account_id: str, version: int) -> None:
@@ -107,9 +99,7 @@ class AgentRepository:
                set deleted_at = coalesce(known.deleted_at, now()),
                    version = greatest(known.version, excluded.version)
             """,
-            pairing_id,
-            account_id,
-            version,
+            *(pairing_id, account_id, version),
         )
 
     async def list_known(self, *, is_runtime: bool) -> Sequence[str]:

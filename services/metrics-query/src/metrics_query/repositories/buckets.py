@@ -37,10 +37,7 @@ class BucketRepository:
              where grain = $1 and source = $2 and start >= $3 and start < $4
              order by start
             """,
-            grain.value,
-            source,
-            from_minute(start),
-            from_minute(end),
+            *(grain.value, source, from_minute(start), from_minute(end)),
         )
         return {to_minute(record[0]): _bucket(record) for record in records}
 
@@ -67,10 +64,7 @@ class BucketRepository:
              where grain = $1 and source = $2 and start >= $3 and start < $4
              order by start, skill
             """,
-            grain.value,
-            source,
-            from_minute(start),
-            from_minute(end),
+            *(grain.value, source, from_minute(start), from_minute(end)),
         )
         found: dict[int, dict[str, SkillBucket]] = {}
         for begins, skill, calls, revenue, errors, n, latency in records:

@@ -27,10 +27,7 @@ class FleetRepository:
              where grain = $1 and source = any($2) and start >= $3 and start < $4
              group by source
             """,
-            span.grain.value,
-            sources,
-            from_minute(span.start),
-            from_minute(span.end),
+            *(span.grain.value, sources, from_minute(span.start), from_minute(span.end)),
         )
         return {record[0]: _totals(*tuple(record)[1:]) for record in records}
 
@@ -45,10 +42,7 @@ class FleetRepository:
              group by start
              order by start
             """,
-            span.grain.value,
-            sources,
-            from_minute(span.start),
-            from_minute(span.end),
+            *(span.grain.value, sources, from_minute(span.start), from_minute(span.end)),
         )
         return {to_minute(record[0]): _totals(*tuple(record)[1:]) for record in records}
 
@@ -78,8 +72,7 @@ class FleetRepository:
                     limit 1) as last
              where source.id = any($1)
             """,
-            sources,
-            from_minute(since),
+            *(sources, from_minute(since)),
         )
 
 

@@ -22,17 +22,14 @@ class LedgerRepository:
                and hour >= coalesce((select max(hour) from ledger where source = $1 and hour < $2), $2)
              order by hour
             """,
-            source,
-            from_hour(first),
+            *(source, from_hour(first)),
         )
 
     async def between(self, source: int, first: int, end: int) -> dict[int, Ledger]:
         """Read the ledgers from one hour up to and without another."""
         return await self._read(
             "select hour, entries from ledger where source = $1 and hour >= $2 and hour < $3 order by hour",
-            source,
-            from_hour(first),
-            from_hour(end),
+            *(source, from_hour(first), from_hour(end)),
         )
 
     async def save(self, source: int, ledgers: dict[int, Ledger]) -> None:

@@ -53,10 +53,7 @@ class MinuteRepository:
                       measured_idx, measured_cnt, measured_sum, measured_low, measured_high,
                       averaged_idx, averaged_cnt, averaged_sum, averaged_low, averaged_high
             """,
-            [source for source, _ in keys],
-            times,
-            min(times),
-            max(times),
+            *([source for source, _ in keys], times, min(times), max(times)),
         )
         return {(record[0], to_minute(record[1])): _minute(record) for record in records}
 
@@ -83,9 +80,7 @@ class MinuteRepository:
                and minute < $3
              order by minute
             """,
-            source,
-            from_minute(start),
-            from_minute(end),
+            *(source, from_minute(start), from_minute(end)),
         )
         return {to_minute(record[1]): _minute(record) for record in records}
 
@@ -103,11 +98,7 @@ class MinuteRepository:
             returning row.source, row.minute, row.skill, read_at, read_epoch, read_seq,
                       calls_1h, revenue_1h, errors, means_n, means_sum
             """,
-            [source for source, _, _ in keys],
-            times,
-            [skill for _, _, skill in keys],
-            min(times),
-            max(times),
+            *([source for source, _, _ in keys], times, [skill for _, _, skill in keys], min(times), max(times)),
         )
         return {(record[0], to_minute(record[1]), record[2]): _skill_minute(record) for record in records}
 
@@ -129,9 +120,7 @@ class MinuteRepository:
                and minute < $3
              order by minute, skill
             """,
-            source,
-            from_minute(start),
-            from_minute(end),
+            *(source, from_minute(start), from_minute(end)),
         )
         return {(to_minute(record[1]), record[2]): _skill_minute(record) for record in records}
 

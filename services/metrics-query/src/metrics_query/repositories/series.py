@@ -23,9 +23,7 @@ class SeriesRepository:
              where source = $1 and minute >= $2 and minute < $3 and (measured_sum > 0 or averaged_sum > 0)
              order by minute
             """,
-            source,
-            from_minute(start),
-            from_minute(end),
+            *(source, from_minute(start), from_minute(end)),
         )
         return {
             to_minute(record[0]): Minute(measured=to_latency(*record[1:6]), averaged=to_latency(*record[6:11]))
@@ -41,9 +39,7 @@ class SeriesRepository:
              where source = $1 and minute >= $2 and minute < $3 and sessions_n > 0
              order by minute
             """,
-            source,
-            from_minute(start),
-            from_minute(end),
+            *(source, from_minute(start), from_minute(end)),
         )
         return {to_minute(record[0]): Minute(sessions=to_gauge(*record[1:])) for record in map(tuple, records)}
 
@@ -56,9 +52,7 @@ class SeriesRepository:
              where source = $1 and minute >= $2 and minute < $3 and memory_n > 0
              order by minute
             """,
-            source,
-            from_minute(start),
-            from_minute(end),
+            *(source, from_minute(start), from_minute(end)),
         )
         return {to_minute(record[0]): Minute(memory=to_gauge(*record[1:])) for record in map(tuple, records)}
 
@@ -71,9 +65,7 @@ class SeriesRepository:
              where source = $1 and minute >= $2 and minute < $3 and cpu_n > 0
              order by minute
             """,
-            source,
-            from_minute(start),
-            from_minute(end),
+            *(source, from_minute(start), from_minute(end)),
         )
         return {to_minute(record[0]): Minute(cpu=to_gauge(*record[1:])) for record in map(tuple, records)}
 
@@ -85,9 +77,7 @@ class SeriesRepository:
               from bucket
              where grain = 'hour' and source = $1 and start >= $2 and start < $3
             """,
-            source,
-            from_minute(start),
-            from_minute(end),
+            *(source, from_minute(start), from_minute(end)),
         )
         return {
             to_minute(start): Totals(messages=m, errors=e, revenue=r, tokens=t, n=n, latency=latency, measured=measured)
@@ -104,7 +94,6 @@ class SeriesRepository:
              order by minute desc
              limit 1
             """,
-            source,
-            from_minute(since),
+            *(source, from_minute(since)),
         )
         return reported

@@ -40,8 +40,7 @@ class SourceRepository:
             select account_id, agent_id from unnest($1::text[], $2::text[]) as given (account_id, agent_id)
                 on conflict do nothing
             """,
-            [account_id for account_id, _ in agents],
-            [agent_id for _, agent_id in agents],
+            *([account_id for account_id, _ in agents], [agent_id for _, agent_id in agents]),
         )
 
     async def lock(self, agents: Sequence[Agent]) -> dict[Agent, Source]:
@@ -55,8 +54,7 @@ class SourceRepository:
              order by id
                for no key update of source
             """,
-            [account_id for account_id, _ in agents],
-            [agent_id for _, agent_id in agents],
+            *([account_id for account_id, _ in agents], [agent_id for _, agent_id in agents]),
         )
         return {(source.account_id, source.agent_id): source for source in sources}
 
@@ -75,8 +73,7 @@ class SourceRepository:
              where source.id = given.id
                and (source.first_minute <= given.low and source.last_minute >= given.high) is not true
             """,
-            list(spans),
-            [from_minute(low) for low, _ in spans.values()],
+            *(list(spans), [from_minute(low) for low, _ in spans.values()]),
             [from_minute(high) for _, high in spans.values()],
         )
 
@@ -88,8 +85,7 @@ class SourceRepository:
               from seen
               join unnest($1::integer[], $2::text[]) as given (source, epoch) using (source, epoch)
             """,
-            [source for source, _ in epochs],
-            [epoch for _, epoch in epochs],
+            *([source for source, _ in epochs], [epoch for _, epoch in epochs]),
         )
         return {(record[0], record[1]): tuple((part.lower, part.upper) for part in record[2]) for record in records}
 
@@ -116,8 +112,7 @@ class SourceRepository:
             select source, hour from unnest($1::integer[], $2::timestamptz[]) as given (source, hour)
                 on conflict do nothing
             """,
-            [source for source, _ in marked],
-            [from_hour(hour) for _, hour in marked],
+            *([source for source, _ in marked], [from_hour(hour) for _, hour in marked]),
         )
 
     async def dirty(self, source: int) -> list[int]:
@@ -136,7 +131,6 @@ class SourceRepository:
             select source from dirty_hour where since <= now() - $1::interval
              group by source order by min(since) limit $2
             """,
-            at_least,
-            limit,
+            *(at_least, limit),
         )
         return [record[0] for record in records]

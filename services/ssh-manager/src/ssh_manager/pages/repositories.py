@@ -48,8 +48,7 @@ class TicketRepository:
              where fingerprint = $1 and expires_at > now()
             returning instance_id, account_id, user_id, username, role, via, credential_id
             """,
-            fingerprint,
-            lasts,
+            *(fingerprint, lasts),
         )
 
     async def delete_of_credential(self, credential_id: str) -> None:

@@ -26,12 +26,7 @@ class PairingRepository:
              where known.version < excluded.version
                and known.ended_at is null
             """,
-            pairing_id,
-            account_id,
-            user_id,
-            agent_id,
-            token_hash,
-            version,
+            *(pairing_id, account_id, user_id, agent_id, token_hash, version),
         )
 
     async def take_token(self, pairing_id: str, *, token_hash: bytes, version: int) -> int:
@@ -43,9 +38,7 @@ class PairingRepository:
                    version = greatest(version, $3)
              where id = $1
             """,
-            pairing_id,
-            token_hash,
-            version,
+            *(pairing_id, token_hash, version),
         )
 
     async def take_ended(self, pairing_id: str, *, account_id: str, agent_id: str, version: int) -> None:
@@ -58,10 +51,7 @@ class PairingRepository:
                set ended_at = now(), version = greatest(known.version, excluded.version)
              where known.ended_at is null
             """,
-            pairing_id,
-            account_id,
-            agent_id,
-            version,
+            *(pairing_id, account_id, agent_id, version),
         )
 
     async def list_known(self) -> list[str]:

@@ -47,9 +47,7 @@ class PresenceRepository:
                                   and epoch <> $2
                                   and began_at > now() - $3::interval)
                 """,
-                presence.pairing_id,
-                presence.epoch,
-                age,
+                *(presence.pairing_id, presence.epoch, age),
             )
         )
 
@@ -62,13 +60,8 @@ class PresenceRepository:
                 values ($1, $2, $3, $4, $5, $6, now() - $7::interval)
                     on conflict do nothing
                 """,
-                presence.account_id,
-                presence.agent_id,
-                presence.epoch,
-                presence.pairing_id,
-                process,
-                presence.socket_id,
-                age,
+                *(presence.account_id, presence.agent_id, presence.epoch, presence.pairing_id),
+                *(process, presence.socket_id, age),
             )
         )
 
@@ -84,9 +77,7 @@ class PresenceRepository:
                and ended_at is null
             returning account_id, agent_id, epoch, pairing_id, socket_id, ended_at, gone, superseded
             """,
-            presence.pairing_id,
-            presence.epoch,
-            process,
+            *(presence.pairing_id, presence.epoch, process),
         )
 
     async def end(self, presence: Presence, gone: Gone) -> EndedPresence | None:
@@ -102,10 +93,7 @@ class PresenceRepository:
                and ended_at is null
             returning account_id, agent_id, epoch, pairing_id, socket_id, ended_at, gone, superseded
             """,
-            presence.account_id,
-            presence.agent_id,
-            presence.epoch,
-            gone,
+            *(presence.account_id, presence.agent_id, presence.epoch, gone),
         )
 
     async def take_notice(self, process: str) -> list[EndedPresence]:
@@ -127,8 +115,7 @@ class PresenceRepository:
         return await self._tx.all(
             str,
             "select id from process where beat_at < now() - $1::interval and id <> $2 for update skip locked",
-            silent_for,
-            but,
+            *(silent_for, but),
         )
 
     async def end_all_of(self, processes: Sequence[str]) -> list[EndedPresence]:
@@ -162,8 +149,7 @@ class PresenceRepository:
              order by account_id, agent_id, epoch
              limit $4
             """,
-            *after,
-            limit,
+            *(*after, limit),
         )
 
     async def forget_ended(self, days: int) -> int:

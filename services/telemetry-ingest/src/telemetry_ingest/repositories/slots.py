@@ -43,10 +43,7 @@ class SlotRepository:
                                             and alive.beat_at > now() - $4::interval)
                    end
             """,
-            user_id,
-            process,
-            list(held),
-            silent_for,
+            *(user_id, process, list(held), silent_for),
         )
         return bool(
             await self._tx.execute(
@@ -58,10 +55,7 @@ class SlotRepository:
                  order by free.slot
                  limit 1
                 """,
-                user_id,
-                process,
-                socket_id,
-                most,
+                *(user_id, process, socket_id, most),
             )
         )
 
@@ -69,8 +63,7 @@ class SlotRepository:
         """Give back the slots of sockets that are closed."""
         await self._tx.execute(
             "delete from socket_slot where process = $1 and socket_id = any($2::text[])",
-            process,
-            list(socket_ids),
+            *(process, list(socket_ids)),
         )
 
     async def free_all_of(self, processes: Sequence[str]) -> None:
