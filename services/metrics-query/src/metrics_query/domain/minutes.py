@@ -15,6 +15,7 @@ from msgspec import Struct
 from metrics_query.domain.gauges import NO_READINGS, Gauge
 from metrics_query.domain.latencies import NO_RESPONSES, Latency
 from metrics_query.domain.measures import bounded, count, micros, thousandths
+from metrics_query.domain.moments import to_minute
 from shoal_events import Sample, SampleMetrics, SampleSkill
 
 MAX_SKILL_NAME = 128
@@ -170,18 +171,13 @@ class Folded(Struct, frozen=True):
     skills: SkillMinutes
 
 
-def minute_of(moment: datetime) -> int:
-    """Tell the minute of an aware moment."""
-    return int(moment.timestamp()) // 60
-
-
 def fold(samples: Iterable[tuple[str, Sample]]) -> Folded:
     """Fold the samples of one agent, each with its epoch and none twice."""
     frames: dict[int, list[tuple[Stamp, SampleMetrics]]] = {}
     errors: dict[int, int] = {}
     skills: SkillMinutes = {}
     for epoch, sample in samples:
-        minute, stamp = minute_of(sample.at), Stamp(sample.at, epoch, sample.seq)
+        minute, stamp = to_minute(sample.at), Stamp(sample.at, epoch, sample.seq)
         if sample.metrics is not None:
             frames.setdefault(minute, []).append((stamp, sample.metrics))
         if sample.error is not None:

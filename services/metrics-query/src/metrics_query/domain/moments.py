@@ -1,4 +1,4 @@
-"""Minutes, hours and days since 1970 as the timestamps that tables hold, and back."""
+"""Minutes and hours since 1970 as moments, such as tables hold, and back."""
 
 from datetime import UTC, datetime
 
@@ -9,7 +9,7 @@ def from_minute(minute: int) -> datetime:
 
 
 def to_minute(moment: datetime) -> int:
-    """Tell the minute since 1970 of a stored start."""
+    """Tell the minute since 1970 that an aware moment lies in."""
     return int(moment.timestamp()) // 60
 
 
@@ -19,5 +19,5 @@ def from_hour(hour: int) -> datetime:
 
 
 def to_hour(moment: datetime) -> int:
-    """Tell the hour since 1970 of a stored start."""
+    """Tell the hour since 1970 that an aware moment lies in."""
     return int(moment.timestamp()) // 3600

@@ -1,25 +1,13 @@
 """Tables `pairing` and `closed_account`: a copy of who is paired, and the agents that follow from it."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from msgspec import Struct
-
+from metrics_query.domain.fleet import Agent
 from shoal.database import Transaction
 
 RUNTIME = "runtime:"
 """How the places of agents of the runtime are named, which are on dashboards without being paired."""
-
-
-class Agent(Struct, frozen=True):
-    """An agent of an account; without a source it never sent a sample."""
-
-    agent_id: str
-    pairing_id: str
-    name: str
-    source: int | None
-    first_minute: datetime | None
-    last_minute: datetime | None
 
 
 class AgentRepository:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 
+from metrics_query.domain.fleet import AgentState
 from metrics_query.domain.gauges import Present
 from metrics_query.domain.measures import MICROS
-from metrics_query.usecases.fleet import AgentState
 
 MEDIA_TYPE = "text/plain; version=0.0.4"
 """To which the framework adds the charset."""

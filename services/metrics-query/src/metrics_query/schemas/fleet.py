@@ -5,13 +5,13 @@ from typing import Literal
 
 from msgspec import Struct
 
+from metrics_query.domain.fleet import NO_TOTALS, AgentTotals, Overview
 from metrics_query.domain.measures import money, number
 from metrics_query.domain.moments import from_minute
 from metrics_query.domain.periods import Period
 from metrics_query.domain.series import LatencySource, Totals
 from metrics_query.domain.skills import SkillBucket, Skills
 from metrics_query.schemas.metrics import CountPoint, MoneyPoint, Number
-from metrics_query.usecases.fleet import NO_TOTALS, AgentTotals, Overview
 
 FleetPeriod = Literal["24h", "7d", "30d"]
 

@@ -1,50 +1,18 @@
 """What all agents of an account did together."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 
-from msgspec import Struct
-
-from metrics_query.domain.gauges import Present
-from metrics_query.domain.minutes import minute_of
-from metrics_query.domain.periods import Period, Resolution, Window, resolve, window
+from metrics_query.domain.fleet import NO_TOTALS, Agent, AgentState, AgentTotals, Overview
+from metrics_query.domain.moments import to_minute
+from metrics_query.domain.periods import Period, Resolution, resolve, window
 from metrics_query.domain.series import Totals
-from metrics_query.repositories.agents import Agent, AgentRepository
+from metrics_query.repositories.agents import AgentRepository
 from metrics_query.repositories.fleet import FleetRepository
 from shoal.clock import Clock
 from shoal.database import Database
 
 ACTIVE = 5
 """For how many minutes after its last sample an agent counts as active."""
-NO_TOTALS = Totals()
-
-
-class AgentTotals(Struct, frozen=True):
-    """What one agent did."""
-
-    agent: Agent
-    totals: Totals
-    is_active: bool
-
-
-class Overview(Struct, frozen=True):
-    """What a fleet did, as of its last roll-up."""
-
-    period: Period
-    resolution: Resolution
-    window: Window
-    as_of: datetime
-    agents: Sequence[AgentTotals]
-    points: Mapping[int, Totals]
-    totals: Totals
-
-
-class AgentState(Struct, frozen=True):
-    """What an agent said last, if that was within the last minutes, and its last day."""
-
-    agent: Agent
-    present: Present | None
-    day: Totals
 
 
 class Fleet:
@@ -56,7 +24,7 @@ class Fleet:
 
     async def overview(self, account_id: str, *, period: Period) -> Overview:
         """Sum up every agent, and every point."""
-        now = minute_of(self._clock.now())
+        now = to_minute(self._clock.now())
         span = window(period, Resolution.AUTO, now=now)
         async with self._database.reading() as tx:
             agents = await AgentRepository(tx).list(account_id)
@@ -74,7 +42,7 @@ class Fleet:
 
     async def state(self, account_id: str) -> list[AgentState]:
         """Tell what each agent said last, and what it did in its last day."""
-        now = minute_of(self._clock.now())
+        now = to_minute(self._clock.now())
         span = window(Period.DAY, Resolution.HOUR, now=now)
         async with self._database.reading() as tx:
             agents = await AgentRepository(tx).list(account_id)
@@ -91,4 +59,4 @@ def _sources(agents: Sequence[Agent]) -> list[int]:
 
 
 def _is_active(agent: Agent, now: int) -> bool:
-    return agent.last_minute is not None and minute_of(agent.last_minute) >= now - ACTIVE
+    return agent.last_minute is not None and to_minute(agent.last_minute) >= now - ACTIVE

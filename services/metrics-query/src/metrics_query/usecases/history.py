@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator, Sequence
 from msgspec import Struct
 
 from metrics_query.domain.buckets import Bucket
-from metrics_query.domain.minutes import minute_of
+from metrics_query.domain.fleet import Agent
+from metrics_query.domain.moments import to_minute
 from metrics_query.domain.periods import Grain, Period, Resolution, Window, resolve, window
 from metrics_query.domain.series import Metric, Totals, points
 from metrics_query.errors import AgentNotFoundError
-from metrics_query.repositories.agents import Agent, AgentRepository
+from metrics_query.repositories.agents import AgentRepository
 from metrics_query.repositories.buckets import BucketRepository
 from metrics_query.repositories.series import SeriesRepository
 from metrics_query.usecases.charts import Chart, CoarseChart, FineChart, Points
@@ -58,7 +59,7 @@ class History:
         Raises:
             AgentNotFoundError: The account has no such agent.
         """
-        now = minute_of(self._clock.now())
+        now = to_minute(self._clock.now())
         span = window(period, resolution, now=now)
         async with self._database.reading() as tx:
             agent = await AgentRepository(tx).find(account_id, agent_id)
@@ -81,7 +82,7 @@ class History:
     async def _chart(self, tx: Transaction, agent: Agent, span: Window) -> Chart:
         if agent.source is None or agent.first_minute is None:
             return CoarseChart(span, {}, since=span.end)
-        since = minute_of(agent.first_minute)
+        since = to_minute(agent.first_minute)
         changed = await recount(tx, agent.source, with_skills=False)
         if span.grain is Grain.MINUTE:
             return await FineChart.open(self._database, tx, agent.source, span, changed, since=since)

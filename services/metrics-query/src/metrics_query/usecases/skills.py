@@ -1,7 +1,8 @@
 """What an agent's skills did."""
 
 from metrics_query.domain.ledgers import NO_LEDGER
-from metrics_query.domain.minutes import minute_of, skills_by_name
+from metrics_query.domain.minutes import skills_by_name
+from metrics_query.domain.moments import to_minute
 from metrics_query.domain.periods import HOUR, Grain, Period, Resolution, Window, window
 from metrics_query.domain.skills import Skills, skills_of, skills_together
 from metrics_query.errors import AgentNotFoundError
@@ -27,7 +28,7 @@ class SkillHistory:
         Raises:
             AgentNotFoundError: The account has no such agent.
         """
-        span = window(period, Resolution.AUTO, now=minute_of(self._clock.now()))
+        span = window(period, Resolution.AUTO, now=to_minute(self._clock.now()))
         async with self._database.reading() as tx:
             agent = await AgentRepository(tx).find(account_id, agent_id)
             if agent is None:
