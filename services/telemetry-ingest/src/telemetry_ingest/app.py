@@ -8,7 +8,7 @@ from telemetry_ingest.factory import Factory
 
 
 def create_app(factory: Factory) -> Door:
-    """Make the application."""
+    """Make the application: every door of this service, behind the library's."""
     return create_http_app(
         factory.resources,
         controllers=[telemetry_socket(factory.socket), IngestController, InternalController],

@@ -68,7 +68,7 @@ class Factory:
     # use cases
 
     def socket(self, receive: Receive, send: Send, principal: Principal) -> Socket:
-        """One socket."""
+        """Make one socket of `/telemetry`."""
         means = Means(
             config=self.resources.config,
             clock=self.resources.clock,
@@ -80,11 +80,11 @@ class Factory:
         return Socket(means, receive, send, principal)
 
     def posts(self) -> Posts:
-        """Samples by request."""
+        """Make what takes samples by request."""
         return Posts(self.resources.clock, self.credentials, self.rosters, self.publisher, self.instruments)
 
     def presences(self) -> Presences:
-        """Which agents are connected."""
+        """Give what knows which agents are there; the process has one."""
         return self._presences
 
     # what works beside requests

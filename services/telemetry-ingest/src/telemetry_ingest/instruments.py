@@ -7,7 +7,7 @@ _SAMPLES = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000)
 
 
 class Instruments:
-    """What is counted here."""
+    """The instruments of this service, as Prometheus reads them."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.sockets = Gauge(

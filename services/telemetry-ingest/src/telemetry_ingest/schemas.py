@@ -7,8 +7,8 @@ from msgspec import Struct
 
 from shoal.errors import FieldProblem, TooLargeError, UnsupportedMediaTypeError, ValidationError
 from telemetry_ingest.domain.frames import Epoch
+from telemetry_ingest.domain.posts import Posted
 from telemetry_ingest.errors import TruncatedBodyError
-from telemetry_ingest.usecases.posts import Posted
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 MAX_POSTED_ITEMS = 10_000

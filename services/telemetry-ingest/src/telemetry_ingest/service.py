@@ -12,7 +12,7 @@ from telemetry_ingest.factory import Factory
 
 
 def build(resources: Resources[Config]) -> Built:
-    """Put the service together."""
+    """Make the application and its components of what the process has."""
     factory = Factory(resources)
     app = create_app(factory)
     return Built(

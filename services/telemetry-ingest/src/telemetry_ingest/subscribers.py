@@ -6,7 +6,7 @@ from telemetry_ingest.usecases.pairings import Pairings
 
 
 class PairingSubscribers:
-    """What is kept of pairings."""
+    """Keeps the copy of pairings, by which agents are let in."""
 
     def __init__(self, pairings: Pairings) -> None:
         self._pairings = pairings

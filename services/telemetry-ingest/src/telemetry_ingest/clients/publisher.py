@@ -117,12 +117,12 @@ class Batch:
             self.waiters.append(act)
 
     def pack(self, batch_id: str, process: str) -> bytes:
-        """Write the message."""
+        """Write the message: a `TelemetryBatch` as JSON."""
         groups = [_Group(s.account_id, s.agent_id, s.epoch, samples) for s, samples in self.groups.items()]
         return _encode(_Packed(batch_id, process, groups))
 
     def release(self) -> None:
-        """Tell everybody who waits."""
+        """Tell everybody who waits: stored, or given up."""
         self.is_released = True
         if self.is_lost:
             for sender in {source.sender for source in self.groups}:
@@ -157,7 +157,7 @@ class Publisher:
 
     @property
     def has_room(self) -> bool:
-        """Whether more samples should be read."""
+        """Whether more samples should be read: less than `MAX_HELD_BYTES` wait for the stream."""
         return self._held < MAX_HELD_BYTES
 
     async def room(self) -> None:

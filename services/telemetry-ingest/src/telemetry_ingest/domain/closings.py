@@ -6,7 +6,7 @@ from msgspec import Struct
 
 
 class CloseCode(IntEnum):
-    """What a socket is closed with."""
+    """What a socket is closed with: from 4000 on the protocol's own, most with HTTP's status behind the 4."""
 
     GOING_AWAY = 1001
     TRY_AGAIN = 1013

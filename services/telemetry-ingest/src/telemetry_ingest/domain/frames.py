@@ -32,7 +32,7 @@ Label = Annotated[str, Meta(max_length=128)]
 
 
 class MetricsBody(SampleMetrics, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """Gauges and counters of an agent."""
+    """Gauges and counters of an agent; money as a decimal string, times as the fields' names say."""
 
     messages_1h: Number | None = None
     messages_24h: Number | None = None
@@ -106,7 +106,7 @@ class AgentFrame(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False
 
 
 class MetricsFrame(AgentFrame, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="metrics"):
-    """How the agent is."""
+    """Gauges and counters of the agent as a whole."""
 
     kind: ClassVar[str] = "metrics"
 
@@ -118,7 +118,7 @@ class MetricsFrame(AgentFrame, frozen=True, kw_only=True, omit_defaults=True, gc
 
 
 class SkillsFrame(AgentFrame, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="skills"):
-    """How its skills are, by name."""
+    """Gauges of its skills, by name."""
 
     kind: ClassVar[str] = "skills"
 
@@ -130,7 +130,7 @@ class SkillsFrame(AgentFrame, frozen=True, kw_only=True, omit_defaults=True, gc=
 
 
 class StatusFrame(AgentFrame, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="status"):
-    """What it says of itself."""
+    """What the agent says of itself, in one word."""
 
     kind: ClassVar[str] = "status"
 
@@ -199,7 +199,7 @@ ClientFrame = AnyAgentFrame | AuthFrame | BatchFrame | PingFrame | SubscribeFram
 
 
 class Limits(Struct, frozen=True):
-    """What one socket may do."""
+    """What one socket may do: `idle_s` is for how many seconds it may be silent."""
 
     messages_per_second: int
     max_frame_bytes: int
@@ -207,7 +207,7 @@ class Limits(Struct, frozen=True):
 
 
 class AuthSuccess(Struct, frozen=True, kw_only=True, tag_field="type", tag="auth_success"):
-    """Welcome."""
+    """The credential is good: whose the socket is, which agents it may speak for, and what it may do."""
 
     user_id: str
     agents: list[str]

@@ -5,11 +5,12 @@ from typing import Annotated
 
 from msgspec import Meta
 
-MOST = 2**53
+MAX_WHOLE = 2**53
 """Whole numbers up to here survive every JSON parser."""
 
 Number = (
-    Annotated[int, Meta(ge=-MOST, le=MOST)] | Annotated[float, Meta(ge=-float(MOST), le=float(MOST))]
+    Annotated[int, Meta(ge=-MAX_WHOLE, le=MAX_WHOLE)]
+    | Annotated[float, Meta(ge=-float(MAX_WHOLE), le=float(MAX_WHOLE))]
 )  # whole numbers stay whole on their way to a viewer
 WireMoney = Annotated[str, Meta(pattern=r"^-?\d{1,16}(\.\d{1,18})?\Z")] | Number
 """A decimal string; a number is read too."""

@@ -1,4 +1,4 @@
-"""An agent's presence: one life of its connection to one process."""
+"""An agent's presence: one life of its socket, in one process."""
 
 from datetime import datetime
 
@@ -37,7 +37,7 @@ class EndedPresence(Struct, frozen=True, kw_only=True):
 
 
 class PresenceRow(Struct, frozen=True, kw_only=True):
-    """A presence as others copy it."""
+    """A presence as others copy it; `gone` says how it ended."""
 
     account_id: str
     agent_id: str
@@ -49,5 +49,5 @@ class PresenceRow(Struct, frozen=True, kw_only=True):
 
     @property
     def cursor(self) -> str:
-        """Its place in an export."""
+        """Its place in an export, which is in the order of account, agent and epoch."""
         return f"{self.account_id}/{self.agent_id}/{self.epoch}"

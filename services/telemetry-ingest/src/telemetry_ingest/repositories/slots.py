@@ -19,7 +19,7 @@ class SlotRepository:
         process: str,
         socket_id: str,
         held: Sequence[str],
-        most: int,
+        max_slots: int,
         silent_for: timedelta,
     ) -> bool:
         """Take a slot for a socket; False when all are taken.
@@ -29,7 +29,7 @@ class SlotRepository:
             process: Who holds the socket.
             socket_id: The socket.
             held: Every socket of this user that this process holds now; its other rows are left-overs.
-            most: How many slots a user has.
+            max_slots: How many a user has.
             silent_for: After how long without a beat a process' rows count no more.
         """
         await self._tx.value("select pg_advisory_xact_lock(hashtextextended($1, 1))", user_id)
@@ -55,7 +55,7 @@ class SlotRepository:
                  order by free.slot
                  limit 1
                 """,
-                *(user_id, process, socket_id, most),
+                *(user_id, process, socket_id, max_slots),
             )
         )
 

@@ -6,16 +6,16 @@ from typing import Protocol
 
 from shoal.database import Database
 from telemetry_ingest.domain.closings import TOO_MANY, TRY_AGAIN, Closing, Gone
+from telemetry_ingest.domain.credentials import Credential
 from telemetry_ingest.repositories.slots import SlotRepository
 from telemetry_ingest.usecases.audiences import Audiences, Viewer
-from telemetry_ingest.usecases.credentials import Credential
 from telemetry_ingest.usecases.presences import Presences
 from telemetry_ingest.usecases.rosters import Rosters
 from telemetry_ingest.usecases.sockets import Sockets, WatchedSocket
 
 
 class NotAdmittedError(Exception):
-    """The socket must end."""
+    """A socket may not come in; says why, and by which code it is closed."""
 
     def __init__(self, closing: Closing) -> None:
         self.closing = closing
@@ -125,7 +125,7 @@ class Admissions:
                 process=self._process,
                 socket_id=visitor.id,
                 held=self._sockets.of_user(user_id),
-                most=self._sockets_per_user,
+                max_slots=self._sockets_per_user,
                 silent_for=self._silent_for,
             )
         if not is_free:

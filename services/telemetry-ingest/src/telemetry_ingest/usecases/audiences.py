@@ -21,7 +21,7 @@ FLUSH_S = 2
 
 
 class Viewer(Protocol):
-    """Somebody who watches an account."""
+    """A socket, as those see it who show it frames."""
 
     def show(self, agent_id: str, kind: str, message: Message) -> None:
         """See a frame; must not wait."""
@@ -58,7 +58,7 @@ class Audiences:
             audience.viewers.add(viewer)
 
     async def leave(self, account_id: str, viewer: Viewer) -> None:
-        """Show a viewer no more."""
+        """Show a viewer no more; with an account's last one, hear no more of the account."""
         async with self._changing:
             audience = self._audiences.get(account_id)
             if audience is None:

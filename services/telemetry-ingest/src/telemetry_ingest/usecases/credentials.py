@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 
-from msgspec import Struct
-
 from shoal.config import Secret
 from shoal.database import Database
 from shoal.errors import UnavailableError
 from shoal.identity import GATEWAY, Principal, Via
 from shoal.ids import fingerprint
 from shoal.peers import Peers
+from telemetry_ingest.domain.credentials import Credential
 from telemetry_ingest.domain.pairings import Pairing
 from telemetry_ingest.errors import CredentialUnknownError
 from telemetry_ingest.repositories.pairings import PairingRepository
@@ -17,30 +16,6 @@ from telemetry_ingest.repositories.pairings import PairingRepository
 TELEMETRY_TOKEN_PREFIX = "telem_"  # noqa: S105 - how tokens begin, not one
 OWNER = "pairing"
 MAX_TOKEN = 256
-
-
-class Credential(Struct, frozen=True, kw_only=True):
-    """Who signed in, and by what.
-
-    Args:
-        principal: Who.
-        token_hash: Fingerprint of a telemetry token that came in a frame.
-        secret: A user's credential that came in a frame, kept to ask its owner again.
-    """
-
-    principal: Principal
-    token_hash: bytes | None = None
-    secret: Secret | None = None
-
-    @property
-    def is_agent(self) -> bool:
-        """Whether this is an agent's own credential."""
-        return self.principal.via is Via.TELEMETRY_TOKEN
-
-    @property
-    def is_good(self) -> bool:
-        """Whether it may open a socket at all."""
-        return self.is_agent or (self.principal.is_user and self.principal.via is not Via.WEB_CHAT)
 
 
 class Credentials:

@@ -11,6 +11,7 @@ from shoal.errors import UnavailableError
 from telemetry_ingest.clients.publisher import Publisher
 from telemetry_ingest.config import Config
 from telemetry_ingest.domain.closings import FOREIGN_AGENT, STALLED, TRY_AGAIN, UNAUTHORIZED, Closing
+from telemetry_ingest.domain.credentials import Credential
 from telemetry_ingest.domain.frames import (
     MAX_FRAME_BYTES,
     AgentFrame,
@@ -36,7 +37,7 @@ from telemetry_ingest.errors import CredentialUnknownError
 from telemetry_ingest.instruments import Instruments
 from telemetry_ingest.usecases.acknowledgements import Acknowledgements
 from telemetry_ingest.usecases.admissions import Admissions, Visitor
-from telemetry_ingest.usecases.credentials import Credential, Credentials
+from telemetry_ingest.usecases.credentials import Credentials
 from telemetry_ingest.usecases.intake import Intake, UnknownAgentError
 from telemetry_ingest.usecases.outgoing import Outgoing
 
@@ -57,7 +58,7 @@ class Means(Struct, frozen=True):
 
 
 class Speaker(Visitor, Protocol):
-    """The socket that is listened to."""
+    """A socket, as those see it who do what its frames ask."""
 
     outgoing: Outgoing
     muted: set[str]
@@ -93,7 +94,7 @@ class Hearing:
         return self._credential.is_agent
 
     def welcome(self) -> None:
-        """Say that the speaker is in."""
+        """Say that the speaker is in, and what it may do."""
         principal, config = self._credential.principal, self._means.config
         limits = Limits(config.messages_per_second, MAX_FRAME_BYTES, round(config.idle_timeout.total_seconds()))
         self._speaker.outgoing.answer(

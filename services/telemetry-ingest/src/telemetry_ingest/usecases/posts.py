@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 import msgspec
-from msgspec import Struct
 
 from shoal.clock import Clock
 from shoal.errors import UnavailableError
 from shoal.identity import Principal, Via
 from telemetry_ingest.clients.publisher import Publisher
 from telemetry_ingest.domain.frames import Ref
+from telemetry_ingest.domain.posts import Posted, RefusedItem
 from telemetry_ingest.domain.reading import MalformedFrameError, RefusedFrameError, read_agent_frame
 from telemetry_ingest.errors import NotASenderError
 from telemetry_ingest.instruments import Instruments
@@ -28,25 +28,8 @@ class NotStoredError(UnavailableError):
     code = "not_stored"
 
 
-class RefusedItem(Struct, frozen=True):
-    """An item that was not taken."""
-
-    index: int
-    ref: Ref
-    code: str
-    message: str
-
-
-class Posted(Struct, frozen=True):
-    """What became of a request."""
-
-    accepted: int
-    refused: list[RefusedItem]
-    last_seq: int | None
-
-
 class Posts:
-    """Takes frames from requests."""
+    """Takes frames from requests, and answers once they are stored."""
 
     def __init__(
         self, clock: Clock, credentials: Credentials, rosters: Rosters, publisher: Publisher, instruments: Instruments

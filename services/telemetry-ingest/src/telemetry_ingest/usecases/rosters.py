@@ -33,7 +33,7 @@ class Rosters:
         return roster
 
     def leave(self, account_id: str, socket_id: str) -> None:
-        """Need the roster no more."""
+        """Need a roster no more for a socket; with the last one it is forgotten."""
         _, sockets = self._rosters.get(account_id, (None, set[str]()))
         sockets.discard(socket_id)
         if not sockets:

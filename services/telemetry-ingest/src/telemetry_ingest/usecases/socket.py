@@ -31,11 +31,11 @@ from telemetry_ingest.domain.closings import (
     Closing,
     Gone,
 )
+from telemetry_ingest.domain.credentials import Credential
 from telemetry_ingest.domain.frames import AuthError, AuthFrame, ProtocolError, Ref
 from telemetry_ingest.domain.reading import MalformedFrameError, RefusedFrameError, read_client_frame
 from telemetry_ingest.errors import CredentialUnknownError
 from telemetry_ingest.usecases.admissions import NotAdmittedError
-from telemetry_ingest.usecases.credentials import Credential
 from telemetry_ingest.usecases.hearing import Hearing, Means
 from telemetry_ingest.usecases.outgoing import Message, Outgoing
 
@@ -71,7 +71,7 @@ class Socket:
     # what others do to it
 
     def show(self, agent_id: str, kind: str, message: Message) -> None:
-        """See a live frame."""
+        """See a live frame, unless its agent is muted or another's."""
         if agent_id not in self.muted and (self._only is None or agent_id == self._only):
             self.outgoing.show(agent_id, kind, message)
 

@@ -10,7 +10,8 @@ import structlog
 from shoal.clock import Clock
 from shoal.errors import UnavailableError
 from telemetry_ingest.domain.closings import IDLE, PAIRING_ENDED, REVOKED, SUPERSEDED, TRY_AGAIN, Closing
-from telemetry_ingest.usecases.credentials import Credential, Credentials
+from telemetry_ingest.domain.credentials import Credential
+from telemetry_ingest.usecases.credentials import Credentials
 
 WATCH_S = 0.5
 ABORT_AFTER_S = 2.0
