@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from instance_orchestrator.clients.local.cgroups import Cgroups, find_part
-from instance_orchestrator.domain.plans import Identity
+from instance_orchestrator.domain.plans import InstanceRef
 
-BOT = Identity(7, "bot-alpha")
+BOT = InstanceRef(7, "bot-alpha")
 ALL = "cpuset cpu io memory pids"
 
 

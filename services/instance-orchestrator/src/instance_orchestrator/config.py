@@ -41,7 +41,7 @@ class Config(ServiceConfig, frozen=True, kw_only=True):
     alone_grace: timedelta = timedelta(minutes=2)
     """How long a local instance goes on when the suite that started it is gone."""
     sample_interval: timedelta = timedelta(seconds=10)
-    """How often the agents of local instances sample."""
+    """How often the agents of instances sample."""
     image: Annotated[str, shared("SHOAL_INSTANCE_IMAGE")] = "shoal-instance:0.1.0"
     """The container image of instances that name none."""
     namespace: str = "bots"

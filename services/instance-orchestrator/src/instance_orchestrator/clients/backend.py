@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Callable
 from typing import Protocol
 
-from instance_orchestrator.domain.plans import Identity, Observed, Plan
+from instance_orchestrator.domain.plans import InstanceRef, Observed, Plan
 
 Hint = Callable[[int], None]
 """Told the id of an instance of which something changed, as far as anybody can tell."""
@@ -44,7 +44,7 @@ class Backend(Protocol):
         """
         ...
 
-    async def remove(self, identity: Identity) -> bool:
+    async def remove(self, instance: InstanceRef) -> bool:
         """Delete what there is of an instance; whether nothing is left.
 
         Raises:
@@ -64,7 +64,7 @@ class Backend(Protocol):
         """Give hints for ever."""
         ...
 
-    def logs(self, identity: Identity, *, tail: int, is_following: bool) -> AsyncGenerator[list[str], None]:
+    def logs(self, instance: InstanceRef, *, tail: int, is_following: bool) -> AsyncGenerator[list[str], None]:
         """Read an instance's log in batches of lines; an empty batch when nothing came for a second.
 
         Raises:

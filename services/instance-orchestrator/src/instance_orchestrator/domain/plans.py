@@ -10,7 +10,7 @@ from msgspec import Struct
 from instance_orchestrator.domain.instances import Endpoint, Phase, Ports, Resources
 
 
-class Identity(Struct, frozen=True):
+class InstanceRef(Struct, frozen=True):
     """Which instance; a name can be used again, an id cannot."""
 
     id: int
@@ -51,7 +51,7 @@ class Seat(Struct, frozen=True):
 class Plan(Struct, frozen=True, kw_only=True):
     """One instance as it should be."""
 
-    identity: Identity
+    instance: InstanceRef
     account_id: str
     generation: int
     is_running: bool
@@ -65,11 +65,11 @@ class Plan(Struct, frozen=True, kw_only=True):
     host_key: HostKey
     authorized: AuthorizedKey | None
     seat: Seat
-    source: Identity | None = None
+    source: InstanceRef | None = None
     """The instance that it is a clone of: what that keeps it begins with, where the backend can copy it."""
 
     def __repr__(self) -> str:
-        return f"Plan({self.identity.name}, generation {self.generation})"
+        return f"Plan({self.instance.name}, generation {self.generation})"
 
     @property
     def config_hash(self) -> str:
@@ -79,7 +79,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     @property
     def keys_hash(self) -> str:
         """Changes with the keys that the instance is given; tells nothing about them."""
-        return _digest(msgspec.json.encode([self.identity.id, self.environment], order="deterministic"))
+        return _digest(msgspec.json.encode([self.instance.id, self.environment], order="deterministic"))
 
     @property
     def run_hash(self) -> str:

@@ -6,7 +6,7 @@ from typing import Self
 from msgspec import Struct
 
 _RANGE = re.compile(r"(\d{1,5})-(\d{1,5})")
-_MOST = 65535
+_MAX_PORT = 65535
 
 
 class PortRange(Struct, frozen=True):
@@ -24,6 +24,6 @@ class PortRange(Struct, frozen=True):
         """
         match = _RANGE.fullmatch(text)
         first, last = (int(match[1]), int(match[2])) if match else (0, 0)
-        if first % 2 or not 0 < first < last <= _MOST:
+        if first % 2 or not 0 < first < last <= _MAX_PORT:
             raise ValueError(f"{text!r} is no range of ports such as 30100-30199")
         return cls(first, last)

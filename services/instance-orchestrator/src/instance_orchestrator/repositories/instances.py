@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from instance_orchestrator.domain.instances import Instance
-from instance_orchestrator.domain.plans import Identity, Observed
+from instance_orchestrator.domain.plans import InstanceRef, Observed
 from shoal.database import Transaction
 
 
@@ -38,10 +38,10 @@ class InstanceRepository:
         """Note whose clone an instance is."""
         await self._tx.execute("insert into clone (instance_id, source_id) values ($1, $2)", instance_id, source_id)
 
-    async def source(self, instance_id: int) -> Identity | None:
+    async def source(self, instance_id: int) -> InstanceRef | None:
         """Read whose clone an instance is, whether that still is or not."""
         return await self._tx.find(
-            Identity,
+            InstanceRef,
             "select s.id, s.name from clone as c join instance as s on s.id = c.source_id where c.instance_id = $1",
             instance_id,
         )
@@ -64,9 +64,8 @@ class InstanceRepository:
                    i.memory_request, i.memory_limit, i.storage_clawdbot, i.storage_homebrew, i.storage_clawd,
                    i.storage_chrome, i.container_image, i.vnc_resolution, i.disabled_models, i.extra_models,
                    i.default_model, i.restarts, i.sort_order, i.generation, i.observed_generation, i.nudge,
-                   i.observed_nudge, i.phase,
-                   i.problem, i.ssh_host, i.ssh_port, i.ssh_user, i.pairing_id, i.is_paired, i.version,
-                   i.created_at, i.updated_at, i.removed_at, pair.chrome_port, pair.terminal_port,
+                   i.observed_nudge, i.phase, i.problem, i.ssh_host, i.ssh_port, i.ssh_user, i.pairing_id, i.is_paired,
+                   i.version, i.created_at, i.updated_at, i.removed_at, pair.chrome_port, pair.terminal_port,
                    array(select k.name from instance_key as k where k.instance_id = i.id order by k.name) as key_names
               from instance as i
               left join port_pair as pair on pair.instance_id = i.id

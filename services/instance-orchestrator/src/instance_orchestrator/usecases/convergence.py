@@ -6,7 +6,7 @@ is, and the note is written by the holder of the reconciler's lease only, with t
 
 from instance_orchestrator.clients.backend import Backend, PortsTakenError, RefusedByBackendError
 from instance_orchestrator.domain.instances import Desired, Instance, Phase
-from instance_orchestrator.domain.plans import Identity, Observed
+from instance_orchestrator.domain.plans import InstanceRef, Observed
 from instance_orchestrator.domain.ports import PortRange
 from instance_orchestrator.repositories.instances import InstanceRepository
 from instance_orchestrator.usecases.planning import Planning
@@ -68,7 +68,7 @@ class Convergence:
             return await InstanceRepository(database).ids(is_unfinished_only=True)
 
     async def _remove(self, instance: Instance, lease: Lease) -> bool:
-        if not await self._backend.remove(Identity(instance.id, instance.name)):
+        if not await self._backend.remove(InstanceRef(instance.id, instance.name)):
             return False
         await self._sightings.removed(instance, lease)
         return True

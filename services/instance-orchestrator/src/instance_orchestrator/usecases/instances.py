@@ -106,7 +106,6 @@ class Instances:
                     raise IdempotencyKeyReusedError
                 return await accessible(tx, str(known.instance_id), by=by)
             defaults = Defaults.of(await SettingRepository(tx).of(by.account_id))
-            resources = resources_with(defaults.resources, new.resources)
             wanted = _fresh(
                 by,
                 name=name_of(display_name),
@@ -116,7 +115,7 @@ class Instances:
                 disabled_models=models_of(new.disabled_models),
                 extra_models=models_of(new.extra_models),
                 default_model=new.default_model,
-                **msgspec.structs.asdict(resources),
+                **msgspec.structs.asdict(resources_with(defaults.resources, new.resources)),
             )
             made = await self._insert(tx, wanted, config_of(new.config), keys.changes(new.keys), busy)
             if key:
@@ -155,12 +154,11 @@ class Instances:
             return made
 
     async def remove(self, instance_id: str, *, by: Principal) -> None:
-        """Delete an instance: nobody can use it from now on, and its name is free. Its ports are given back when the
-        backend has let go of them.
+        """Delete an instance: its name is free at once, its ports when the backend has let go of them.
 
         Raises:
             InvalidInstanceIdError, InstanceNotFoundError: As for `accessible`.
-        """  # noqa: D205
+        """
         async with self._database.transaction() as tx:
             await self._remove(tx, await accessible(tx, instance_id, by=by, is_locked=True))
 

@@ -7,7 +7,7 @@ import structlog
 
 from instance_orchestrator.clients.backend import Backend, BackendUnavailableError
 from instance_orchestrator.domain.logs import HEARTBEAT, to_events
-from instance_orchestrator.domain.plans import Identity
+from instance_orchestrator.domain.plans import InstanceRef
 from instance_orchestrator.usecases.access import accessible
 from shoal.clock import Clock
 from shoal.database import Database, DatabaseUnavailableError
@@ -42,7 +42,7 @@ class Logs:
         """
         async with self._database.reading() as database:
             instance = await accessible(database, instance_id, by=by)
-        batches = self._backend.logs(Identity(instance.id, instance.name), tail=tail, is_following=is_following)
+        batches = self._backend.logs(InstanceRef(instance.id, instance.name), tail=tail, is_following=is_following)
         try:
             first: list[str] = await anext(batches, [])
         except BackendUnavailableError as error:

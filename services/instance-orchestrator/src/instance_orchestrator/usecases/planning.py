@@ -5,7 +5,7 @@ from msgspec import Struct
 
 from instance_orchestrator.clients.pairings import PairingClient
 from instance_orchestrator.domain.instances import Desired, Instance
-from instance_orchestrator.domain.plans import Identity, Plan, Seat, effective_keys
+from instance_orchestrator.domain.plans import InstanceRef, Plan, Seat, effective_keys
 from instance_orchestrator.domain.settings import Defaults
 from instance_orchestrator.repositories.instances import InstanceRepository
 from instance_orchestrator.repositories.keys import KeyRepository, SshKeyRepository
@@ -49,7 +49,7 @@ class Planning:
             assert host_key is not None, "a host key lives as long as its instance"  # noqa: S101
             token = await keys.offer(now.id, good_for_s=TOKEN_GOOD_FOR_S // 2)
             return Plan(
-                identity=Identity(now.id, now.name),
+                instance=InstanceRef(now.id, now.name),
                 account_id=now.account_id,
                 generation=now.generation,
                 is_running=now.desired is Desired.RUNNING,

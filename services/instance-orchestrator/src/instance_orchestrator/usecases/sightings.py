@@ -80,16 +80,16 @@ class Sightings:
 
     async def _has_unapplied_key(self, plan: Plan) -> bool:
         async with self._database.reading() as database:
-            return await SshKeyRepository(database).is_unapplied(plan.identity.id)
+            return await SshKeyRepository(database).is_unapplied(plan.instance.id)
 
     async def _note_key(self, tx: Transaction, plan: Plan) -> None:
         key = plan.authorized
-        if key is None or not await SshKeyRepository(tx).mark_applied(plan.identity.id, key.version):
+        if key is None or not await SshKeyRepository(tx).mark_applied(plan.instance.id, key.version):
             return
         await self._outbox.append(
             tx,
             InstanceSshKeyApplied(
-                instance_id=str(plan.identity.id),
+                instance_id=str(plan.instance.id),
                 account_id=plan.account_id,
                 fingerprint=key.fingerprint,
                 key_version=key.version,

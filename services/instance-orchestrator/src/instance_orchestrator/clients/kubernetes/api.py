@@ -16,7 +16,7 @@ from instance_orchestrator.clients.kubernetes.kinds import POD, Kind
 MANAGER = "shoal-instance-orchestrator"
 ANSWER_S = 10.0
 APPLY = "application/apply-patch+yaml"
-NO_SUCCESS, BAD_REQUEST, NOT_FOUND, CONFLICT, GONE, TOO_MANY, OURS = 300, 400, 404, 409, 410, 429, 500
+NO_SUCCESS, BAD_REQUEST, NOT_FOUND, CONFLICT, GONE, TOO_MANY, FAULT = 300, 400, 404, 409, 410, 429, 500
 
 Object = dict[str, Any]
 
@@ -175,7 +175,7 @@ class KubernetesApi:
             _preload_content=False,
             _request_timeout=within,
         )
-        self.problem = None if response.status < OURS else f"the API answered {response.status}"
+        self.problem = None if response.status < FAULT else f"the API answered {response.status}"
         return response
 
     async def _open(self) -> Any:
@@ -213,7 +213,7 @@ def _checked(status: int, body: Object) -> Object:
         BackendUnavailableError: It asks to try again.
     """
     message = str(body.get("message", ""))
-    if status in {TOO_MANY, CONFLICT} or status >= OURS:
+    if status in {TOO_MANY, CONFLICT} or status >= FAULT:
         raise BackendUnavailableError(f"the API answered {status}: {message}")
     if status >= NO_SUCCESS:
         refused = ExpiredError if status == GONE else RefusedError

@@ -33,7 +33,7 @@ from instance_orchestrator.clients.kubernetes.manifests import (
 from instance_orchestrator.clients.kubernetes.pods import phase_of
 from instance_orchestrator.clients.kubernetes.reflector import Reflector
 from instance_orchestrator.domain.instances import Endpoint, Phase
-from instance_orchestrator.domain.plans import Identity, Observed, Plan
+from instance_orchestrator.domain.plans import InstanceRef, Observed, Plan
 from instance_orchestrator.domain.quantities import parse
 
 INVALID = 422
@@ -71,33 +71,33 @@ class KubernetesBackend:
         try:
             for kind, wanted in objects(plan, self._settings.pods):
                 await self._bring_about(plan, kind, wanted)
-            pods, _ = await self._api.list(POD, self._selector(plan.identity))
+            pods, _ = await self._api.list(POD, self._selector(plan.instance))
         except RefusedError as error:
             raise RefusedByBackendError(str(error)) from error
         phase, problem = phase_of(pods, is_wanted=plan.is_running, run_hash=plan.run_hash)
-        host = f"{plan.identity.name}-ssh.{self._settings.namespace}.svc"
+        host = f"{plan.instance.name}-ssh.{self._settings.namespace}.svc"
         endpoint = Endpoint(host, 22, self._settings.pods.ssh_user) if phase is Phase.RUNNING else None
         return Observed(phase, endpoint, problem)
 
-    async def remove(self, identity: Identity) -> bool:
+    async def remove(self, instance: InstanceRef) -> bool:
         """Delete the instance's objects; what is another instance's by the same name stays."""
         is_gone = True
         try:
-            for kind, name in names(identity):
+            for kind, name in names(instance):
                 live = await self._api.get(kind, name)
-                if live is None or _owner(live) != identity.id or self._is_of_another(live):
+                if live is None or _owner(live) != instance.id or self._is_of_another(live):
                     continue
                 is_gone = False
                 if "deletionTimestamp" not in live["metadata"]:
                     await self._api.delete(kind, name, uid=live["metadata"]["uid"])
-            pods, _ = await self._api.list(POD, self._selector(identity))
+            pods, _ = await self._api.list(POD, self._selector(instance))
         except RefusedError as error:
             raise BackendUnavailableError(str(error)) from error
         return is_gone and not pods
 
     async def sweep(self, known: frozenset[int]) -> None:
         """Delete objects that say that they belong to an instance of this installation which is not there."""
-        strays: dict[int, Identity] = {}
+        strays: dict[int, InstanceRef] = {}
         newest = datetime.now(UTC) - timedelta(seconds=self._settings.orphan_grace_s)
         try:
             for kind in WATCHED:
@@ -106,12 +106,12 @@ class KubernetesBackend:
                     metadata, owner = one["metadata"], _owner(one)
                     made = datetime.fromisoformat(metadata["creationTimestamp"])
                     if owner and owner not in known and made <= newest:
-                        strays[owner] = Identity(owner, metadata["labels"].get(APPLICATION, ""))
+                        strays[owner] = InstanceRef(owner, metadata["labels"].get(APPLICATION, ""))
         except RefusedError as error:
             raise BackendUnavailableError(str(error)) from error
-        for identity in strays.values():
-            structlog.get_logger().warning("orphan_removed", instance=identity.name, instance_id=identity.id)
-            await self.remove(identity)
+        for instance in strays.values():
+            structlog.get_logger().warning("orphan_removed", instance=instance.name, instance_id=instance.id)
+            await self.remove(instance)
 
     async def watch(self, hint: Hint) -> None:
         """Follow every kind of object for ever."""
@@ -119,9 +119,9 @@ class KubernetesBackend:
             for kind in WATCHED:
                 tasks.create_task(Reflector(self._api, kind, self._selector(), hint).run())
 
-    def logs(self, identity: Identity, *, tail: int, is_following: bool) -> AsyncGenerator[list[str], None]:
+    def logs(self, instance: InstanceRef, *, tail: int, is_following: bool) -> AsyncGenerator[list[str], None]:
         """Read the log of the instance's pod."""
-        return PodLog(self._api, self._selector(identity)).read(tail=tail, is_following=is_following)
+        return PodLog(self._api, self._selector(instance)).read(tail=tail, is_following=is_following)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -138,7 +138,7 @@ class KubernetesBackend:
         if live is not None:
             if not _is_ours(live) or self._is_of_another(live):
                 raise RefusedByBackendError(f"{kind.name} {wanted['metadata']['name']} exists and is not ours")
-            if (_owner(live) or plan.identity.id) != plan.identity.id or "deletionTimestamp" in live["metadata"]:
+            if (_owner(live) or plan.instance.id) != plan.instance.id or "deletionTimestamp" in live["metadata"]:
                 raise BackendUnavailableError(f"{kind.name} {wanted['metadata']['name']} of another is still there")
             if kind is VOLUME:
                 wanted = _grown(live, wanted)
@@ -152,8 +152,8 @@ class KubernetesBackend:
             raise
         structlog.get_logger().info("object_applied", kind=kind.name, name=wanted["metadata"]["name"])
 
-    def _selector(self, identity: Identity | None = None) -> str:
-        return selector(self._settings.pods.installation, identity)
+    def _selector(self, instance: InstanceRef | None = None) -> str:
+        return selector(self._settings.pods.installation, instance)
 
     def _is_of_another(self, live: Object) -> bool:
         """Tell whether it is another installation's; one that names none is of a version that knew of none."""

@@ -19,7 +19,7 @@ from instance_orchestrator.clients.kubernetes.kinds import (
     VOLUME,
     Kind,
 )
-from instance_orchestrator.domain.plans import Identity, Plan
+from instance_orchestrator.domain.plans import InstanceRef, Plan
 
 APPLICATION, MANAGED_BY, RUN = "app", "app.kubernetes.io/managed-by", "shoal/run-hash"
 INSTALLATION, INSTANCE = "shoal/installation", "shoal/instance-id"
@@ -50,9 +50,9 @@ class PodSettings(Struct, frozen=True, kw_only=True):
     interval_s: float
 
 
-def names(identity: Identity) -> list[tuple[Kind, str]]:
+def names(instance: InstanceRef) -> list[tuple[Kind, str]]:
     """List the objects of an instance in the order in which they are deleted; the ConfigMap is last, as the anchor."""
-    name = identity.name
+    name = instance.name
     return [
         (DEPLOYMENT, name),
         (SERVICE, f"{name}-vnc"),
@@ -66,11 +66,11 @@ def names(identity: Identity) -> list[tuple[Kind, str]]:
 
 def objects(plan: Plan, settings: PodSettings) -> list[tuple[Kind, Object]]:
     """Write every object of an instance, in the order in which they are made."""
-    name = plan.identity.name
+    name = plan.instance.name
     return [
         *((VOLUME, _volume(plan, volume, settings)) for volume in VOLUMES),
         (SECRET, _secret(plan, settings, "keys", {key: value.encode() for key, value in plan.environment.items()})),
-        (SECRET, _secret(plan, settings, "ssh", _identity_files(plan))),
+        (SECRET, _secret(plan, settings, "ssh", _secret_files(plan))),
         (CONFIG_MAP, _object(plan, settings, CONFIG_MAP, f"{name}-config", data=_config_files(plan, settings))),
         (DEPLOYMENT, _object(plan, settings, DEPLOYMENT, name, spec=_deployment(plan, settings))),
         (SERVICE, _object(plan, settings, SERVICE, f"{name}-vnc", spec=_screens(plan))),
@@ -78,24 +78,24 @@ def objects(plan: Plan, settings: PodSettings) -> list[tuple[Kind, Object]]:
     ]
 
 
-def labels(identity: Identity, installation: str) -> dict[str, str]:
+def labels(instance: InstanceRef, installation: str) -> dict[str, str]:
     """Write the labels of everything that belongs to an instance."""
     return {
-        APPLICATION: identity.name,
+        APPLICATION: instance.name,
         MANAGED_BY: OURS,
         INSTALLATION: installation,
-        INSTANCE: str(identity.id),
+        INSTANCE: str(instance.id),
     }
 
 
-def selector(installation: str, identity: Identity | None = None) -> str:
+def selector(installation: str, instance: InstanceRef | None = None) -> str:
     """Select what belongs to an installation, or to one of its instances."""
     whole = f"{MANAGED_BY}={OURS},{INSTALLATION}={installation}"
-    return f"{whole},{INSTANCE}={identity.id}" if identity else whole
+    return f"{whole},{INSTANCE}={instance.id}" if instance else whole
 
 
 def _object(plan: Plan, settings: PodSettings, kind: Kind, name: str, **content: Any) -> Object:
-    metadata = {"name": name, "labels": labels(plan.identity, settings.installation)}
+    metadata = {"name": name, "labels": labels(plan.instance, settings.installation)}
     return {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, **content}
 
 
@@ -106,16 +106,16 @@ def _volume(plan: Plan, volume: str, settings: PodSettings) -> Object:
     }
     if settings.storage_class:
         spec["storageClassName"] = settings.storage_class
-    return _object(plan, settings, VOLUME, f"{plan.identity.name}-{volume}", spec=spec)
+    return _object(plan, settings, VOLUME, f"{plan.instance.name}-{volume}", spec=spec)
 
 
 def _secret(plan: Plan, settings: PodSettings, suffix: str, files: Mapping[str, bytes]) -> Object:
     encoded = {key: base64.b64encode(content).decode() for key, content in files.items()}
     content: Object = {"data": encoded} if encoded else {}  # the API keeps no empty map: it would never be as planned
-    return _object(plan, settings, SECRET, f"{plan.identity.name}-{suffix}", type="Opaque", **content)
+    return _object(plan, settings, SECRET, f"{plan.instance.name}-{suffix}", type="Opaque", **content)
 
 
-def _identity_files(plan: Plan) -> dict[str, bytes]:
+def _secret_files(plan: Plan) -> dict[str, bytes]:
     key = f"{plan.authorized.line}\n" if plan.authorized else ""
     return {
         "host_key": plan.host_key.private.encode(),
@@ -127,7 +127,7 @@ def _identity_files(plan: Plan) -> dict[str, bytes]:
 def _config_files(plan: Plan, settings: PodSettings) -> dict[str, str]:
     """Write the config as it is, and how our agent is to serve (see `shoal_agent.instance.folder`)."""
     served = {
-        "name": plan.identity.name,
+        "name": plan.instance.name,
         "agent_id": plan.seat.agent_id,
         "gateway_url": plan.seat.gateway_url,
         "host": "0.0.0.0",
@@ -147,10 +147,10 @@ def _deployment(plan: Plan, settings: PodSettings) -> Object:
     return {
         "replicas": int(plan.is_running),
         "strategy": {"type": "Recreate"},
-        "selector": {"matchLabels": {APPLICATION: plan.identity.name}},
+        "selector": {"matchLabels": {APPLICATION: plan.instance.name}},
         "template": {
             "metadata": {
-                "labels": labels(plan.identity, settings.installation),
+                "labels": labels(plan.instance, settings.installation),
                 "annotations": {
                     "shoal/config-hash": plan.config_hash,
                     "shoal/keys-hash": plan.keys_hash,
@@ -164,7 +164,7 @@ def _deployment(plan: Plan, settings: PodSettings) -> Object:
 
 
 def _pod(plan: Plan, settings: PodSettings) -> Object:
-    name = plan.identity.name
+    name = plan.instance.name
     pod: Object = {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
@@ -218,19 +218,12 @@ def _container(plan: Plan, settings: PodSettings) -> Object:
             {"name": "SHOAL_INSTANCE_DIR", "value": FOLDER},
             {"name": "SHOAL_INSTANCE_GIVEN", "value": GIVEN},
         ],
-        "envFrom": [{"secretRef": {"name": f"{plan.identity.name}-keys"}}],
+        "envFrom": [{"secretRef": {"name": f"{plan.instance.name}-keys"}}],
         "resources": {
             "requests": {"cpu": resources.cpu_request, "memory": resources.memory_request},
             "limits": {"cpu": resources.cpu_limit, "memory": resources.memory_limit},
         },
-        "volumeMounts": [
-            *({"name": f"{volume}-data", "mountPath": path} for volume, path in VOLUMES.items()),
-            {"name": "config", "mountPath": CONFIG, "subPath": "clawdbot.json", "readOnly": True},
-            {"name": "given", "mountPath": GIVEN, "readOnly": True},
-            {"name": "run", "mountPath": "/run"},
-            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - of the container
-            {"name": "dshm", "mountPath": "/dev/shm"},  # noqa: S108
-        ],
+        "volumeMounts": _mounts(),
         "livenessProbe": {
             "tcpSocket": {"port": CHROME_PORT},
             "initialDelaySeconds": 60,
@@ -244,11 +237,22 @@ def _container(plan: Plan, settings: PodSettings) -> Object:
     }
 
 
+def _mounts() -> list[Object]:
+    return [
+        *({"name": f"{volume}-data", "mountPath": path} for volume, path in VOLUMES.items()),
+        {"name": "config", "mountPath": CONFIG, "subPath": "clawdbot.json", "readOnly": True},
+        {"name": "given", "mountPath": GIVEN, "readOnly": True},
+        {"name": "run", "mountPath": "/run"},
+        {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - of the container
+        {"name": "dshm", "mountPath": "/dev/shm"},  # noqa: S108
+    ]
+
+
 def _screens(plan: Plan) -> Object:
     ports = [("chrome", CHROME_PORT, plan.ports.chrome), ("terminal", TERMINAL_PORT, plan.ports.terminal)]
     return {
         "type": "NodePort",
-        "selector": {APPLICATION: plan.identity.name},
+        "selector": {APPLICATION: plan.instance.name},
         "ports": [
             {"name": name, "port": port, "targetPort": port, "nodePort": node, "protocol": "TCP"}
             for name, port, node in ports
@@ -259,6 +263,6 @@ def _screens(plan: Plan) -> Object:
 def _ssh(plan: Plan) -> Object:
     return {
         "type": "ClusterIP",
-        "selector": {APPLICATION: plan.identity.name},
+        "selector": {APPLICATION: plan.instance.name},
         "ports": [{"name": "ssh", "port": 22, "targetPort": SSH_PORT, "protocol": "TCP"}],
     }

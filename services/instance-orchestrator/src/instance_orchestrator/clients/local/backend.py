@@ -23,7 +23,7 @@ from instance_orchestrator.clients.local.cgroups import Cgroups, find_part
 from instance_orchestrator.clients.local.folders import SSH_USER, Folder, Started, folders
 from instance_orchestrator.clients.local.logs import read_log
 from instance_orchestrator.domain.instances import Endpoint, Phase
-from instance_orchestrator.domain.plans import Identity, Observed, Plan
+from instance_orchestrator.domain.plans import InstanceRef, Observed, Plan
 
 LOOK_S, CALM_S = 0.1, 1.0
 """How often processes are looked at: while one is starting, and while none is."""
@@ -77,7 +77,7 @@ class LocalBackend:
 
     async def converge(self, plan: Plan) -> Observed:
         """Write the folder, and start, stop or restart the process where it must be."""
-        folder = Folder(self._root, plan.identity)
+        folder = Folder(self._root, plan.instance)
         try:
             self._beat()
             if plan.source is not None:
@@ -87,28 +87,28 @@ class LocalBackend:
                 host=self._settings.host,
                 interval_s=self._settings.interval_s,
                 alone_grace_s=self._settings.alone_grace_s,
-                cgroup=self._cgroups.make(plan.identity),
+                cgroup=self._cgroups.make(plan.instance),
             )
             return await self._run(plan, folder) if plan.is_running else await self._stop(folder)
         except OSError as error:
             raise BackendUnavailableError(str(error)) from error
 
-    async def remove(self, identity: Identity) -> bool:
+    async def remove(self, instance: InstanceRef) -> bool:
         """End the process and delete the folder."""
-        folder = Folder(self._root, identity)
+        folder = Folder(self._root, instance)
         await self._stop(folder)
-        return self._cgroups.remove(identity) and await asyncio.to_thread(folder.delete)
+        return self._cgroups.remove(instance) and await asyncio.to_thread(folder.delete)
 
     async def sweep(self, known: frozenset[int]) -> None:
         """Remove folders that belong to no instance and have not been touched for a while."""
-        for identity in folders(self._root):
-            folder = Folder(self._root, identity)
-            if identity.id in known:
+        for instance in folders(self._root):
+            folder = Folder(self._root, instance)
+            if instance.id in known:
                 continue
             with contextlib.suppress(OSError):
                 if time.time() - folder.path.stat().st_mtime >= self._settings.orphan_grace_s:
-                    structlog.get_logger().warning("orphan_removed", instance=identity.name)
-                    await self.remove(identity)
+                    structlog.get_logger().warning("orphan_removed", instance=instance.name)
+                    await self.remove(instance)
 
     async def watch(self, hint: Hint) -> None:
         """Look at processes for ever; hint when one ended, became ready or may be tried again."""
@@ -118,7 +118,7 @@ class LocalBackend:
                 beaten = time.monotonic()
                 with contextlib.suppress(OSError):
                     self._beat()
-            states = {identity.id: self._state(Folder(self._root, identity)) for identity in folders(self._root)}
+            states = {instance.id: self._state(Folder(self._root, instance)) for instance in folders(self._root)}
             for one in states.keys() | self._seen.keys():
                 if states.get(one) is not self._seen.get(one):
                     hint(one)
@@ -128,9 +128,9 @@ class LocalBackend:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._started.wait() if is_calm else asyncio.sleep(LOOK_S), CALM_S)
 
-    def logs(self, identity: Identity, *, tail: int, is_following: bool) -> AsyncGenerator[list[str], None]:
+    def logs(self, instance: InstanceRef, *, tail: int, is_following: bool) -> AsyncGenerator[list[str], None]:
         """Read the log file."""
-        return read_log(Folder(self._root, identity).log, tail=tail, is_following=is_following)
+        return read_log(Folder(self._root, instance).log, tail=tail, is_following=is_following)
 
     async def close(self) -> None:
         """Hold nothing: the processes go on."""
@@ -176,7 +176,7 @@ class LocalBackend:
         pid, since = processes.spawn(folder.path, folder.log, environment)
         folder.keep_started(Started(pid, since, plan.run_hash, crashes))
         self._started.set()
-        structlog.get_logger().info("instance_started", instance=plan.identity.name, pid=pid)
+        structlog.get_logger().info("instance_started", instance=plan.instance.name, pid=pid)
         return Observed(Phase.STARTING)
 
     async def _stop(self, folder: Folder) -> Observed:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from instance_orchestrator.domain.plans import Identity
+from instance_orchestrator.domain.plans import InstanceRef
 
 OUR_OWN = "suite"
 """Where the suite's own processes are, beside the instances."""
@@ -32,30 +32,30 @@ class Cgroups:
         self._part = part
         self._prefix = f"shoal-{zlib.crc32(str(root).encode()):08x}"
 
-    def make(self, identity: Identity) -> str:
+    def make(self, instance: InstanceRef) -> str:
         """Make an instance's cgroup, which it joins by itself; empty where there are none."""
         if self._part is None:
             return ""
         try:
-            self._place(self._part, identity).mkdir(exist_ok=True)
+            self._place(self._part, instance).mkdir(exist_ok=True)
         except OSError as error:
-            structlog.get_logger().warning("cgroup_refused", instance=identity.name, error=str(error))
+            structlog.get_logger().warning("cgroup_refused", instance=instance.name, error=str(error))
             return ""
-        return str(self._place(self._part, identity))
+        return str(self._place(self._part, instance))
 
-    def remove(self, identity: Identity) -> bool:
+    def remove(self, instance: InstanceRef) -> bool:
         """Remove an instance's cgroup, with whatever still runs in it; whether it is gone."""
         if self._part is None:
             return True
-        cgroup = self._place(self._part, identity)
+        cgroup = self._place(self._part, instance)
         with contextlib.suppress(OSError):
             _write(cgroup / "cgroup.kill", "1")
         with contextlib.suppress(OSError):
             cgroup.rmdir()
         return not cgroup.exists()
 
-    def _place(self, part: Path, identity: Identity) -> Path:
-        return part / f"{self._prefix}-{identity.id}-{identity.name}"
+    def _place(self, part: Path, instance: InstanceRef) -> Path:
+        return part / f"{self._prefix}-{instance.id}-{instance.name}"
 
 
 def find_part(process: Path = Path("/proc/self")) -> Path | None:

@@ -22,7 +22,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
-from instance_orchestrator.domain.plans import Identity, Plan
+from instance_orchestrator.domain.plans import InstanceRef, Plan
 from instance_orchestrator.domain.quantities import parse
 
 SSH_USER = "shoal"
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 class InstanceSettings(Struct, frozen=True, kw_only=True):
-    """How `shoal-agent instance` is to serve: `settings.json`, read by `shoal_agent.instance.settings`."""
+    """How `shoal-agent instance` is to serve: `settings.json`, read by `shoal_agent.instance.folder`."""
 
     name: str
     agent_id: str
@@ -75,8 +75,8 @@ class Started(Struct, frozen=True):
 class Folder:
     """One instance's files."""
 
-    def __init__(self, root: Path, identity: Identity) -> None:
-        self.path = root / f"{identity.id}-{identity.name}"
+    def __init__(self, root: Path, instance: InstanceRef) -> None:
+        self.path = root / f"{instance.id}-{instance.name}"
         self._heartbeat = root / "heartbeat"
 
     @property
@@ -93,7 +93,7 @@ class Folder:
         """Bring the files up to date; what is so already is left alone."""
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         settings = InstanceSettings(
-            name=plan.identity.name,
+            name=plan.instance.name,
             agent_id=plan.seat.agent_id,
             gateway_url=plan.seat.gateway_url,
             host=host,
@@ -197,12 +197,12 @@ def _is_plain(path: Path) -> bool:
     return path.is_file() or path.is_dir()
 
 
-def folders(root: Path) -> Iterator[Identity]:
+def folders(root: Path) -> Iterator[InstanceRef]:
     """List the instances that have a folder."""
     for path in root.iterdir() if root.exists() else ():
         number, _, name = path.name.partition("-")
         if number.isdigit() and name and path.is_dir():
-            yield Identity(int(number), name)
+            yield InstanceRef(int(number), name)
 
 
 def write_private(file: Path, content: bytes) -> None:
