@@ -78,7 +78,18 @@ async def test_operator_prints_a_link(run, outside, admin: httpx.AsyncClient) ->
 async def test_refusals_are_told_in_words(run, outside, admin: httpx.AsyncClient) -> None:
     assert "Username already exists" in await run(user, "add", "Admin", password=outside.password, code=1)
     assert "at least 8" in await run(user, "add", "bob", password="short", code=1)
-    assert "username" in await run(user, "add", "not a name", password=outside.password, code=1)
+    told = await run(user, "add", "not a name", password=outside.password, code=1)
+    assert "username: Must match ^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}$" in told
+    assert "name: Expected" in await run(account, "add", "", "--admin", "zed", password=outside.password, code=1)
+    assert "http://host:port" in await run(user, "link", "admin", "--public-url", "nowhere", code=2)
+
+
+async def test_ids_are_never_cut(run, admin: httpx.AsyncClient) -> None:
+    me = (await admin.get("/api/v1/auth/me")).json()
+    assert me["account"]["id"] in await run(account, "list")
+    users = await run(user, "list")
+    assert me["id"] in users
+    assert "…" not in users
 
 
 async def test_database_is_found_in_the_suites_state(

@@ -15,18 +15,18 @@ from typing import Annotated, TypeVar
 import msgspec
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
-from gateway.accounts.domain import NewAccount, NewUser, User
+from gateway.accounts.domain import NewUser, User
 from gateway.accounts.errors import UserNotFoundError
-from gateway.accounts.schemas import CreateAdmin, CreateUser
+from gateway.accounts.schemas import CreateAccount, CreateUser
 from gateway.config import Config
 from gateway.subjects import Subjects
 from shoal.cli import ENVIRONMENT, STATE, beneath, fail
 from shoal.clock import to_rfc3339
-from shoal.config import ConfigError, load
+from shoal.config import ConfigError, check_public_url, load
 from shoal.database import Database
-from shoal.errors import AppError
+from shoal.errors import AppError, readable
 from shoal.identity import Role, new_key_pair
 from shoal.outbox import Outbox
 from shoal.telemetry import Tracing
@@ -47,8 +47,9 @@ def add_account(
     state: State = STATE,
 ) -> None:
     """Make an account and its first admin; asks for the admin's password."""
-    checked = _valid(CreateAdmin, username=admin, password=_password(), email=email)
-    opened = _run(state, lambda on: on.accounts.add(NewAccount(name=name, admin=checked.to_domain())))
+    first = {"username": admin, "password": _password(), "email": email}
+    checked = _valid(CreateAccount, name=name, admin=first)
+    opened = _run(state, lambda on: on.accounts.add(checked.to_domain()))
     Console().print(
         f"account {opened.account.name} ({opened.account.id}), admin {opened.admin.username}", highlight=False
     )
@@ -57,7 +58,7 @@ def add_account(
 @account.command("list")
 def list_accounts(state: State = STATE) -> None:
     """List accounts."""
-    table = Table("id", "name", "plan", "since")
+    table = _table("id", "name", "plan", "since")
     for one in _run(state, lambda on: on.accounts.list_all()):
         table.add_row(one.id, one.name, one.plan, to_rfc3339(one.created_at))
     Console().print(table)
@@ -82,7 +83,7 @@ def add_user(
 @user.command("list")
 def list_users(state: State = STATE) -> None:
     """List the users of every account."""
-    table = Table("id", "username", "email", "role", "account", "since")
+    table = _table("id", "username", "email", "role", "account", "since")
     for one in _run(state, _list_users):
         table.add_row(one.id, one.username, one.email, one.role, one.account_id, to_rfc3339(one.created_at))
     Console().print(table)
@@ -104,6 +105,8 @@ def print_link(
 ) -> None:
     """Print a link that signs a user in, once, within ten minutes."""
     environment = _environment(state)
+    if public_url is not None:
+        _check_public_url(public_url)
     url = (
         public_url or environment.get("GATEWAY_PUBLIC_URL") or environment.get("SHOAL_PUBLIC_URL") or Config.public_url
     )
@@ -206,8 +209,22 @@ def _password() -> str:
     return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
 
 
+def _check_public_url(text: str) -> None:
+    try:
+        check_public_url(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"--public-url: {error}") from None
+
+
+def _table(*headers: str) -> Table:
+    """Make a table whose texts are wrapped where there is no room, never cut: they are to be copied."""
+    first, *others = headers
+    return Table(Column(first, no_wrap=True), *(Column(header, overflow="fold") for header in others))
+
+
 def _valid(shape: type[T], **fields: object) -> T:
     try:
         return msgspec.convert(fields, shape)
     except msgspec.ValidationError as error:
-        fail(str(error), "nothing was changed")
+        message, _, field = str(error).partition(" - at `$.")
+        fail(f"{field.rstrip('`')}: {readable(message)}", "nothing was changed")

@@ -95,6 +95,13 @@ async def test_exit_codes_tell_what_went_wrong(gateway: Gateway, tmp_path: Path)
     assert "Traceback" not in "".join(text for _, text in (refused, unreachable, no_token, unpaired, wrong))
 
 
+async def test_agent_id_that_cannot_be_is_not_kept(gateway: Gateway, ingest: Ingest, tmp_path: Path) -> None:
+    gateway.confirms(ingest.url)
+    given = ("pair", "--gateway", gateway.url, "--token", "t")
+    assert (await run(*given, "--agent-id", "a b", state=tmp_path))[0] == 2
+    assert (await run(*given, state=tmp_path))[0] == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_run_stops_in_order_at_a_signal(ingest: Ingest, paired: StateDirectory, number: int) -> None:
     async with running(paired.path) as process:

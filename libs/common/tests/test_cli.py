@@ -109,7 +109,9 @@ def test_without_a_word_it_explains_itself(bare: Shoal) -> None:
 
 @pytest.mark.parametrize("command", ["run", "migrate", "check", "openapi"])
 def test_unknown_service_is_told_with_the_known_ones(bare: Shoal, command: str) -> None:
-    friendly(bare(command, "toi"), "no service is called toi", "choose from: toy, all")
+    told = bare(command, "toi")
+    friendly(told, "no service is called toi", "choose from: toy, all")
+    assert told.stderr.count("→") == 1
 
 
 def test_run_tells_everything_that_is_not_set(bare: Shoal) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -58,6 +59,33 @@ async def test_query_that_is_not_utf_8_is_refused(door: Door, query: str) -> Non
 async def test_field_that_does_not_hold_is_named(door: Door) -> None:
     told = error_of(await door.client.post("/pairing/things", json={"name": "x", "count": -1}))
     assert told["details"] == [{"field": "count", "message": "Expected `int` >= 0"}]
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "choices"),
+    [
+        ({"stripes": [{"colour": "pink"}]}, "stripes[0].colour", "red, blue"),
+        ({"stripes": [{}, {"side": "top"}]}, "stripes[1].side", "left, right"),
+        ({"flags": {"a": {"side": "top"}}}, "flags[...].side", "left, right"),
+    ],
+)
+async def test_value_of_no_enumeration_is_told_with_those_there_are(
+    door: Door, body: dict[str, Any], field: str, choices: str
+) -> None:
+    told = error_of(await door.client.put("/strict", json={"name": "x"} | body))
+    (problem,) = told["details"]
+    assert problem["field"] == field
+    assert problem["message"].endswith(f"'{'pink' if 'red' in choices else 'top'}': one of {choices}")
+
+
+async def test_parameter_of_no_enumeration_is_told_with_those_there_are(door: Door) -> None:
+    told = error_of(await door.client.get("/paint?colour=pink"))
+    assert told["message"] == "colour: Invalid enum value 'pink': one of red, blue"
+
+
+async def test_pattern_is_told_as_any_language_reads_it(door: Door) -> None:
+    told = error_of(await door.client.post("/pairing/things", json={"name": "x", "token": "a b"}))
+    assert told["message"] == "token: Must match ^[A-Za-z0-9_-]{1,64}$"
 
 
 @pytest.mark.parametrize(

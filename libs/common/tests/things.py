@@ -1,7 +1,8 @@
 """A service whose routes make, change, list and refuse things, in several families."""
 
 import asyncio
-from typing import Annotated, Any, ClassVar
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Literal
 
 import httpx
 import structlog
@@ -29,8 +30,20 @@ class Thing(Struct, frozen=True):
     token: SubjectToken = "x"
 
 
+class Colour(StrEnum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Stripe(Struct, frozen=True):
+    colour: Colour | None = None
+    side: Literal["left", "right"] = "left"
+
+
 class Strict(Struct, frozen=True, forbid_unknown_fields=True):
     name: str
+    stripes: list[Stripe] = []
+    flags: dict[str, Stripe] = {}
 
 
 class Circle(Struct, tag_field="shape", tag="circle"):
@@ -112,6 +125,10 @@ class OtherController(Controller):
     @put("/shape")
     async def shape(self, data: AnyShape) -> AnyShape:
         return data
+
+    @get("/paint")
+    async def paint(self, colour: Colour = Colour.RED) -> str:
+        return colour
 
     @get("/who")
     async def who(self, principal: Principal) -> dict[str, str]:

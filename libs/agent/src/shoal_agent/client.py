@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from shoal_agent.errors import GatewayUnreachableError, InvalidSettingError, PairingRefusedError
-from shoal_agent.pairing import ID, Pairing
+from shoal_agent.pairing import ID, Pairing, check_agent_id
 
 
 class _Agent(Struct, frozen=True):
@@ -64,8 +64,7 @@ async def confirm_pairing(
         GatewayUnreachableError: No usable answer came.
     """
     gateway = gateway_address(gateway_url)
-    if not ID.fullmatch(agent_id):
-        raise InvalidSettingError("agent id", "use 1 to 64 letters, digits, `_` and `-`")
+    check_agent_id(agent_id)
     body = {"token": token, "agent_id": agent_id, "instance_info": dict(info or {})}
     if handle is not None:
         body["handle"] = handle

@@ -65,8 +65,9 @@ class GatewayUnreachableError(AgentError):
     exit_code = 5
 
     def __init__(self, address: str, problem: str, *, is_outcome_unknown: bool = False) -> None:
-        again = "\nThe pairing may have been confirmed all the same. If the token is refused now, open a new pairing."
-        super().__init__(f"no answer from {address}: {problem}" + (again if is_outcome_unknown else ""))
+        again = "The pairing may have been confirmed all the same. If the token is refused now, open a new pairing."
+        look = "Is the gateway running, and is this its address?"
+        super().__init__(f"no answer from {address}: {problem}\n{again if is_outcome_unknown else look}")
         self.is_outcome_unknown = is_outcome_unknown
 
 

@@ -4,8 +4,20 @@ import re
 
 from msgspec import Struct
 
+from shoal_agent.errors import InvalidSettingError
+
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """What an agent id and a pairing id look like."""
+
+
+def check_agent_id(agent_id: str) -> None:
+    """Refuse what cannot be an agent's id.
+
+    Raises:
+        InvalidSettingError: It cannot; says what can.
+    """
+    if not ID.fullmatch(agent_id):
+        raise InvalidSettingError("agent id", "use 1 to 64 letters, digits, `_` and `-`")
 
 
 class Pairing(Struct, frozen=True, kw_only=True):

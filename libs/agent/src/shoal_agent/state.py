@@ -23,7 +23,7 @@ from msgspec import Struct
 from shoal_agent.errors import AlreadyRunningError, InvalidSettingError, NotPairedError
 from shoal_agent.files import write_private
 from shoal_agent.journal import JournalStats
-from shoal_agent.pairing import Pairing
+from shoal_agent.pairing import Pairing, check_agent_id
 from shoal_agent.stream import StreamStatus
 
 DEFAULT_DIRECTORY = "~/.shoal-agent"
@@ -69,7 +69,13 @@ class StateDirectory:
         return cls(directory)
 
     def agent_id(self, wanted: str | None = None) -> str:
-        """Return the wanted agent id, else the one used before, else a new one; remember it."""
+        """Return the wanted agent id, else the one used before, else a new one; remember it.
+
+        Raises:
+            InvalidSettingError: The wanted one cannot be an agent's id.
+        """
+        if wanted is not None:
+            check_agent_id(wanted)
         known = self._read("identity.json", _Identity)
         if known is not None and wanted in {None, known.agent_id}:
             return known.agent_id

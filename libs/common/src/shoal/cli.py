@@ -66,9 +66,10 @@ def run(names: Names) -> None:
     Each service keeps its own port, pool and NATS connection, so one process or seven makes no difference to
     anybody outside. Configuration comes from the environment: `shoal check` explains it.
     """
+    services = _chosen(names)
     log_as_told(os.environ)
     try:
-        uvloop.run(run_services(_chosen(names), os.environ))
+        uvloop.run(run_services(services, os.environ))
     except ConfigError as error:
         fail("the configuration does not hold", "`shoal check` explains every variable", problems=error.problems)
     except (ServiceFailedError, RuntimeError) as error:

@@ -5,7 +5,7 @@ The body is the same everywhere and satisfies every contract: `{"detail", "error
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -20,10 +20,12 @@ from litestar.exceptions import (
     NotFoundException,
     ValidationException,
 )
+from litestar.handlers.base import BaseRouteHandler
 
 from shoal import errors
-from shoal.errors import AppError, FieldProblem
+from shoal.errors import AppError, FieldProblem, readable
 from shoal.http.asgi import Scope, Send
+from shoal.http.choices import choices
 from shoal.http.families import Family, family_of
 
 _HUNG_UP = "client disconnected prematurely"
@@ -32,6 +34,7 @@ _BODY, _NO_BODY = "data", "'data'"
 """What it calls the body, and says where there is none."""
 _OF_ANOTHER_KIND = re.compile(r"Expected `(object|array)(?: \| null)?`, got `\w+`")
 _OF_A_FIELD = re.compile(r"Object (missing required|contains unknown) field `([^`]+)`")
+_NO_CHOICE = "Invalid enum value"
 _CUT_OFF = {"Input data was truncated": "The body is not JSON: it ends too early."}
 PROBLEM = "application/problem+json"
 REQUEST_ID = "shoal.request_id"
@@ -82,7 +85,7 @@ def refusal(error: AppError, *, family: Family, request_id: str, accept: str = "
 
 def respond(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Answer a request whose handling raised."""
-    told = to_app_error(error)
+    told = to_app_error(error, request.scope.get("route_handler"))
     if type(told) is AppError:
         structlog.get_logger().error("request_failed", error=repr(error), exc_info=error)
     written = refusal(
@@ -116,13 +119,19 @@ def request_id_of(scope: Mapping[str, Any]) -> str:
     return str(scope.get(REQUEST_ID, ""))
 
 
-def to_app_error(error: Exception) -> AppError:
-    """Translate what a framework raised; a fault of ours becomes a plain `AppError`, which tells no cause."""
+def to_app_error(error: Exception, handler: BaseRouteHandler | None = None) -> AppError:
+    """Translate what a framework raised; a fault of ours becomes a plain `AppError`, which tells no cause.
+
+    Args:
+        error: What was raised.
+        handler: Whose parameters were at fault, if any were.
+    """
     match error:
         case AppError():
             return error
         case ValidationException():
-            return errors.ValidationError(_sentence(error), details=_problems(error))
+            problems = _problems(error, handler)
+            return errors.ValidationError(_sentence(problems), details=problems)
         case NotFoundException():
             return errors.PathUnknownError()
         case MethodNotAllowedException():
@@ -144,8 +153,7 @@ def _methods(error: MethodNotAllowedException) -> list[str]:
     return [method for method in [*named, *(["HEAD"] if "GET" in named else [])] if method.isupper()]
 
 
-def _sentence(error: ValidationException) -> str:
-    problems = _problems(error)
+def _sentence(problems: Sequence[FieldProblem]) -> str:
     if not problems:
         return "The request lacks a body, or has another shape than this route takes: send JSON."
     return "; ".join(
@@ -153,12 +161,12 @@ def _sentence(error: ValidationException) -> str:
     )
 
 
-def _problems(error: ValidationException) -> list[FieldProblem]:
+def _problems(error: ValidationException, handler: BaseRouteHandler | None) -> list[FieldProblem]:
     extra = error.extra if isinstance(error.extra, list) else []
-    return [_problem(item) for item in extra if isinstance(item, dict) and item.get("message") != _NO_BODY]
+    return [_problem(item, handler) for item in extra if isinstance(item, dict) and item.get("message") != _NO_BODY]
 
 
-def _problem(item: Mapping[str, Any]) -> FieldProblem:
+def _problem(item: Mapping[str, Any], handler: BaseRouteHandler | None) -> FieldProblem:
     """Name what is wrong as the caller does, who knows no `data`: so the framework calls the body."""
     key, message = str(item.get("key", "")), str(item.get("message", ""))
     if found := _OF_A_FIELD.fullmatch(message):
@@ -169,4 +177,13 @@ def _problem(item: Mapping[str, Any]) -> FieldProblem:
         )
     if key == _BODY:
         return FieldProblem(field="", message=_OF_ANOTHER_KIND.sub(r"The body must be a JSON \1.", message))
-    return FieldProblem(field=key, message=message)
+    if message.startswith(_NO_CHOICE) and (named := _choices(handler, key)):
+        message = f"{message}: one of {', '.join(named)}"
+    return FieldProblem(field=key, message=readable(message))
+
+
+def _choices(handler: BaseRouteHandler | None, key: str) -> list[str]:
+    parameters = {} if handler is None else handler.parsed_fn_signature.parameters
+    if key in parameters:
+        return choices(parameters[key].annotation, "")
+    return choices(parameters[_BODY].annotation, key) if _BODY in parameters else []
