@@ -7,7 +7,7 @@ from shoal.http.door import Door
 
 
 def create_app(factory: Factory) -> Door:
-    """Make the application."""
+    """Make the application: every door of this service, behind the library's."""
     return create_http_app(
         factory.resources,
         controllers=[TelemetryController],

@@ -35,32 +35,32 @@ class Factory:
     # use cases
 
     def history(self) -> History:
-        """Charts of one agent."""
+        """Make what charts one agent."""
         return History(database=self.resources.database, clock=self.resources.clock)
 
     def skill_history(self) -> SkillHistory:
-        """Skills of one agent."""
+        """Make what sums up the skills of one agent."""
         return SkillHistory(database=self.resources.database, clock=self.resources.clock)
 
     def fleet(self) -> Fleet:
-        """All agents of an account."""
+        """Make what sums up all agents of an account."""
         return Fleet(database=self.resources.database, clock=self.resources.clock)
 
     def agents(self) -> Agents:
-        """Which agents there are."""
+        """Make what knows which agents there are."""
         return Agents(database=self.resources.database)
 
     def samples(self) -> Samples:
-        """Counting."""
+        """Make what counts samples."""
         resources = self.resources
         return Samples(database=resources.database, clock=resources.clock, minutes_kept=resources.config.minutes_kept)
 
     def rollups(self) -> Rollups:
-        """Rolling up."""
+        """Make what rolls minutes up into hours and days."""
         return Rollups(database=self.resources.database)
 
     def retention(self) -> Retention:
-        """Forgetting."""
+        """Make what opens days and forgets old rows."""
         resources = self.resources
         return Retention(
             database=resources.database,

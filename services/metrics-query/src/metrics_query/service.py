@@ -10,7 +10,7 @@ from shoal.service import Built, Service
 
 
 def build(resources: Resources[Config]) -> Built:
-    """Put the service together."""
+    """Make the application and its components of what the process has."""
     factory = Factory(resources)
     app = create_app(factory)
     return Built(app=app, described=app.inside, components=factory.components())

@@ -13,7 +13,7 @@ from ssh_manager.tunnels.controllers import TunnelController
 
 
 def create_app(factory: Factory) -> Door:
-    """Make the application."""
+    """Make the application: every door of this service, behind the library's."""
     return create_http_app(
         factory.resources,
         controllers=[

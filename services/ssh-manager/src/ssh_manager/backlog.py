@@ -11,14 +11,14 @@ import structlog
 from shoal.errors import UnavailableError
 
 T = TypeVar("T")
-PIECE, MOST = 200, 20_000
+PIECE, MAX_WAITING = 200, 20_000
 AGAIN_S, PARTING_S = 0.5, 0.8
 
 
 class Backlog(Generic[T]):
     """Stores things in the order in which they came, for those who cannot wait for the database.
 
-    While the database is away they are kept; beyond `MOST` the oldest are lost, which is logged.
+    While the database is away they are kept; beyond `MAX_WAITING` the oldest are lost, which is logged.
     """
 
     def __init__(self, name: str, write: Callable[[Sequence[T]], Awaitable[None]]) -> None:
@@ -30,8 +30,8 @@ class Backlog(Generic[T]):
         self._busy = 0
 
     def add(self, item: T) -> None:
-        """Have something stored."""
-        if len(self._waiting) >= MOST:
+        """Have something stored; never waits."""
+        if len(self._waiting) >= MAX_WAITING:
             self._waiting.popleft()
             structlog.get_logger().error("backlog_full", backlog=self.name)
         self._waiting.append(item)

@@ -65,19 +65,19 @@ class Passages:
         )
 
     def tunnels(self) -> Tunnels:
-        """Tunnels."""
+        """Give what holds the tunnels of this process."""
         return self._tunnels
 
     def pages(self) -> Pages:
-        """Pages."""
+        """Give what shows the pages of instances."""
         return self._pages
 
     def terminals(self) -> Terminals:
-        """Terminals."""
+        """Give what holds the terminals of this process."""
         return self._terminals
 
     def viewing(self) -> Viewing:
-        """Terminals' sockets."""
+        """Make what shows a terminal to a socket."""
         return Viewing(terminals=self._terminals, clock=self._resources.clock)
 
     def components(self) -> list[Component]:

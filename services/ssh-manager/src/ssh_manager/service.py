@@ -13,7 +13,7 @@ MAX_FRAME_BYTES = 1024 * 1024
 
 
 def build(resources: Resources[Config]) -> Built:
-    """Put the service together."""
+    """Make the application and its components of what the process has."""
     factory = Factory(resources)
     app = create_app(factory)
     return Built(app=app, described=app.inside, components=factory.components(), max_frame_bytes=MAX_FRAME_BYTES)

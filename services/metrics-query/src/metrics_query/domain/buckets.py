@@ -16,7 +16,7 @@ from metrics_query.domain.minutes import Minute
 
 
 class Counts(Struct, frozen=True, gc=False):
-    """Increments; revenue in millionths."""
+    """Increments of some stretch of time; revenue in millionths."""
 
     messages: int = 0
     errors: int = 0
@@ -38,7 +38,7 @@ class Bucket(Struct, frozen=True, kw_only=True, gc=False):
     cpu: Gauge = NO_READINGS
 
     def with_counts(self, counts: Counts) -> "Bucket":
-        """Replace the increments."""
+        """Give the same bucket with other increments."""
         return Bucket(
             messages=counts.messages,
             errors=counts.errors,

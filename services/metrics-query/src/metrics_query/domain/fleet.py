@@ -24,7 +24,7 @@ class Agent(Struct, frozen=True):
 
 
 class AgentTotals(Struct, frozen=True):
-    """What one agent did."""
+    """What one agent did in the period, and whether it is active now."""
 
     agent: Agent
     totals: Totals

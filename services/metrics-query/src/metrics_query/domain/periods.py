@@ -25,7 +25,7 @@ class Period(StrEnum):
 
     @property
     def minutes(self) -> int:
-        """Its length."""
+        """How long it is, in minutes."""
         return {"1h": HOUR, "24h": DAY, "7d": 7 * DAY, "30d": 30 * DAY}[self.value]
 
 
@@ -40,7 +40,7 @@ class Resolution(StrEnum):
 
     @property
     def minutes(self) -> int:
-        """The length of a point."""
+        """How long a point is, in minutes; `auto` is resolved first."""
         return {"1m": 1, "5m": 5, "1h": HOUR, "1d": DAY}[self.value]
 
 

@@ -20,15 +20,15 @@ class AgentSubscribers:
         self._agents = agents
 
     async def on_pairing_confirmed(self, tx: Transaction, event: PairingConfirmed) -> None:
-        """Answer for the agent."""
+        """Answer for a paired agent from now on."""
         await self._agents.confirmed(tx, event)
 
     async def on_pairing_renamed(self, tx: Transaction, event: PairingRenamed) -> None:
-        """Show the new name."""
+        """Show a pairing's new name."""
         await self._agents.renamed(tx, event)
 
     async def on_pairing_deleted(self, tx: Transaction, event: PairingDeleted) -> None:
-        """Answer for the agent no longer."""
+        """Answer for a pairing's agent no longer."""
         await self._agents.deleted(tx, event)
 
     async def on_runtime_agent_created(self, tx: Transaction, event: RuntimeAgentCreated) -> None:
@@ -36,11 +36,11 @@ class AgentSubscribers:
         await self._agents.runs(tx, event)
 
     async def on_runtime_agent_updated(self, tx: Transaction, event: RuntimeAgentUpdated) -> None:
-        """Show its new name."""
+        """Show the new name of an agent of the runtime."""
         await self._agents.runs(tx, event)
 
     async def on_runtime_agent_deleted(self, tx: Transaction, event: RuntimeAgentDeleted) -> None:
-        """Answer for it no longer."""
+        """Answer for an agent of the runtime no longer."""
         await self._agents.runs_no_more(tx, event)
 
     async def on_account_deleted(self, tx: Transaction, event: AccountDeleted) -> None:

@@ -24,7 +24,7 @@ class Agents:
         self._database = database
 
     async def confirmed(self, tx: Transaction, event: PairingConfirmed) -> None:
-        """Know an agent from now on."""
+        """Answer for a paired agent from now on."""
         await AgentRepository(tx).confirm(
             event.pairing_id,
             account_id=event.account_id,
@@ -34,7 +34,7 @@ class Agents:
         )
 
     async def renamed(self, tx: Transaction, event: PairingRenamed) -> None:
-        """Take a new name."""
+        """Take a pairing's new name."""
         await AgentRepository(tx).rename(
             event.pairing_id, account_id=event.account_id, name=event.name, version=event.version
         )

@@ -26,7 +26,7 @@ Epochs = dict[str, list[Sample]]
 
 
 class Counted(Struct, frozen=True):
-    """What became of some samples."""
+    """How many samples were counted, were known before, or were too old or too new."""
 
     counted: int = 0
     seen: int = 0

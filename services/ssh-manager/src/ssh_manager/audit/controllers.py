@@ -13,8 +13,8 @@ from ssh_manager.audit.usecases.addresses import AllowedAddresses
 from ssh_manager.audit.usecases.log import AuditLog
 from ssh_manager.ports import Access
 
-MOST = 2**31 - 1
-Number = Annotated[int, Parameter(ge=0, le=MOST)]
+MAX_NUMBER = 2**31 - 1
+Number = Annotated[int, Parameter(ge=0, le=MAX_NUMBER)]
 Text = Annotated[str | None, Parameter(max_length=200)]
 Moment = Annotated[str | None, Parameter(description="A moment as RFC 3339.", max_length=64)]
 
@@ -31,13 +31,13 @@ class AuditController(Controller):
         self,
         audit_log: AuditLog,
         principal: Principal,
-        instance_id: Annotated[int | None, Parameter(ge=0, le=MOST)] = None,
+        instance_id: Annotated[int | None, Parameter(ge=0, le=MAX_NUMBER)] = None,
         instance_name: Text = None,
         event_type: Text = None,
         username: Text = None,
         since: Moment = None,
         until: Moment = None,
-        limit: Annotated[int, Parameter(ge=1, le=MOST, description="At most 1000 are shown.")] = 50,
+        limit: Annotated[int, Parameter(ge=1, le=MAX_NUMBER, description="At most 1000 are shown.")] = 50,
         offset: Number = 0,
     ) -> EntriesView:
         """List entries, the newest first."""

@@ -25,7 +25,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Draft(Struct, frozen=True, kw_only=True):
-    """What is to be written down."""
+    """What is to be written down of an instance: by whom, from where, in one line."""
 
     account_id: str
     instance_id: int
@@ -55,7 +55,7 @@ class Draft(Struct, frozen=True, kw_only=True):
 
 
 class Entry(Draft, frozen=True, kw_only=True):
-    """A row."""
+    """One entry of an account's chain: what was written down, numbered, with the hash over it and all before it."""
 
     id: int
     created_at: datetime
@@ -87,6 +87,18 @@ class Cut(Struct, frozen=True):
     hash: bytes
 
 
+class Verdict(Struct, frozen=True, kw_only=True):
+    """What was found in one account's chain."""
+
+    account_id: str
+    first_id: int
+    last_id: int
+    last_hash: str
+    bad_id: int | None = None
+    """The first entry that is not as it was written, or is missing."""
+    problem: str = ""
+
+
 class Seal:
     """Makes the hashes of a chain under one key."""
 
@@ -99,7 +111,7 @@ class Seal:
         return self._digest(previous + msgspec.json.encode(fields))
 
     def of_head(self, head: Head) -> bytes:
-        """Hash a head."""
+        """Hash where a chain ends and begins."""
         return self._digest(
             msgspec.json.encode(
                 [head.account_id, head.last_id, head.last_hash.hex(), head.purged_id, head.purged_hash.hex()]
@@ -112,7 +124,7 @@ class Seal:
         return is_new or hmac.compare_digest(head.mac, self.of_head(head))
 
     def signed(self, head: Head) -> Head:
-        """Return a head with its hash."""
+        """Give a head with its own hash in it."""
         return msgspec.structs.replace(head, mac=self.of_head(head))
 
     def continued(self, head: Head, drafts: Sequence[Draft], at: datetime) -> tuple[list[Entry], Head]:
@@ -130,7 +142,7 @@ class Seal:
 
 
 class Query(Struct, frozen=True, kw_only=True):
-    """Which entries are asked for."""
+    """Which entries are asked for; None: of whichever."""
 
     instance_id: int | None = None
     instance_name: str | None = None

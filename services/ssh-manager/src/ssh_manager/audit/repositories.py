@@ -172,7 +172,7 @@ class AuditRepository:
 
 
 class AuditKeyRepository:
-    """The key of every chain."""
+    """The key under which every chain's hashes are made, sealed."""
 
     def __init__(self, tx: Transaction, envelope: Envelope) -> None:
         self._tx = tx
@@ -192,7 +192,7 @@ class AuditKeyRepository:
 
 
 class AddressRepository:
-    """From where callers may reach instances."""
+    """From which addresses and networks callers may reach instances."""
 
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx

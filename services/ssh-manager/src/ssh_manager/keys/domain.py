@@ -19,7 +19,7 @@ MAX_FILE_BYTES = 1024 * 1024
 
 
 class Role(StrEnum):
-    """What a stored key is for."""
+    """What a stored key is for: the current one signs in, a pending one will, a previous one may until its end."""
 
     PENDING = "pending"
     CURRENT = "current"
@@ -76,7 +76,7 @@ class KeyPair(Struct, frozen=True):
 
 
 class Rotation(Struct, frozen=True, kw_only=True):
-    """A row of `rotation`."""
+    """The replacement of an instance's key from version `old_version` to `new_version`, and how far it is."""
 
     id: int
     instance_id: int
@@ -89,6 +89,13 @@ class Rotation(Struct, frozen=True, kw_only=True):
     problem: str
     started_at: datetime
     updated_at: datetime
+
+
+class Rotated(Struct, frozen=True):
+    """What a rotation made: the fingerprint of the new key, and how far the rotation is."""
+
+    fingerprint: str
+    rotation: Rotation
 
 
 class Fingerprint(Struct, frozen=True):

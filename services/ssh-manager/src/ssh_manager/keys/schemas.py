@@ -4,8 +4,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from ssh_manager.keys.domain import Fingerprint, Step
-from ssh_manager.keys.usecases.rotations import Rotated
+from ssh_manager.keys.domain import Fingerprint, Rotated, Step
 
 
 class FingerprintView(Struct, frozen=True):

@@ -40,7 +40,7 @@ disconnected."""
 
 
 class Transition(Struct, frozen=True):
-    """A change of state."""
+    """A change of a connection's state, and when it was."""
 
     instance_id: int
     from_state: State
@@ -49,7 +49,7 @@ class Transition(Struct, frozen=True):
 
 
 class LinkEvent(Struct, frozen=True):
-    """Something that happened to a connection."""
+    """Something that happened to a connection, in words."""
 
     instance_id: int
     instance_name: str
@@ -89,6 +89,15 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     def has_health(self) -> bool:
         """Whether there is a connection to tell the health of, or one that is being made again."""
         return self.health.connected_at is not None and self.state not in {State.DISCONNECTED, State.FAILED}
+
+
+class Tested(Struct, frozen=True, kw_only=True):
+    """What a test found: `problem` says what went wrong, and is empty where nothing did."""
+
+    latency_ms: int = 0
+    has_run_command: bool = False
+    tunnels: tuple[TunnelState, ...] = ()
+    problem: str = ""
 
 
 class LinkReport(Struct, frozen=True, kw_only=True):

@@ -5,8 +5,8 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from ssh_manager.links.domain import LinkEvent, LinkReport, State, Transition, uptime_buckets
-from ssh_manager.links.usecases.requests import SUCCEEDED, Tested
+from ssh_manager.links.domain import LinkEvent, LinkReport, State, Tested, Transition, uptime_buckets
+from ssh_manager.links.usecases.requests import SUCCEEDED
 from ssh_manager.ports import TunnelState
 
 

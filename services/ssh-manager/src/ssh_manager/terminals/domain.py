@@ -19,7 +19,7 @@ MAX_TERMINALS = 8
 
 
 class State(StrEnum):
-    """How a terminal is."""
+    """Whether a terminal is shown to somebody, waits for its user, or is closed."""
 
     ACTIVE = "active"
     DETACHED = "detached"
@@ -38,7 +38,7 @@ LOST: Final = Close(4502, "the connection to the instance was lost")
 
 
 class Size(Struct, frozen=True):
-    """Of a terminal, in characters."""
+    """The size of a terminal, in characters."""
 
     columns: int = 80
     rows: int = 24
@@ -96,18 +96,18 @@ class Summary(Struct, frozen=True, kw_only=True):
 class Scrollback:
     """The last that a terminal showed, bounded in bytes."""
 
-    def __init__(self, most: int = MAX_SCROLLBACK) -> None:
-        self._most = most
+    def __init__(self, max_bytes: int = MAX_SCROLLBACK) -> None:
+        self._max_bytes = max_bytes
         self._parts: deque[bytes] = deque()
         self._size = 0
 
     def add(self, part: bytes) -> None:
         """Add to the end; what is too old is forgotten."""
-        part = part[-self._most :]
+        part = part[-self._max_bytes :]
         self._parts.append(part)
         self._size += len(part)
-        while self._size > self._most:
-            excess = self._size - self._most
+        while self._size > self._max_bytes:
+            excess = self._size - self._max_bytes
             oldest = self._parts.popleft()
             self._size -= len(oldest)
             if len(oldest) > excess:

@@ -1,24 +1,10 @@
 """Proof that nobody changed the audit log from outside."""
 
-from msgspec import Struct
-
 from shoal.database import Database, Transaction
-from ssh_manager.audit.domain import Entry, Head, Seal
+from ssh_manager.audit.domain import Entry, Head, Seal, Verdict
 from ssh_manager.audit.repositories import AuditRepository
 
 PIECE = 1000
-
-
-class Verdict(Struct, frozen=True, kw_only=True):
-    """What was found in one account's chain."""
-
-    account_id: str
-    first_id: int
-    last_id: int
-    last_hash: str
-    bad_id: int | None = None
-    """The first entry that is not as it was written, or is missing."""
-    problem: str = ""
 
 
 async def verify(

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 from shoal.identity import Principal
 from ssh_manager.errors import AddressRestrictedError, KeyTamperedError
+from ssh_manager.keys.domain import Rotated
 from ssh_manager.keys.errors import RotationFailedError, RotationOpenError
-from ssh_manager.keys.usecases.rotations import Rotated, Rotations
+from ssh_manager.keys.usecases.rotations import Rotations
 from ssh_manager.ports import Actor, AllowedAddresses, Instance
 
 WITHIN = timedelta(seconds=10)

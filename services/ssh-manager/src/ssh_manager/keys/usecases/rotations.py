@@ -4,22 +4,13 @@ import asyncio
 import contextlib
 from datetime import timedelta
 
-from msgspec import Struct
-
 from shoal.database import DatabaseUnavailableError
-from ssh_manager.keys.domain import Rotation, Step
+from ssh_manager.keys.domain import Rotated, Rotation, Step
 from ssh_manager.keys.errors import RotationFailedError, RotationNotRecordedError, RotationOpenError
 from ssh_manager.keys.usecases.keys import Keys
 from ssh_manager.keys.usecases.rows import RotationRows
 from ssh_manager.keys.usecases.steps import Progress
 from ssh_manager.ports import Actor, Audit, AuditType, Fleet, Instance, Links
-
-
-class Rotated(Struct, frozen=True):
-    """What a rotation made."""
-
-    fingerprint: str
-    rotation: Rotation
 
 
 class Rotations:

@@ -17,7 +17,7 @@ class LinkReports:
         self._clock = clock
 
     def of(self, instance: Instance) -> LinkReport:
-        """Report on one."""
+        """Report on the connection to one instance."""
         return LinkReport(
             instance=instance,
             link=self._links.snapshot(instance.id),
@@ -26,5 +26,5 @@ class LinkReports:
         )
 
     def of_all(self, instances: Sequence[Instance]) -> list[LinkReport]:
-        """Report on many."""
+        """Report on the connections to many instances, in their order."""
         return [self.of(instance) for instance in instances]

@@ -1,27 +1,18 @@
 """Tests and reconnections that people ask for."""
 
 import asyncssh
-from msgspec import Struct
 
 from shoal.identity import Principal
 from ssh_manager.dialing import DialError, Dialing, HostKeyMismatchError, prove, reason_of
 from ssh_manager.errors import AddressRestrictedError, KeyTamperedError, NoSshKeyError, NotConnectedError
+from ssh_manager.links.domain import Tested
 from ssh_manager.links.usecases.attempts import Attempt, Attempts
 from ssh_manager.links.usecases.history import History
 from ssh_manager.links.usecases.links import Links
-from ssh_manager.ports import AuditType, EventType, Identity, Instance, Tunnels, TunnelState
+from ssh_manager.ports import AuditType, EventType, Identity, Instance, Tunnels
 
 PROOF_S = 10.0
 SUCCEEDED = "SSH connection re-established successfully"
-
-
-class Tested(Struct, frozen=True, kw_only=True):
-    """What a test found."""
-
-    latency_ms: int = 0
-    has_run_command: bool = False
-    tunnels: tuple[TunnelState, ...] = ()
-    problem: str = ""
 
 
 class LinkRequests:

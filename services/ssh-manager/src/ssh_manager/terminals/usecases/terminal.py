@@ -58,7 +58,7 @@ class Viewer:
 
 
 class Terminal:
-    """One terminal."""
+    """One shell of an instance, what of it is remembered, and who looks at it."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class Terminal:
 
     @property
     def summary(self) -> Summary:
-        """Show it."""
+        """What is shown of it."""
         return Summary(
             id=self.id,
             instance_id=self.instance.id,
@@ -101,7 +101,7 @@ class Terminal:
 
     @property
     def state(self) -> State:
-        """How it is."""
+        """Whether somebody looks at it, nobody does, or it is closed."""
         if self.reason is not None:
             return State.CLOSED
         return State.DETACHED if self.viewer is None else State.ACTIVE
@@ -143,13 +143,13 @@ class Terminal:
             self.used = self._monotonic()
 
     async def type(self, data: bytes) -> None:
-        """Type."""
+        """Give the shell what somebody typed."""
         self.used = self._monotonic()
         if self._remote is not None:
             await self._remote.write(data)
 
     def resize(self, size: Size) -> None:
-        """Change the size."""
+        """Tell the shell another size."""
         if self._remote is not None:
             self._remote.resize(size)
 
