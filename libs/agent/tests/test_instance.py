@@ -162,6 +162,20 @@ async def test_it_tells_what_itself_takes_or_its_whole_machine(
     assert (5 < told < 150) if is_alone else (told > whole / 2)
 
 
+async def test_in_a_container_it_tells_what_the_containers_cgroup_counts(tmp_path: Path, ingest: Ingest) -> None:
+    cgroup = tmp_path / "cgroup"
+    cgroup.mkdir()
+    for name, content in {"memory.current": f"{777 << 20}", "memory.stat": "", "cpu.stat": "usage_usec 1"}.items():
+        (cgroup / name).write_text(content)
+    path = given(tmp_path / "i", interval_s=0.1, is_measured_alone=True, own_cgroup=str(cgroup))
+    StateDirectory.at(path / "agent").save_pairing(pairing_with(ingest))
+    process = await start(path)
+    await eventually(lambda: ingest.of_type("metrics"), 10)
+    process.terminate()
+    await asyncio.wait_for(process.communicate(), 10)
+    assert ingest.of_type("metrics")[0]["data"]["memory_mb"] == 777
+
+
 async def test_it_ends_when_nobody_looks_after_it(tmp_path: Path) -> None:
     heartbeat = tmp_path / "heartbeat"
     heartbeat.touch()

@@ -59,7 +59,7 @@ async def test_an_instance_is_the_contracts_set_of_objects(door: Door, cluster: 
     assert (chrome["resources"]["requests"]["storage"], chrome["accessModes"]) == ("6Gi", ["ReadWriteOnce"])
     assert await secret(cluster, "bot-alpha-keys") == {"ANTHROPIC_API_KEY": "sk-ant-own"}
     told = json.loads((await cluster.get("configmaps", "bot-alpha-config"))["data"]["settings.json"])
-    assert (told["agent_id"], told["is_measured_alone"], told["is_logging_to_stdout"]) == ("instance_1", True, True)
+    assert (told["agent_id"], told["is_measured_alone"], told["own_cgroup"]) == ("instance_1", True, "/sys/fs/cgroup")
     mounts = {mount["mountPath"] for mount in (await pod(cluster))["spec"]["containers"][0]["volumeMounts"]}
     assert mounts >= {
         *("/root/.clawdbot", "/home/linuxbrew/.linuxbrew", "/root/clawd", "/root/.config/google-chrome"),

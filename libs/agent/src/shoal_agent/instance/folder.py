@@ -46,6 +46,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Seconds between samples."""
     cgroup: str = ""
     """A cgroup for all of its processes, whose limits hold for them together; empty: each is limited by itself."""
+    own_cgroup: str = ""
+    """A cgroup that holds its processes and no others, which is read and not joined: a container's."""
     memory_limit: int = 0
     """Bytes of memory; 0: as many as there are."""
     cpu_limit: float = 0.0

@@ -70,8 +70,14 @@ class Instance:
             log.info("Screens on %s:%d and %d", settings.host, settings.desktop_port, settings.terminal_port)
             log.info("SSH server on %s:%d for user %s", settings.ssh_host, ssh.get_port(), settings.ssh_user)
             self._folder.say_ready(Ready(os.getpid(), ssh.get_port(), gateway_port))
-            await self._work(InstanceUsage(cgroup) if settings.is_measured_alone else Host())
+            await self._work(self._gauges(cgroup))
         log.info("Stopped")
+
+    def _gauges(self, joined: Path | None) -> Gauges:
+        settings = self._settings
+        if not settings.is_measured_alone:
+            return Host()
+        return InstanceUsage(joined or (Path(settings.own_cgroup) if settings.own_cgroup else None))
 
     async def _work(self, gauges: Gauges) -> None:
         works = (self._look_around(), self._seek_place(), self._report(gauges))

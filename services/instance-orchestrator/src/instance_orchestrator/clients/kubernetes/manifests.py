@@ -34,6 +34,9 @@ VOLUMES: Mapping[str, str] = {
     "chrome": "/root/.config/google-chrome",
 }
 
+OWN_CGROUP = "/sys/fs/cgroup"
+"""Where a container sees its own, on nodes with cgroups of version 2; elsewhere it tells nothing there."""
+
 Object = dict[str, Any]
 
 
@@ -138,6 +141,7 @@ def _config_files(plan: Plan, settings: PodSettings) -> dict[str, str]:
         "ssh_port": SSH_PORT,
         "interval_s": settings.interval_s,
         "is_measured_alone": True,
+        "own_cgroup": OWN_CGROUP,
         "is_logging_to_stdout": True,
     }
     return {"clawdbot.json": plan.config.decode(), "settings.json": msgspec.json.encode(served).decode()}
