@@ -1,6 +1,7 @@
 """An instance with pages of its own: an SSH server that leads its ports 3000 and 8080 to them."""
 
 import asyncio
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -166,7 +167,9 @@ async def _start(send: Send, status: int, headers: list[tuple[bytes, bytes]]) ->
 
 
 async def _run(peer: "asyncssh.SSHServerProcess[bytes]") -> None:
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec("/bin/sh", "-c", peer.command or "cat", stdin=pipe, stdout=pipe)
-    await peer.redirect(process.stdin, process.stdout)
-    peer.exit(await process.wait())
+    pipe, none = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec("/bin/sh", "-c", peer.command or "", stdin=none, stdout=pipe)
+    said, _ = await process.communicate()
+    with contextlib.suppress(OSError):  # whoever asked is gone
+        peer.stdout.write(said)
+        peer.exit(process.returncode or 0)

@@ -130,6 +130,14 @@ class Place:
             await self.apply(made.fingerprint, made.version)
         await self.run()
 
+    async def until_checked(self) -> None:
+        """Wait for the first check of its connection, which comes long before the first interval is over."""
+
+        async def is_checked() -> bool:
+            return bool((await self.status())["health"]["last_health_check"])
+
+        await eventually(is_checked, self.status)
+
     async def key(self) -> SshKeyCreated:
         found: list[SshKeyCreated] = []
 

@@ -1,11 +1,33 @@
 """Connections that are asked for a sign of life: those that answer no more, and those that cannot answer now."""
 
+import asyncio
 from pathlib import Path
 
 from ssh_door import Open, Place
 
 from shoal.testing.sshd import Sshd
 from shoal.testing.suite import eventually
+
+
+async def test_an_instance_is_checked_as_soon_as_it_is_connected(place: Place) -> None:
+    await place.until_checked()
+    health = (await place.status())["health"]
+    assert (health["healthy"], health["successful_checks"], health["failed_checks"]) == (True, 1, 0)
+
+
+async def test_an_instance_that_ends_over_a_check_is_checked_at_once_only_once(open_door: Open, tmp_path: Path) -> None:
+    deadly = Sshd(tmp_path / "deadly", forced_command="kill -9 $PPID")
+    await deadly.start()
+    place = Place(await open_door(), deadly)
+    try:
+        await place.appear()
+        await place.until_event("disconnection")
+        health = (await place.until_state("connected"))["health"]
+        assert (health["failed_checks"], health["healthy"]) == (1, True)
+        await asyncio.sleep(1)  # in which nothing happens
+        assert (await place.status())["health"]["failed_checks"] == 1
+    finally:
+        await deadly.kill()
 
 
 async def test_a_failed_health_check_is_an_event_and_makes_it_connect_anew(open_door: Open, sshd: Sshd) -> None:

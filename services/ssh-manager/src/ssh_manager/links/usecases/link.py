@@ -57,7 +57,7 @@ class Tools(Struct, frozen=True, kw_only=True):
     clock: Clock
     settings: LinkSettings
     turns: asyncio.Semaphore
-    """How many are connecting at once."""
+    """How many are connecting, or checked for the first time, at once."""
     on_connected: Sequence[OnConnected]
     on_lost: Sequence[OnLost]
 
@@ -156,9 +156,15 @@ class Link:
         self._answer(None)
 
     async def _hold(self, connection: asyncssh.SSHClientConnection) -> None:
-        """Check the connection from time to time, until it is lost."""
+        """Check the connection from time to time, until it is lost; at once if the instance never was checked.
+
+        Not at once again: an instance that ends over a check would be connected to, and lost, without a pause.
+        """
         gone = asyncio.ensure_future(connection.wait_closed())
         try:
+            if self._health.checked_at is None:
+                async with self._tools.turns:
+                    await self._check(connection)
             while not gone.done():
                 await asyncio.wait({gone}, timeout=self._tools.settings.health_interval.total_seconds())
                 if not gone.done():
