@@ -65,6 +65,6 @@ class TooManySignInsError(UnavailableError):
 
 
 class UnsafePathError(BadRequestError):
-    """This path could be read in more than one way."""
+    """This path can be read in more than one way: leave out `//`, `.`, `..`, backslashes and escapes that break off."""
 
     code = "unsafe_path"

@@ -119,7 +119,7 @@ class Front:
         if visit.is_socket and not route.websocket:
             raise NotFoundError("There is no socket at this path.")
         if visit.method not in METHODS:
-            raise MethodNotAllowedError(allowed=METHODS - {"WS"})
+            raise MethodNotAllowedError("No path answers this method.", allowed=METHODS - {"WS"})
         visit.route = route
 
     def _admit(self, visit: Visit, added: Headers) -> None:
