@@ -152,7 +152,7 @@ class Factory:
         return Delegations(
             database=self.resources.database,
             choosing=Choosing(rules=self.delegation_rules(), configuration=self.configuration()),
-            doing=Doing(turns=self.turns, sessions=self.sessions(), most=self.resources.config.delegation_timeout),
+            doing=Doing(turns=self.turns, sessions=self.sessions(), timeout=self.resources.config.delegation_timeout),
             usage=self.usage(),
             frames=self.browsers.frames,
             clock=self.resources.clock,

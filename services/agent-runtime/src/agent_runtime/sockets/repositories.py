@@ -17,14 +17,16 @@ class SlotRepository:
         """Have a user's claims follow each other, over all processes: this one's turn lasts to the commit."""
         await self._tx.value("select pg_advisory_xact_lock(hashtextextended($1, 2))", user_id)
 
-    async def claim(self, slot: Slot, *, process: str, held: Sequence[str], most: int, silent_for: timedelta) -> bool:
+    async def claim(
+        self, slot: Slot, *, process: str, held: Sequence[str], max_slots: int, silent_for: timedelta
+    ) -> bool:
         """Take a slot for a socket, in its user's queue; False when the user has none left.
 
         Args:
             slot: Of which socket, and whose.
             process: Who holds the socket.
             held: Every socket of this user that this process holds by this turn; its other rows are left-overs.
-            most: How many slots a user has.
+            max_slots: How many a user has.
             silent_for: After how long without a beat a process' rows count no more.
         """
         await self._tx.execute("insert into socket_process (id) values ($1) on conflict do nothing", process)
@@ -42,7 +44,7 @@ class SlotRepository:
                      where taken.user_id = $3
                        and (taken.process = $4 or alive.beat_at > now() - $6::interval)) < $5
             """,
-            *(slot.socket_id, slot.account_id, slot.user_id, process, most, silent_for),
+            *(slot.socket_id, slot.account_id, slot.user_id, process, max_slots, silent_for),
         )
         return taken > 0
 

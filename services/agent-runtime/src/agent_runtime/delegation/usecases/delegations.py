@@ -140,7 +140,7 @@ class Delegations:
 
     async def _have_done(self, assignment: Assignment, task: Task) -> TaskResult:
         """Have an agent's run do it, and wait for that."""
-        run_id, max_s = "", self._doing.most.total_seconds()
+        run_id, max_s = "", self._doing.timeout.total_seconds()
         try:
             async with asyncio.timeout(max_s):
                 run_id = await self._doing.start(assignment, task)

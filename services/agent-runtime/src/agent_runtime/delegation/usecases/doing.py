@@ -20,13 +20,13 @@ class Doing:
     Args:
         turns: Gives the way to an agent's answer; asked only when work is handed on, since turns themselves hand on.
         sessions: Tell whose agent hands on, who does it too.
-        most: How long a piece of work may take.
+        timeout: How long a piece of work may take.
     """
 
-    def __init__(self, *, turns: Callable[[], Turns], sessions: Sessions, most: timedelta) -> None:
+    def __init__(self, *, turns: Callable[[], Turns], sessions: Sessions, timeout: timedelta) -> None:
         self._turns = turns
         self._sessions = sessions
-        self.most = most
+        self.timeout = timeout
 
     async def start(self, assignment: Assignment, task: Task) -> str:
         """Have a run begin that does a task; returns the run.

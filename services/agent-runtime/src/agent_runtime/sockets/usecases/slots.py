@@ -48,7 +48,7 @@ class Slots:
         self._database = database
         self._sockets = sockets
         self._process = process
-        self._most = sockets_per_user
+        self._max_slots = sockets_per_user
         self._beat_s = beat.total_seconds()
         self._silent_for = silent_for
         self._on_change = on_change
@@ -71,7 +71,7 @@ class Slots:
                 Slot(socket_id, principal.account_id, principal.user_id),
                 process=self._process,
                 held=self._sockets.of_user(principal.user_id),  # now: others may have come in while this one waited
-                most=self._most,
+                max_slots=self._max_slots,
                 silent_for=self._silent_for,
             )
         if is_free:
