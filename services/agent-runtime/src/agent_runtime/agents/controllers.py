@@ -5,7 +5,7 @@ from typing import Annotated
 from litestar import Controller, delete, get, patch, post
 from litestar.params import Parameter
 
-from agent_runtime.agents.schemas import AgentDetail, AgentSummary, ChangeAgent, CreateAgent, Done
+from agent_runtime.agents.schemas import AgentDetail, AgentDone, AgentSummary, ChangeAgent, CreateAgent
 from agent_runtime.agents.usecases import Agents
 from shoal.copies import ExportedFact
 from shoal.http.auth import require_admin, require_permitted_service, require_user
@@ -48,22 +48,22 @@ class AgentController(Controller):
         guards=[require_admin],
         status_code=200,
     )
-    async def remove(self, agent_id: str, principal: Principal, known: Agents) -> Done:
+    async def remove(self, agent_id: str, principal: Principal, known: Agents) -> AgentDone:
         """Have an agent no more; its sessions can still be read."""
         await known.remove(principal.account_id, agent_id)
-        return Done()
+        return AgentDone()
 
     @post("/{agent_id:str}/start", operation_id="startAgent", summary="Let an agent answer", status_code=200)
-    async def start(self, agent_id: str, principal: Principal, known: Agents) -> Done:
+    async def start(self, agent_id: str, principal: Principal, known: Agents) -> AgentDone:
         """Let an agent answer; nothing happens to one that does."""
         await known.start(principal.account_id, agent_id)
-        return Done()
+        return AgentDone()
 
     @post("/{agent_id:str}/stop", operation_id="stopAgent", summary="Let an agent answer no more", status_code=200)
-    async def stop(self, agent_id: str, principal: Principal, known: Agents) -> Done:
+    async def stop(self, agent_id: str, principal: Principal, known: Agents) -> AgentDone:
         """Let an agent answer no more; what it is saying it says to the end."""
         await known.stop(principal.account_id, agent_id)
-        return Done()
+        return AgentDone()
 
 
 class ExportController(Controller):

@@ -126,7 +126,7 @@ class AgentDetail(AgentSummary, frozen=True, kw_only=True):
         )
 
 
-class Done(Struct, frozen=True):
+class AgentDone(Struct, frozen=True):
     """Answer of starting, stopping and deleting an agent."""
 
     ok: bool = True

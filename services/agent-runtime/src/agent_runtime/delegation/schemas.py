@@ -80,4 +80,4 @@ class HistoryView(Struct, frozen=True):
     @classmethod
     def from_domain(cls, history: History, *, limit: int, offset: int) -> "HistoryView":
         """Show a page, with how many there are and which part it is."""
-        return cls([ActiveDelegation.from_domain(task) for task in history.items], history.total, limit, offset)
+        return cls([ActiveDelegation.of(task) for task in history.items], history.total, limit, offset)

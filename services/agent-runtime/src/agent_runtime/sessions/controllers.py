@@ -8,9 +8,9 @@ from litestar.params import Parameter
 from agent_runtime.ports import MessageView
 from agent_runtime.sessions.schemas import (
     CreateSession,
-    Done,
     ExportView,
     SessionDetail,
+    SessionDone,
     SessionSummary,
 )
 from agent_runtime.sessions.usecases import MAX_LISTED, SessionLifecycle, Sessions
@@ -57,7 +57,7 @@ class SessionController(Controller):
         return ExportView([MessageView.from_domain(message) for message in transcript.messages])
 
     @delete("/{key:str}", operation_id="deleteSession", summary="Delete a session", status_code=200)
-    async def remove(self, key: str, principal: Principal, session_lifecycle: SessionLifecycle) -> Done:
+    async def remove(self, key: str, principal: Principal, session_lifecycle: SessionLifecycle) -> SessionDone:
         """Cancel what runs in a session, and delete it with all that was said."""
         await session_lifecycle.end(principal.account_id, key)
-        return Done()
+        return SessionDone()

@@ -62,7 +62,7 @@ class ExportView(Struct, frozen=True):
     messages: list[MessageView]
 
 
-class Done(Struct, frozen=True):
+class SessionDone(Struct, frozen=True):
     """Answer of `DELETE /api/sessions/{key}`."""
 
     ok: bool = True

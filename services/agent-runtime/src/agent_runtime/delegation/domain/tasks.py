@@ -116,7 +116,7 @@ class ActiveDelegation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     error: str = ""
 
     @classmethod
-    def from_domain(cls, task: Task) -> "ActiveDelegation":
+    def of(cls, task: Task) -> "ActiveDelegation":
         """Tell a task in the contract's words, its times as RFC 3339."""
         return cls(
             task_id=task.task_id,

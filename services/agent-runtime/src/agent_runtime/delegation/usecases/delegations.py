@@ -189,7 +189,7 @@ class Delegations:
             await self._show(ended)
 
     async def _show(self, task: Task) -> None:
-        shown = ActiveDelegation.from_domain(task)
+        shown = ActiveDelegation.of(task)
         await self._frames.publish(Frame.of(task.account_id, Topic.DELEGATION_UPDATE, shown))
 
 
