@@ -39,6 +39,7 @@ _REQUIRED: Final[Mapping[str, Mapping[str, type]]] = {
     "form_advanced": {"fields": list},
 }
 """The elements there are, and what each must have."""
+_NAMES: Final[Mapping[type, str]] = {str: "text", list: "list"}
 _SPELLINGS: Final = (("chartType", "chart_type"), ("lineNumbers", "line_numbers"), ("submitAction", "submit_action"))
 _FIELD_SPELLINGS: Final = (("type", "field_type"),)
 
@@ -98,7 +99,7 @@ def update_of(
     return structs.replace(shown, agent_id=agent_id, version=version, timestamp=at.isoformat())
 
 
-def in_order(elements: Sequence[DrawnElement]) -> dict[str, dict[str, Any]]:
+def by_id(elements: Sequence[DrawnElement]) -> dict[str, dict[str, Any]]:
     """Give elements by id, in the order in which they were drawn."""
     return {drawn.id: drawn.element for drawn in elements}
 
@@ -187,6 +188,3 @@ def _both_ways(written: Mapping[str, Any], spellings: Sequence[tuple[str, str]])
         if one in written or other in written:
             both[one] = both[other] = written.get(one, written.get(other))
     return both
-
-
-_NAMES: Final[Mapping[type, str]] = {str: "text", list: "list"}

@@ -15,14 +15,14 @@ from agent_runtime.ports import Drawing, DrawnElement
 ElementId = Annotated[str, Meta(pattern=ID_PATTERN)]
 
 
-class TextElement(Struct, tag_field="type", tag="text"):
+class TextElement(Struct, frozen=True, tag_field="type", tag="text"):
     """Words."""
 
     content: str
     format: Literal["plain", "markdown"] = "plain"
 
 
-class ButtonElement(Struct, tag_field="type", tag="button"):
+class ButtonElement(Struct, frozen=True, tag_field="type", tag="button"):
     """A button; whoever presses it sends its `action`."""
 
     label: str
@@ -30,7 +30,7 @@ class ButtonElement(Struct, tag_field="type", tag="button"):
     disabled: bool = False
 
 
-class InputElement(Struct, tag_field="type", tag="input"):
+class InputElement(Struct, frozen=True, tag_field="type", tag="input"):
     """A line to write into."""
 
     label: str = ""
@@ -38,28 +38,28 @@ class InputElement(Struct, tag_field="type", tag="input"):
     value: str = ""
 
 
-class ImageElement(Struct, tag_field="type", tag="image"):
+class ImageElement(Struct, frozen=True, tag_field="type", tag="image"):
     """A picture: an address of the web, a path, or `data:image/…`."""
 
     src: str
     alt: str = ""
 
 
-class CodeElement(Struct, tag_field="type", tag="code"):
+class CodeElement(Struct, frozen=True, tag_field="type", tag="code"):
     """Code to read."""
 
     code: str
     language: str = ""
 
 
-class TableElement(Struct, tag_field="type", tag="table"):
+class TableElement(Struct, frozen=True, tag_field="type", tag="table"):
     """A table, row by row."""
 
     headers: list[str]
     rows: list[list[Any]]
 
 
-class FormField(Struct):
+class FormField(Struct, frozen=True):
     """A field of a form."""
 
     name: str
@@ -69,21 +69,21 @@ class FormField(Struct):
     placeholder: str = ""
 
 
-class FormElement(Struct, tag_field="type", tag="form"):
+class FormElement(Struct, frozen=True, tag_field="type", tag="form"):
     """A form; whoever sends it off sends `submit_action` and the values by name."""
 
     fields: list[FormField]
     submit_action: str = ""
 
 
-class ChartPoint(Struct):
+class ChartPoint(Struct, frozen=True):
     """A value of a chart."""
 
     label: str
     value: float
 
 
-class ChartElement(Struct, tag_field="type", tag="chart", rename="camel"):
+class ChartElement(Struct, frozen=True, tag_field="type", tag="chart", rename="camel"):
     """A chart."""
 
     data: list[ChartPoint]
@@ -92,7 +92,7 @@ class ChartElement(Struct, tag_field="type", tag="chart", rename="camel"):
     colors: list[str] = []
 
 
-class CodeEditorElement(Struct, tag_field="type", tag="code_editor", rename="camel"):
+class CodeEditorElement(Struct, frozen=True, tag_field="type", tag="code_editor", rename="camel"):
     """Code to write."""
 
     code: str
@@ -101,7 +101,7 @@ class CodeEditorElement(Struct, tag_field="type", tag="code_editor", rename="cam
     line_numbers: bool = True
 
 
-class AdvancedFormField(Struct):
+class AdvancedFormField(Struct, frozen=True):
     """A field of an advanced form."""
 
     name: str
@@ -114,7 +114,7 @@ class AdvancedFormField(Struct):
     placeholder: str = ""
 
 
-class AdvancedFormElement(Struct, tag_field="type", tag="form_advanced", rename="camel"):
+class AdvancedFormElement(Struct, frozen=True, tag_field="type", tag="form_advanced", rename="camel"):
     """A form of fields of several kinds."""
 
     fields: list[AdvancedFormField]
@@ -135,7 +135,7 @@ Element = (
 )
 
 
-class RenderCommand(Struct, tag_field="command", tag="render"):
+class RenderCommand(Struct, frozen=True, tag_field="command", tag="render"):
     """Draws an element, in place of the one of that id; without an id it is given one."""
 
     element: Element
@@ -143,7 +143,7 @@ class RenderCommand(Struct, tag_field="command", tag="render"):
     position: dict[str, Any] | None = None
 
 
-class UpdateCommand(Struct, tag_field="command", tag="update"):
+class UpdateCommand(Struct, frozen=True, tag_field="command", tag="update"):
     """Changes those fields of an element that it names."""
 
     id: ElementId
@@ -151,20 +151,20 @@ class UpdateCommand(Struct, tag_field="command", tag="update"):
     position: dict[str, Any] | None = None
 
 
-class RemoveCommand(Struct, tag_field="command", tag="remove"):
+class RemoveCommand(Struct, frozen=True, tag_field="command", tag="remove"):
     """Takes an element away."""
 
     id: ElementId
 
 
-class ResetCommand(Struct, tag_field="command", tag="reset"):
+class ResetCommand(Struct, frozen=True, tag_field="command", tag="reset"):
     """Takes everything away."""
 
 
 Single = RenderCommand | UpdateCommand | RemoveCommand | ResetCommand
 
 
-class BatchCommand(Struct, tag_field="command", tag="batch"):
+class BatchCommand(Struct, frozen=True, tag_field="command", tag="batch"):
     """Does several at once, or none."""
 
     commands: Annotated[list[Single], Meta(min_length=1, max_length=MAX_COMMANDS)]

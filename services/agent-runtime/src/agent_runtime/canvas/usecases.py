@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agent_runtime import quotas
-from agent_runtime.canvas.domain import MAX_CANVASES, CanvasSummary, commands_of, in_order, update_of
+from agent_runtime.canvas.domain import MAX_CANVASES, CanvasSummary, by_id, commands_of, update_of
 from agent_runtime.canvas.errors import CanvasNotFoundError
 from agent_runtime.canvas.repositories import CanvasRepository
 from agent_runtime.ports import CanvasCommand, CanvasUpdate, Drawing, Frame, Frames, Topic
@@ -39,7 +39,7 @@ class Canvases:
             if version == 1:
                 await quotas.hold(tx, account_id, "canvas")
                 await canvases.forget_oldest(account_id, kept=MAX_CANVASES)
-            standing = in_order(await canvases.elements(account_id, canvas_id))
+            standing = by_id(await canvases.elements(account_id, canvas_id))
             commands = commands_of(command, standing, lambda: new_id("el", length=10))
             for complete in commands:
                 await _keep(canvases, account_id, canvas_id, complete)

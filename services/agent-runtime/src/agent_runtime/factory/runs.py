@@ -90,7 +90,8 @@ class RunFactory:
 
     def messages(self) -> Messages:
         """Make what says a message for a request and waits for the answer."""
-        return Messages(turns=self.turns(), usage=self._neighbours.usage(), most=self.resources.config.answer_timeout)
+        timeout = self.resources.config.answer_timeout
+        return Messages(turns=self.turns(), usage=self._neighbours.usage(), timeout=timeout)
 
     def following(self) -> Following:
         """Make what streams a run's events, stored and live."""
@@ -159,7 +160,7 @@ class RunFactory:
             frames=self._neighbours.frames(),
             clock=resources.clock,
             tracing=resources.tracing,
-            most=resources.config.run_timeout,
+            timeout=resources.config.run_timeout,
         )
 
     def agent_loop(self) -> AgentLoop:

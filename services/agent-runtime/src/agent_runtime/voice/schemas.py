@@ -70,7 +70,7 @@ class TellStatus(Struct, frozen=True, kw_only=True, rename="camel"):
     talk_mode_active: bool | UnsetType = UNSET
 
     def to_status(self) -> VoiceStatus:
-        """Make what other browsers are shown: all but who opened his own microphone."""
+        """Make what other browsers are shown: all but `talk_mode_active`, which is its own matter."""
         return VoiceStatus(state=self.state, transcript=self.transcript, response=self.response)
 
 

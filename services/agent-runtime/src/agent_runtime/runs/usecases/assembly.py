@@ -30,6 +30,8 @@ from agent_runtime.runs.usecases.pipeline import Pipeline, Stage
 HISTORY_TOKENS = 60_000
 MAX_TOKENS = 200_000
 _MAX_FALLBACKS = 5
+_MAX_RECALLED = 20
+_MAX_NUMBER = 2**31
 
 
 class TurnContext(Struct, frozen=True, kw_only=True):
@@ -121,15 +123,12 @@ class Assembly:
 
     async def _recalled(self, run: Run, agent: AgentProfile) -> str:
         """Remember what has to do with the message, for agents that are configured to."""
-        most = _number(agent.config, "recall", 0, int)
-        if most <= 0:
+        limit = _number(agent.config, "recall", 0, int)
+        if limit <= 0:
             return ""
-        found = await self._memories.search(run.account_id, run.content, threshold=0.4, limit=min(most, 20))
+        found = await self._memories.search(run.account_id, run.content, threshold=0.4, limit=min(limit, _MAX_RECALLED))
         told = "\n".join(f"- {entry.key}: {entry.value}" for entry in found)
         return f"# What you remember\n\n{told}" if told else ""
-
-
-_MAX_NUMBER = 2**31
 
 
 def policy_of(tool: Tool, agent: AgentProfile) -> ToolPolicy:

@@ -31,7 +31,7 @@ class Engine:
     """Does runs.
 
     Args:
-        most: How long a run may take, approvals not counted.
+        timeout: How long a run may take, approvals not counted.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Engine:
         frames: Frames,
         clock: Clock,
         tracing: Tracing,
-        most: timedelta,
+        timeout: timedelta,
     ) -> None:
         self._assembly = assembly
         self._agent_loop = agent_loop
@@ -51,7 +51,7 @@ class Engine:
         self._frames = frames
         self._clock = clock
         self._tracing = tracing
-        self._max_s = most.total_seconds()
+        self._max_s = timeout.total_seconds()
 
     async def perform(self, claimed: ClaimedRun) -> bool:
         """Do a run up to its end, or to where people must decide; returns whether another of its session may wait.

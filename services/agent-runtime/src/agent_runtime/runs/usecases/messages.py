@@ -60,13 +60,13 @@ class Messages:
 
     Args:
         usage: Tells when budgets begin anew.
-        most: How long somebody who waits for an answer is made to wait; the run itself goes on.
+        timeout: How long somebody who waits for an answer is made to wait; the run itself goes on.
     """
 
-    def __init__(self, *, turns: Turns, usage: Usage, most: timedelta) -> None:
+    def __init__(self, *, turns: Turns, usage: Usage, timeout: timedelta) -> None:
         self._turns = turns
         self._usage = usage
-        self._max_s = most.total_seconds()
+        self._max_s = timeout.total_seconds()
 
     async def ask(self, request: TurnRequest) -> Answered | Unfinished:
         """Say something, and wait for the answer.

@@ -1,7 +1,7 @@
-"""Coming in: who opens a socket, and whether he may.
+"""Coming in: who opens a socket, and whether they may.
 
-The gateway vouches for whoever came with a credential in the handshake. Anybody else says who he is in the first frame,
-within seconds. Then he takes a slot, of which every user has so many over all processes.
+The gateway vouches for whoever came with a credential in the handshake. Anybody else says who they are in the first
+frame, within seconds. Then they take a slot, of which every user has so many over all processes.
 """
 
 import asyncio

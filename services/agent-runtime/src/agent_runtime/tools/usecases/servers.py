@@ -118,8 +118,8 @@ class McpServers:
 
 
 def _check_headers(headers: Mapping[str, str]) -> None:
-    payload = {name: _problem(name, value) for name, value in headers.items()}
-    if problems := [FieldProblem(f"headers.{name}", problem) for name, problem in payload.items() if problem]:
+    found = ((name, _problem(name, value)) for name, value in headers.items())
+    if problems := [FieldProblem(f"headers.{name}", problem) for name, problem in found if problem]:
         raise ValidationError("These headers cannot be sent.", details=problems)
 
 
