@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from hypothesis import settings as property_settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -19,9 +18,6 @@ from shoal.testing.servers import TestDatabases, nats_server
 from shoal.testing.suite import Suite, free_port
 
 Open = Callable[..., Awaitable[Door]]
-
-property_settings.register_profile("unhurried", deadline=None)  # a busy machine is no counterexample
-property_settings.load_profile("unhurried")
 
 
 @pytest_asyncio.fixture

@@ -98,7 +98,7 @@ MOMENTS = st.sampled_from([(zone, f"{moment}+00:00") for zone, moments in ZONES.
 OFFSETS = st.integers(-5400, 5400).map(lambda seconds: timedelta(seconds=seconds))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.one_of(LINES, NEAR_LINES), MOMENTS, OFFSETS)
 @example("30 2 * * *", ("Europe/Berlin", "2026-03-29T00:30+00:00"), timedelta(0))
 @example("30 * * * *", ("Europe/Berlin", "2026-10-25T00:05+00:00"), timedelta(0))
@@ -116,7 +116,7 @@ def test_next_run_is_the_first_moment_that_trying_each_one_finds(
         assert found == tried
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(fields(0, 59), NEAR_LINES, MOMENTS, OFFSETS)
 def test_seconds_are_found_too(second: str, line: str, place: tuple[str, str], offset: timedelta) -> None:
     zone, moment = place[0], datetime.fromisoformat(place[1]) + offset
@@ -126,7 +126,7 @@ def test_seconds_are_found_too(second: str, line: str, place: tuple[str, str], o
     assert (tried is None) == (found is None or found > moment + timedelta(hours=2, seconds=1))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(LINES, MOMENTS)
 def test_ticks_come_in_order_each_once(line: str, place: tuple[str, str]) -> None:
     schedule, tick = Schedule.parse(line, place[0]), datetime.fromisoformat(place[1])

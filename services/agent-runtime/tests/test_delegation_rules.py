@@ -234,7 +234,7 @@ def test_what_plain_code_cannot_do_right_it_leaves(name: str, task: str) -> None
         boost(name, task)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from(sorted(TRANSFORMS)), st.text(max_size=200))
 def test_any_text_is_done_or_left_and_always_alike(name: str, task: str) -> None:
     try:

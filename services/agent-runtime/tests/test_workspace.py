@@ -53,7 +53,7 @@ def as_nobody(folder: Path) -> Iterator[None]:
         os.seteuid(0)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(path=PATHS)
 def test_no_path_reads_or_writes_outside(path: str) -> None:
     with tempfile.TemporaryDirectory() as temporary:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from metrics_query.domain.increments import HOUR, Track, Update, follow
 from metrics_query.domain.latencies import MAX_MS, Latency, estimate, index_of, merged
@@ -16,8 +16,6 @@ from metrics_query.domain.periods import Grain, Period, Resolution, window
 from metrics_query.domain.seen import extended, holds
 from shoal_events import Sample, SampleError, SampleMetrics, SampleSkill
 
-settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
-settings.load_profile("shared")
 START = datetime(2026, 1, 30, 12, tzinfo=UTC)
 
 gauges = st.none() | st.floats(0, 1e6)

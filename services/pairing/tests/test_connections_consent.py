@@ -248,7 +248,7 @@ class Consent(RuleBasedStateMachine):
 
 
 def test_no_sequence_of_terms_lets_pass_what_one_side_did_not_agree_to() -> None:
-    run_state_machine_as_test(Terms, settings=settings(max_examples=200, deadline=None, database=None))
+    run_state_machine_as_test(Terms, settings=settings(max_examples=200, database=None))
 
 
 async def test_no_sequence_of_requests_lets_pass_what_one_side_did_not_agree_to(

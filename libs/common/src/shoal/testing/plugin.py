@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, settings as property_settings
 
 from shoal.installation import Installation
 from shoal.service import GROUP, installed
@@ -24,6 +25,10 @@ EVERY_SERVICE = (
     "instance-orchestrator",
     "ssh-manager",
 )
+
+# a busy machine is no counterexample
+property_settings.register_profile("shoal", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+property_settings.load_profile("shoal")
 
 
 @pytest.hookimpl(tryfirst=True)
