@@ -22,3 +22,9 @@ def test_a_port_that_is_taken_is_told_with_another_to_take() -> None:
     assert "Shoal may run here already" in str(refused.value.cure)
     another = int(str(refused.value.cure).rpartition(" ")[2])
     assert 1024 < another < 65536
+
+
+def test_an_address_of_another_machine_is_not_told_as_a_port_that_is_taken() -> None:
+    with pytest.raises(ServerError, match=r"cannot listen on 192\.0\.2\.1:8080 ") as refused:
+        ensure_free("192.0.2.1", 8080)
+    assert "--host takes an address of this machine" in str(refused.value.cure)

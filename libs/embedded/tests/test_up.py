@@ -17,6 +17,7 @@ from shoal_embedded import live
 from shoal_embedded.ports import free_port
 from shoal_embedded.processes import ServerError
 from shoal_embedded.services import ServiceProcess
+from shoal_embedded.suite import LocalSuite
 from shoal_embedded.supervision import ending, keep_running
 
 from .conftest import until
@@ -180,28 +181,42 @@ async def test_what_cannot_be_is_refused_before_anything_starts(
     assert not refused.state.exists()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "variables", "words"),
-    [
-        (
-            ("--host", "192.0.2.1"),
-            {},
-            r"cannot listen on 192\.0\.2\.1:8080 .*→ --host takes an address of",
-        ),
-        ((), {"GATEWAY_PORT": "9000"}, r"GATEWAY_PORT: has no meaning here → .* --port"),
-        ((), {"SHOAL_DATABASE_URL": "nothing"}, r"SHOAL_DATABASE_URL: must read postgresql://.*→ mend it, or unset it"),
-        (("--state", "/proc/shoal"), {}, r"cannot keep anything in /proc/shoal: .*→ .*--state FOLDER"),
-    ],
-)
-async def test_what_cannot_be_done_here_names_its_cure(
-    tmp_path: Path, arguments: tuple[str, ...], variables: dict[str, str], words: str
-) -> None:
-    refused = await start(tmp_path, *arguments, **variables)
+async def test_a_folder_that_cannot_be_is_refused_with_its_cure(tmp_path: Path) -> None:
+    (tmp_path / ".shoal").touch()
+    refused = await start(tmp_path)
     await refused.process.wait()
     await refused.stop()
 
-    assert re.search(words, " ".join(refused.said.split())), refused.said
+    assert re.search(r"cannot keep anything in \S+: Not a directory → .* --state", " ".join(refused.said.split()))
     assert refused.process.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem", "cure"),
+    [
+        ("GATEWAY_PORT", "9000", "has no meaning here", "--port"),
+        ("SHOAL_DATABASE_URL", "nothing", "must read postgresql://", "unset it"),
+        ("SHOAL_NATS_URL", "nothing", "must read nats://", "unset it"),
+    ],
+)
+async def test_a_variable_that_means_nothing_here_is_refused_with_its_cure(
+    tmp_path: Path, name: str, value: str, problem: str, cure: str
+) -> None:
+    with pytest.raises(ServerError, match=f"^{name}: {problem}") as refused:
+        await LocalSuite(tmp_path, port=free_port(), given={name: value}).start()
+    assert cure in str(refused.value.cure)
+    assert not (tmp_path / "logs").exists()
+
+
+async def test_a_database_that_cannot_be_reached_is_named_with_its_cure(tmp_path: Path) -> None:
+    given = {"SHOAL_DATABASE_URL": f"postgresql://nobody@127.0.0.1:{free_port()}/none"}
+    suite = LocalSuite(tmp_path, port=free_port(), given=given)
+    try:
+        with pytest.raises(ServerError, match=r"^SHOAL_DATABASE_URL: cannot be used: ") as refused:
+            await suite.start()
+    finally:
+        await suite.stop()
+    assert "unset it" in str(refused.value.cure)
 
 
 async def test_a_service_that_ends_again_and_again_is_given_up_with_its_log(

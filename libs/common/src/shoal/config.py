@@ -87,7 +87,12 @@ def check_public_url(text: str) -> None:
         raise ValueError(f"{text!r} must read https://host or http://host:port, as browsers reach the gateway")
 
 
-def _nats_url(text: str) -> None:
+def check_nats_url(text: str) -> None:
+    """Refuse what is no address of NATS.
+
+    Raises:
+        ValueError: It is not; says how one reads, without repeating it.
+    """
     _url(text, "nats://user:password@host:port", {"nats", "tls", "ws", "wss"})
 
 
@@ -134,7 +139,7 @@ class ServiceConfig(Struct, frozen=True, kw_only=True):
 
     database_url: Annotated[Secret, shared("SHOAL_DATABASE_URL", check=check_postgres_url)]
     """PostgreSQL as this service's working role: `postgresql://role:password@host:port/database`."""
-    nats_url: Annotated[Secret, shared("SHOAL_NATS_URL", check=_nats_url)]
+    nats_url: Annotated[Secret, shared("SHOAL_NATS_URL", check=check_nats_url)]
     """NATS as this service's user: `nats://user:password@host:port`."""
     nats_ca: Annotated[Path | None, shared("SHOAL_NATS_CA", check=_certificates)] = None
     """The certificates (PEM) of who may have signed NATS' own; without it, those that the machine trusts."""

@@ -12,7 +12,7 @@ import asyncpg
 import httpx
 import msgspec
 
-from shoal.config import check_postgres_url, look_up
+from shoal.config import check_nats_url, check_postgres_url, look_up
 from shoal.installation import Installation
 from shoal.runtime import RunningService, ServiceFailedError
 from shoal.service import Service, installed
@@ -33,7 +33,7 @@ PASSWORDS = (ADMIN, CONSUMER, COPIER)
 USERS_OF_SERVICES = tuple(name for name in USERS if name not in PASSWORDS)
 """The seven services, installed here or not: the credentials of one that comes later are there already."""
 READY_S = 60.0
-_UNSET = "mend it, or unset it to use the PostgreSQL that comes with Shoal"
+_UNSET = "mend it, or unset it to use the server that comes with Shoal"
 POLL_S = 0.02
 
 Tell = Callable[[str], None]
@@ -240,11 +240,12 @@ class LocalSuite:
             if (name := f"{service.prefix}_PORT") in self._given:
                 cure = f"unset {name}; the gateway's port is given by --port, the others find theirs"
                 raise ServerError(name, "has no meaning here", cure=cure)
-        if given := self._given.get("SHOAL_DATABASE_URL"):
+        for name, check in (("SHOAL_DATABASE_URL", check_postgres_url), ("SHOAL_NATS_URL", check_nats_url)):
             try:
-                check_postgres_url(given)
+                if given := self._given.get(name):
+                    check(given)
             except ValueError as error:
-                raise ServerError("SHOAL_DATABASE_URL", str(error), cure=_UNSET) from error
+                raise ServerError(name, str(error), cure=_UNSET) from error
 
     async def _migrate(self, service: Service, admin_url: str) -> None:
         try:
