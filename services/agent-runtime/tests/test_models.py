@@ -1,6 +1,7 @@
 """Models of providers: both wire formats, and what may go wrong on the way."""
 
 import asyncio
+import json
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -300,6 +301,82 @@ async def test_error_within_an_answer_is_told(model_door: Door, double: Provider
     assert (answer.status_code, answer.json()["error"]["code"]) == (502, "model_unavailable")
     assert "the engine is overloaded" in answer.json()["detail"]
     assert len(double.asked) == 3
+
+
+@FORMATS
+async def test_key_is_shown_to_nobody_though_its_provider_repeats_it(
+    model_door: Door, double: ProviderDouble, provider: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    talk = await begin(model_door, double, provider)
+    double.script(Step(pieces=(f"{'x' * 220} the key {KEY} is wrong",), status=401))
+    answer = await talk.post("Hi")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "model_refused")
+    (run,) = (await talk.client.get(f"/api/sessions/{talk.key}/runs")).json()
+    events = [event async for event in talk.events(run["id"])]
+    assert "the key … is wrong" in answer.json()["detail"]
+    assert "CANARY" not in f"{answer.text} {run} {events} {capfd.readouterr()}"
+
+
+async def test_errors_are_told_though_no_column_holds_their_text(model_door: Door, double: ProviderDouble) -> None:
+    talk = await begin(model_door, double, "openai")
+    double.script(*[Step(is_garbled=True, garbage='{"error": "out\\u0000of \\ud83d"}')] * 3)
+    answer = await talk.post("Hi")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "model_unavailable")
+    assert "out\ufffdof ?" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("word", ["eos", "end_turn"])
+async def test_answer_is_over_in_its_providers_own_words(model_door: Door, double: ProviderDouble, word: str) -> None:
+    talk = await begin(model_door, double, "local")
+    end = f'{{"choices": [{{"delta": {{}}, "finish_reason": "{word}"}}]}}'
+    double.script(Step(pieces=("Hello",), is_garbled=True, garbage=end))
+    assert (await talk.say("Hi"))["content"] == "Hello"
+
+
+async def test_answer_that_its_provider_gave_up_is_broken_off(model_door: Door, double: ProviderDouble) -> None:
+    talk = await begin(model_door, double, "local")
+    end = '{"choices": [{"delta": {}, "finish_reason": "network_error"}]}'
+    double.script(Step(pieces=("half an ",), is_garbled=True, garbage=end))
+    answer = await talk.post("Hi")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "model_broke_off")
+
+
+async def test_signs_of_life_are_no_pieces(model_door: Door, double: ProviderDouble) -> None:
+    talk = await begin(model_door, double, "local")
+    end = '{"choices": [{"delta": {"content": "there"}, "finish_reason": "stop"}]}'
+    double.script(Step(is_garbled=True, garbage=f"\n\nevent: ping\n\nretry: 9\n\n: \n\ndata: {end}"))
+    assert (await talk.say("Hi"))["content"] == "there"
+
+
+async def test_json_of_great_depth_is_its_providers_fault(model_door: Door, double: ProviderDouble) -> None:
+    talk = await begin(model_door, double, "openai")
+    double.script(*[Step(is_garbled=True, garbage="[" * 100_000)] * 3)
+    answer = await talk.post("Hi")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "model_unavailable")
+
+
+@pytest.mark.parametrize(
+    ("told", "counted"),
+    [([(5, 1), (5, 2), (5, 3)], 8), ([(10**30, 10**19)], 2 * 10**8)],
+    ids=["so far", "too many"],
+)
+async def test_tokens_are_counted_however_they_are_told(
+    model_door: Door, double: ProviderDouble, told: list[tuple[int, int]], counted: int
+) -> None:
+    talk = await begin(model_door, double, "local")
+    usages = [{"prompt_tokens": asked, "completion_tokens": said, "total_tokens": 0} for asked, said in told]
+    pieces = [{"choices": [{"delta": {"content": "x"}, "finish_reason": "stop"}], "usage": usage} for usage in usages]
+    double.script(Step(is_garbled=True, garbage="\n\ndata: ".join(map(json.dumps, pieces))))
+    assert (await talk.say("Hi"))["content"] == "x" * len(told)
+    assert await talk.tokens() == counted
+
+
+async def test_tokens_are_guessed_where_none_are_told(model_door: Door, double: ProviderDouble) -> None:
+    talk = await begin(model_door, double, "local")
+    end = '{"choices": [{"delta": {}, "finish_reason": "stop"}]}'
+    double.script(Step(pieces=("x" * 400,), is_garbled=True, garbage=end))
+    await talk.say("Hi")
+    assert await talk.tokens() > 100
 
 
 async def test_answer_is_over_where_its_provider_says_so(model_door: Door, double: ProviderDouble) -> None:

@@ -59,10 +59,15 @@ _UNSENT = "none"  # a key for providers that want none
 _MAX_KEPT = 32
 _MAX_PARTS = 128
 """Pieces of text, thoughts and calls in one answer; the library looks through all of them for each event."""
-_UNREADABLE = (ValueError, TypeError, AttributeError, LookupError)
+_MAX_TOKENS = 10**8
+"""More than any call takes: whoever counts more miscounts."""
+_MAX_QUOTED = 300
+_UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, RecursionError)
 """What the libraries raise at an answer of another shape than they expect."""
 _AGAIN = frozenset({408, 409, 425, 429})
 _SERVERS_FAULT = 500
+_NO_ENDS = (None, "error", "network_error", "insufficient_system_resource")
+"""What is said, or is not, of an answer that is not over; any other word that is not published says that it is."""
 _FOR_GOOD = ("insufficient_quota", "billing_hard_limit_reached")
 
 
@@ -71,6 +76,7 @@ class CloudModel:
 
     def __init__(self, provider: Provider, transport: httpx2.AsyncBaseTransport, *, silence: timedelta) -> None:
         self._provider = provider
+        self._key = "" if provider.api_key is None else provider.api_key.reveal()
         self._client = httpx2.AsyncClient(
             transport=PlainTransport(transport),
             timeout=httpx2.Timeout(silence.total_seconds(), connect=10),
@@ -90,7 +96,8 @@ class CloudModel:
         except TimeoutError:
             raise ModelSilentError from None
         except (AgentRunError, httpx2.HTTPError, openai.OpenAIError, anthropic.AnthropicError, *_UNREADABLE) as error:
-            raise _refused(error, has_begun=has_begun) from error
+            refused = _refused(error, has_begun=has_begun, key=self._key)
+            raise refused from None  # traces tell causes, and this one may hold the key
 
     async def _pieces(self, prompt: Prompt) -> AsyncIterator[StreamPart]:
         opened = model_request_stream(
@@ -125,8 +132,7 @@ class CloudModel:
 
     def _made(self, name: str) -> ProviderModel:
         """Make the model of a name; retries are ours, so the libraries make none."""
-        provider = self._provider
-        key = _UNSENT if provider.api_key is None else provider.api_key.reveal()
+        provider, key = self._provider, self._key or _UNSENT
         if provider.name == ANTHROPIC:
             messages = anthropic.AsyncAnthropic(
                 api_key=key, base_url=provider.api_base, http_client=self._client, max_retries=0
@@ -182,25 +188,25 @@ def _text(event: ModelResponseStreamEvent) -> str:
 
 
 def _end(answer: StreamedResponse) -> Sequence[StreamPart]:
-    """Tell the calls and the usage of an answer that is all there.
+    """Tell the calls of an answer that is all there, and what it took, where the provider said so.
 
     Raises:
         ModelBrokeOffError: It is not: the provider did not say that it was done.
     """
     whole = answer.get()
-    if whole.finish_reason is None:
+    if whole.finish_reason is None and (whole.provider_details or {}).get("finish_reason") in _NO_ENDS:
         raise ModelBrokeOffError
-    calls = [
+    calls: list[StreamPart] = [
         ToolCallDelta(part.tool_name, part.args_as_json_str()) for part in whole.parts if isinstance(part, ToolCallPart)
     ]
     usage = whole.usage
-    return [
-        *calls,
-        UsageReport(usage.input_tokens, usage.output_tokens, usage.cache_read_tokens, usage.cache_write_tokens),
-    ]
+    counts = (usage.input_tokens, usage.output_tokens, usage.cache_read_tokens, usage.cache_write_tokens)
+    if not any(counts):
+        return calls
+    return [*calls, UsageReport(*(min(int(count), _MAX_TOKENS) for count in counts))]
 
 
-def _refused(error: Exception, *, has_begun: bool) -> AppError:
+def _refused(error: Exception, *, has_begun: bool, key: str) -> AppError:
     """Say in our words why there is no answer, or no more of one."""
     if isinstance(error, AppError):
         return error
@@ -209,9 +215,10 @@ def _refused(error: Exception, *, has_begun: bool) -> AppError:
     if has_begun:
         return ModelBrokeOffError()
     if not isinstance(error, ModelHTTPError):
-        return ModelUnavailableError(f"The model's provider cannot be reached, or cannot be read: {_root(error)}")
+        told = _quoted(_root(error), key)
+        return ModelUnavailableError(f"The model's provider cannot be reached, or cannot be read: {told}")
     status = error.status_code
-    told = f"The model's provider answered {status}: {str(error.body)[:300]}"
+    told = f"The model's provider answered {status}: {_quoted(str(error.body), key)}"
     is_for_good = any(code in str(error.body) for code in _FOR_GOOD)
     if (status in _AGAIN or status >= _SERVERS_FAULT) and not is_for_good:
         return ModelUnavailableError(told, retry_after_s=_retry_after(error))
@@ -236,4 +243,10 @@ def _is_timeout(error: BaseException | None) -> bool:
 def _root(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
-    return f"{type(error).__name__} {error}"[:300].strip()
+    return f"{type(error).__name__} {error}".strip()
+
+
+def _quoted(said: str, key: str) -> str:
+    """Quote a provider as people may see it: without our key, which some repeat, and as text that can be stored."""
+    kept = said.replace(key, "…") if key else said
+    return kept.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()[:_MAX_QUOTED]

@@ -24,6 +24,8 @@ from pydantic import ValidationError
 _DONE = "[DONE]"
 _REST_S = 0.1
 """How long the end of an answer may take after it was said to be over; its connection is used again only then."""
+_MAX_REFUSAL = 64 * 1024
+"""How many bytes of a refusal are read."""
 
 
 class StreamingOpenAI(AsyncOpenAI):
@@ -110,15 +112,23 @@ class Chunks:
             ValueError: A piece cannot be read.
             httpx2.HTTPError: The answer broke off, or is no stream of events.
         """
-        is_over = False
+        is_over, last = False, None
+        self._answer.encoding = "utf-8-sig"  # that of events, whatever is said of it
         events = aiter(httpx2.EventSource(self._answer))
         async for event in events:
+            if not event.data:  # a sign of life
+                continue
             if event.data.startswith(_DONE):
+                is_over = True
                 await _finish(events)
-                return
+                break
             chunk = self._chunk(event.data)
             is_over = is_over or any(choice.finish_reason for choice in chunk.choices or ())
+            if chunk.usage is not None:  # some tell with each piece what all took so far
+                last, chunk.usage = chunk.model_copy(update={"choices": []}), None
             yield chunk
+        if last is not None:
+            yield last
         if not is_over:  # a connection that ends is all that some servers' framing shows of one that is cut
             raise httpx2.RemoteProtocolError("the answer does not say that it is over", request=self._answer.request)
 
@@ -143,12 +153,17 @@ async def _finish(events: AsyncIterator[object]) -> None:
 
 async def _refusal(answer: httpx2.Response) -> openai.APIStatusError:
     """Make of a refusal what pydantic-ai understands: its status, its headers, and what it says of the error."""
+    begun = bytearray()
     try:
-        told = (await answer.aread()).decode(errors="replace")
+        async for piece in answer.aiter_raw():
+            begun += piece[: _MAX_REFUSAL - len(begun)]
+            if len(begun) == _MAX_REFUSAL:
+                break
     finally:
         await answer.aclose()
+    told = begun.decode(errors="replace")
     body: object = told
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, RecursionError):
         body = json.loads(told)
     if isinstance(body, dict):
         body = body.get("error", body)
