@@ -2,26 +2,12 @@
 
 from collections.abc import Sequence
 
-from msgspec import Struct
-
-from agent_runtime.tools.domain.servers import McpServer
+from agent_runtime.tools.domain.servers import McpServer, SealedServer
 from shoal.database import Transaction
 from shoal.resealing import SealedColumn
 
 SEALED = SealedColumn("mcp_server", "secrets", "agent_runtime/mcp_server/{account_id}/{name}/secrets")
 """What is sealed here, in its places."""
-
-
-class SealedServer(Struct, frozen=True, kw_only=True):
-    """A server with its secrets as they are stored."""
-
-    account_id: str
-    name: str
-    url: str
-    command: str
-    arguments: tuple[str, ...]
-    secrets: bytes | None
-    version: int
 
 
 class ServerRepository:

@@ -6,9 +6,10 @@ from litestar import Controller, Response, get, post
 from litestar.params import Parameter
 
 from agent_runtime.ports import TurnRequest
+from agent_runtime.runs.domain.answers import Answered, Unfinished
 from agent_runtime.runs.domain.runs import Run
 from agent_runtime.runs.schemas import AnswerView, RunSummary, SendMessage
-from agent_runtime.runs.usecases.messages import Answered, Messages, Unfinished
+from agent_runtime.runs.usecases.messages import Messages
 from agent_runtime.runs.usecases.turns import Turns
 from shoal.http.auth import require_user
 from shoal.identity import Principal

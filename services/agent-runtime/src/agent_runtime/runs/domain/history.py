@@ -62,14 +62,14 @@ def whole_text(steps: Sequence[Step]) -> str:
     return "\n\n".join(text for step in steps if (text := step.text.strip("\n")))
 
 
-def message_read(told: Mapping[str, Any]) -> Message:
-    """Read a message from an event; without its steps, which nobody is shown."""
+def message_of(payload: Mapping[str, Any]) -> Message:
+    """Read a message from an event, where `message_payload` wrote it; without its steps, which nobody is shown."""
     return Message(
-        id=told["id"],
-        role=told["role"],
-        content=told["content"],
-        timestamp=datetime.fromisoformat(told["timestamp"]),
-        run_id=told["run_id"],
+        id=payload["id"],
+        role=payload["role"],
+        content=payload["content"],
+        timestamp=datetime.fromisoformat(payload["timestamp"]),
+        run_id=payload["run_id"],
         tool_calls=tuple(
             ToolCall(
                 id=call["id"],
@@ -78,9 +78,9 @@ def message_read(told: Mapping[str, Any]) -> Message:
                 result=call.get("result"),
                 is_error=call.get("is_error", False),
             )
-            for call in told["tool_calls"]
+            for call in payload["tool_calls"]
         ),
-        is_incomplete=told["incomplete"],
+        is_incomplete=payload["incomplete"],
     )
 
 

@@ -9,6 +9,10 @@ from msgspec import Struct
 
 from agent_runtime.ports import RunStatus, ToolCall
 
+NOTHING_SAID = "(It was done, and said nothing.)"
+NO_RESULT = "(The turn ended before this call did; whether it took effect is unknown.)"
+DENIED = "A person denied this call."
+
 
 class Run(Struct, frozen=True, kw_only=True):
     """The answering of one message."""
@@ -40,6 +44,41 @@ class Run(Struct, frozen=True, kw_only=True):
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+
+
+class NewRun(Struct, frozen=True, kw_only=True):
+    """A run that is to be written."""
+
+    id: str
+    account_id: str
+    session_id: str
+    session_key: str
+    agent_id: str
+    parent_id: str | None
+    content: str
+    model: str
+    origin: str
+    requested_by: str
+    credential_id: str
+    instructions: str
+    tools: list[str] | None
+    idempotency_key: str | None
+    request_sha256: bytes
+    traceparent: str | None
+
+
+class Repeated(Struct, frozen=True):
+    """A run that the same request started before."""
+
+    id: str
+    request_sha256: bytes
+
+
+class Started(Struct, frozen=True):
+    """A run that answers a message; `is_here`: this process does it already."""
+
+    run_id: str
+    is_here: bool
 
 
 class EventType(StrEnum):
@@ -118,7 +157,7 @@ class CallRecord(Struct, frozen=True, kw_only=True):
     decided_by: str = ""
     expires_at: datetime | None = None
 
-    def told(self) -> ToolCall:
+    def to_tool_call(self) -> ToolCall:
         """Tell it as messages do."""
         return ToolCall(
             id=self.id, name=self.name, arguments=self.arguments, result=self.result, is_error=self.is_error
@@ -133,8 +172,3 @@ class StepRecord(Struct, frozen=True, kw_only=True):
     model: str
     input_tokens: int
     output_tokens: int
-
-
-NOTHING_SAID = "(It was done, and said nothing.)"
-NO_RESULT = "(The turn ended before this call did; whether it took effect is unknown.)"
-DENIED = "A person denied this call."

@@ -1,42 +1,8 @@
 """What is written when a run has its answer."""
 
-from collections.abc import Sequence
-
-from msgspec import Struct
-
-from agent_runtime.runs.domain.runs import Run, RunEvent, StepRecord
+from agent_runtime.runs.domain.endings import Completed, Completion
+from agent_runtime.runs.domain.runs import Run
 from shoal.database import Transaction
-
-
-class Completion(Struct, frozen=True, kw_only=True):
-    """How a run came to its answer.
-
-    Args:
-        step: What the model said last.
-        events: What is told of the run at its end.
-        complexity: How complex its task was, 0 to 1.
-        tier: What kind of model that asked for.
-        score: How well it went, 0 to 1.
-        latency_ms: How long it took, from its beginning.
-        tokens: What its last call of a model took.
-        counting: Names the agent's counting, if this is the first turn that is counted.
-    """
-
-    step: StepRecord
-    events: Sequence[RunEvent]
-    complexity: float
-    tier: int
-    score: float
-    latency_ms: float
-    tokens: int
-    counting: str
-
-
-class Completed(Struct, frozen=True):
-    """A run that has its answer: its row's new version, and whether another run of its session waits to be taken."""
-
-    version: int
-    is_followed: bool
 
 
 class EndingRepository:

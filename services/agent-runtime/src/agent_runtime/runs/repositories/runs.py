@@ -2,41 +2,11 @@
 
 from collections.abc import Sequence
 
-from msgspec import Struct
-
 from agent_runtime.errors import RunNotFoundError
 from agent_runtime.ports import RunStatus, Traffic
-from agent_runtime.runs.domain.runs import Run
+from agent_runtime.runs.domain.runs import NewRun, Repeated, Run
 from shoal.database import Transaction
 from shoal.leases import Lease
-
-
-class NewRun(Struct, frozen=True, kw_only=True):
-    """A run that is to be written."""
-
-    id: str
-    account_id: str
-    session_id: str
-    session_key: str
-    agent_id: str
-    parent_id: str | None
-    content: str
-    model: str
-    origin: str
-    requested_by: str
-    credential_id: str
-    instructions: str
-    tools: list[str] | None
-    idempotency_key: str | None
-    request_sha256: bytes
-    traceparent: str | None
-
-
-class Repeated(Struct, frozen=True):
-    """A run that the same request started before."""
-
-    id: str
-    request_sha256: bytes
 
 
 class RunRepository:

@@ -2,23 +2,8 @@
 
 from collections.abc import Sequence
 
-from msgspec import Struct
-
+from agent_runtime.runs.domain.work_items import WorkItem
 from shoal.database import Transaction
-
-
-class WorkItem(Struct, frozen=True):
-    """Something that a worker must look after.
-
-    Args:
-        kind: `waiting` (nobody has taken the session's next run for a while), `own` and `unwanted` (this worker's
-            runs, the latter wanted ended), `abandoned` (its worker is dead), `expired` (calls of the run have waited
-            for people too long).
-        id: The session of a `waiting` one, else the run.
-    """
-
-    kind: str
-    id: str
 
 
 class WorkItemRepository:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from agent_runtime.ports import RunStatus
+from agent_runtime.runs.domain.answers import Answer
+from agent_runtime.runs.domain.endings import Progress
 from agent_runtime.runs.domain.history import continued
 from agent_runtime.runs.domain.runs import CallRecord, CallStatus, EventType, Run, StepRecord
 from agent_runtime.runs.errors import TooManyStepsError
@@ -12,12 +14,11 @@ from agent_runtime.runs.repositories.runs import RunRepository
 from agent_runtime.runs.repositories.tallies import TallyRepository
 from agent_runtime.runs.usecases.assembly import TurnContext
 from agent_runtime.runs.usecases.beginnings import ClaimedRun
-from agent_runtime.runs.usecases.endings import Progress
 from agent_runtime.runs.usecases.facts import Facts
 from agent_runtime.runs.usecases.pipeline import Pipeline
 from agent_runtime.runs.usecases.recorder import Recorder
 from agent_runtime.runs.usecases.tool_executor import ToolExecutor, recorded, result_payload
-from agent_runtime.runs.usecases.transport import Answer, Transport
+from agent_runtime.runs.usecases.transport import Transport
 from shoal.database import Database, Transaction
 from shoal.ids import new_id
 

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from agent_runtime.ports import AgentProfile, Message, Sessions
-from agent_runtime.runs.domain.runs import EventType, Run
+from agent_runtime.runs.domain.endings import Progress
+from agent_runtime.runs.domain.runs import EventType, NewRun, Run
 from agent_runtime.runs.repositories.progress import ProgressRepository
-from agent_runtime.runs.repositories.runs import NewRun, RunRepository
-from agent_runtime.runs.usecases.endings import Progress
+from agent_runtime.runs.repositories.runs import RunRepository
 from agent_runtime.runs.usecases.facts import Facts
 from agent_runtime.runs.usecases.recorder import Recorder, Records
 from shoal.clock import Clock

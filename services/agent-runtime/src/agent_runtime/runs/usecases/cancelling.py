@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 from agent_runtime.ports import RunStatus
 from agent_runtime.runs.clients.live import Live
+from agent_runtime.runs.domain.endings import CANCELLED
 from agent_runtime.runs.repositories.runs import RunRepository
-from agent_runtime.runs.usecases.endings import CANCELLED, Endings
+from agent_runtime.runs.usecases.endings import Endings
 from agent_runtime.runs.usecases.worker import Worker
 from shoal.database import Database, Transaction
 

@@ -4,16 +4,11 @@ An ending is one transaction: the agent's message, the last event, the run's row
 run is over finds the session complete, and a session never shows a turn twice.
 """
 
-from collections.abc import Sequence
-from typing import Any
-
-from msgspec import Struct
-
 from agent_runtime.ports import Message, PipelineLog, RunStatus, Sessions, TimedTurn, message_payload
+from agent_runtime.runs.domain.endings import Completion, End, Progress
 from agent_runtime.runs.domain.history import message_steps, whole_text
-from agent_runtime.runs.domain.runs import CallRecord, EventType, Run, StepRecord
-from agent_runtime.runs.errors import RunCancelledError, RunInterruptedError
-from agent_runtime.runs.repositories.endings import Completion, EndingRepository
+from agent_runtime.runs.domain.runs import EventType, Run
+from agent_runtime.runs.repositories.endings import EndingRepository
 from agent_runtime.runs.repositories.progress import ProgressRepository
 from agent_runtime.runs.repositories.runs import RunRepository
 from agent_runtime.runs.repositories.tallies import TallyRepository
@@ -22,41 +17,6 @@ from agent_runtime.runs.usecases.recorder import Recorder, Records
 from shoal.clock import Clock
 from shoal.database import Transaction
 from shoal.ids import new_id
-
-
-class Progress(Struct, frozen=True):
-    """What was said and done in a run."""
-
-    steps: Sequence[StepRecord]
-    calls: Sequence[CallRecord]
-    rest: str = ""
-
-
-class End(Struct, frozen=True, kw_only=True):
-    """How a run ends without its answer.
-
-    Args:
-        status: Failed, cancelled or interrupted.
-        code: Why it came to no answer.
-        error: The same for people.
-        timed: How long the turn took, where it came to nothing by itself.
-        spent_ms: How long it was done since it was taken the last time.
-    """
-
-    status: RunStatus
-    code: str = ""
-    error: str = ""
-    timed: TimedTurn | None = None
-    spent_ms: float = 0
-
-    @property
-    def told(self) -> dict[str, Any]:
-        """What the run's last event tells of it."""
-        return {"error": {"code": self.code, "message": self.error}} if self.code else {}
-
-
-CANCELLED = End(status=RunStatus.CANCELLED, code=RunCancelledError.code, error=RunCancelledError().message)
-INTERRUPTED = End(status=RunStatus.INTERRUPTED, code=RunInterruptedError.code, error=RunInterruptedError().message)
 
 
 class Endings:
@@ -116,7 +76,7 @@ class Endings:
         rest = await progress.text_of_step(run.id, len(steps) + 1)
         message = await self._say(tx, run, Progress(steps, calls, rest), is_incomplete=True)
         recorder.note(
-            EventType(end.status), {"message": None if message is None else message_payload(message)} | end.told
+            EventType(end.status), {"message": None if message is None else message_payload(message)} | end.payload
         )
         await recorder.store(tx)
         version = await RunRepository(tx).move(
@@ -141,7 +101,7 @@ class Endings:
             content=whole_text(steps),
             timestamp=self._clock.now(),
             run_id=run.id,
-            tool_calls=tuple(call.told() for call in progress.calls),
+            tool_calls=tuple(call.to_tool_call() for call in progress.calls),
             steps=steps,
             is_incomplete=is_incomplete,
         )

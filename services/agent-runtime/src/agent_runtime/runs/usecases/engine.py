@@ -11,6 +11,8 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 
 from agent_runtime.ports import Frames, RunStatus, TimedTurn
+from agent_runtime.runs.domain.answers import Answer
+from agent_runtime.runs.domain.endings import End, Progress
 from agent_runtime.runs.domain.runs import EventType, Run
 from agent_runtime.runs.domain.scores import score_of
 from agent_runtime.runs.errors import RunTooLongError
@@ -18,9 +20,8 @@ from agent_runtime.runs.repositories.runs import RunRepository
 from agent_runtime.runs.usecases.agent_loop import AgentLoop
 from agent_runtime.runs.usecases.assembly import Assembly, TurnContext
 from agent_runtime.runs.usecases.beginnings import ClaimedRun
-from agent_runtime.runs.usecases.endings import End, Endings, Progress
+from agent_runtime.runs.usecases.endings import Endings
 from agent_runtime.runs.usecases.pipeline import Pipeline, Stage
-from agent_runtime.runs.usecases.transport import Answer
 from shoal.clock import Clock
 from shoal.database import Transaction
 from shoal.errors import AppError

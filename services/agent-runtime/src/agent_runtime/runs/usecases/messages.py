@@ -1,9 +1,6 @@
 """Saying something to an agent, and hearing what comes of it."""
 
-from collections.abc import Sequence
 from datetime import timedelta
-
-from msgspec import Struct
 
 from agent_runtime.errors import (
     BudgetExhaustedError,
@@ -15,9 +12,10 @@ from agent_runtime.errors import (
     ModelUnknownError,
     TokenBudgetExhaustedError,
 )
-from agent_runtime.ports import Estimate, Message, ModelName, RunStatus, TurnRequest, TurnResult, Usage
+from agent_runtime.ports import Estimate, ModelName, RunStatus, TurnRequest, TurnResult, Usage
 from agent_runtime.runs import errors
-from agent_runtime.runs.domain.runs import CallRecord, Run
+from agent_runtime.runs.domain.answers import Answered, Unfinished
+from agent_runtime.runs.domain.runs import Run
 from agent_runtime.runs.usecases.turns import Turns
 from shoal.errors import AppError
 
@@ -40,19 +38,6 @@ _FAILURES: dict[str, type[AppError]] = {
 
 
 _SPENT = frozenset({BudgetExhaustedError.code, TokenBudgetExhaustedError.code})
-
-
-class Answered(Struct, frozen=True):
-    """The agent answered."""
-
-    message: Message
-
-
-class Unfinished(Struct, frozen=True):
-    """The agent has not answered yet."""
-
-    run: Run
-    calls: Sequence[CallRecord]
 
 
 class Messages:

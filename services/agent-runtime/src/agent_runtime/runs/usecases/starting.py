@@ -4,13 +4,13 @@ import hashlib
 from collections.abc import MutableSequence
 
 import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 
 from agent_runtime.errors import SessionNotFoundError
 from agent_runtime.ports import VOICE_SESSION, AgentProfile, Agents, Queueing, SessionPlace, Sessions, TurnRequest
+from agent_runtime.runs.domain.runs import NewRun, Started
 from agent_runtime.runs.errors import AgentStoppedError, IdempotencyKeyReusedError, SessionBusyError
-from agent_runtime.runs.repositories.runs import NewRun, RunRepository
+from agent_runtime.runs.repositories.runs import RunRepository
 from agent_runtime.runs.usecases.beginnings import Beginnings
 from agent_runtime.runs.usecases.cancelling import Cancelling
 from agent_runtime.runs.usecases.worker import Worker
@@ -18,13 +18,6 @@ from shoal.database import Database, Transaction
 from shoal.telemetry import Tracing
 
 SPOKEN = "Your answer is spoken aloud: keep it short, in plain sentences, without lists, code or markup."
-
-
-class Started(Struct, frozen=True):
-    """A run that answers a message; `is_here`: this process does it already."""
-
-    run_id: str
-    is_here: bool
 
 
 class Starting:

@@ -1,9 +1,10 @@
 """Ending what nobody else will."""
 
 from agent_runtime.ports import RunStatus
+from agent_runtime.runs.domain.endings import INTERRUPTED
 from agent_runtime.runs.repositories.runs import RunRepository
 from agent_runtime.runs.usecases.decisions import TIMEOUT, decide
-from agent_runtime.runs.usecases.endings import INTERRUPTED, Endings
+from agent_runtime.runs.usecases.endings import Endings
 from agent_runtime.runs.usecases.recorder import Records
 from shoal.database import Database
 

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from agent_runtime.ports import Births
-from agent_runtime.runs.repositories.tallies import Tally, TallyRepository, UnsentSample
+from agent_runtime.runs.domain.tallies import Tally, UnsentSample
+from agent_runtime.runs.repositories.tallies import TallyRepository
 from shoal.clock import to_rfc3339
 from shoal.database import Database, Transaction
 from shoal.ids import fingerprint

@@ -9,12 +9,12 @@ from opentelemetry.trace import SpanKind
 
 from agent_runtime.errors import ToolError
 from agent_runtime.ports import Tool, ToolContext, ToolPolicy
+from agent_runtime.runs.domain.answers import Answer
 from agent_runtime.runs.domain.runs import CallRecord, CallStatus, EventType, Run
 from agent_runtime.runs.domain.texts import shortened
 from agent_runtime.runs.repositories.progress import ProgressRepository
 from agent_runtime.runs.usecases.assembly import TurnContext
 from agent_runtime.runs.usecases.recorder import Recorder
-from agent_runtime.runs.usecases.transport import Answer
 from shoal.database import Transaction
 from shoal.errors import AppError
 from shoal.telemetry import Tracing

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from contextlib import aclosing
 
 import structlog
-from msgspec import Struct
 from opentelemetry.trace import SpanKind
 
 from agent_runtime.errors import (
@@ -32,6 +31,7 @@ from agent_runtime.ports import (
     UsageReport,
     tokens_of,
 )
+from agent_runtime.runs.domain.answers import Answer
 from agent_runtime.runs.domain.runs import EventType, Run
 from agent_runtime.runs.domain.texts import storable
 from agent_runtime.runs.repositories.tallies import TallyRepository
@@ -56,16 +56,6 @@ _BEFORE_OUTPUT = (
     ModelUnknownError,
     ModelKeyMissingError,
 )
-
-
-class Answer(Struct, frozen=True, kw_only=True):
-    """What a model answered, and what is set aside for it."""
-
-    text: str
-    calls: tuple[ToolCallDelta, ...]
-    model: ModelName
-    usage: UsageReport
-    reservation: str
 
 
 class _Attempt:

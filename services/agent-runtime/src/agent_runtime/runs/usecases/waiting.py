@@ -4,7 +4,7 @@ import asyncio
 
 from agent_runtime.ports import RunStatus, Sessions, TurnRequest, TurnResult
 from agent_runtime.runs.clients.live import Follower, Live
-from agent_runtime.runs.domain.history import message_read
+from agent_runtime.runs.domain.history import message_of
 from agent_runtime.runs.domain.runs import EventType, RunEvent
 from agent_runtime.runs.repositories.runs import RunRepository
 from agent_runtime.runs.usecases.recorder import MAX_TRYING_S
@@ -100,7 +100,7 @@ async def _answered(follower: Follower, run_id: str, request: TurnRequest, *, wi
                 run_id=run_id,
                 session_key=request.session_key,
                 status=RunStatus.COMPLETED,
-                message=message_read(item.data["message"]),
+                message=message_of(item.data["message"]),
             )
         if isinstance(item, RunEvent) and item.type in STOPS:
             return None

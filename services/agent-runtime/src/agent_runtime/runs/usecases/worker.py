@@ -12,10 +12,11 @@ import structlog
 
 from agent_runtime.ports import RunStatus
 from agent_runtime.runs.clients.live import Live
+from agent_runtime.runs.domain.endings import CANCELLED, INTERRUPTED, End
+from agent_runtime.runs.domain.work_items import WorkKind
 from agent_runtime.runs.repositories.runs import RunRepository
 from agent_runtime.runs.repositories.work_items import WorkItemRepository
 from agent_runtime.runs.usecases.beginnings import Beginnings, ClaimedRun
-from agent_runtime.runs.usecases.endings import CANCELLED, INTERRUPTED, End
 from agent_runtime.runs.usecases.engine import Engine
 from agent_runtime.runs.usecases.sweeping import Sweeping
 from shoal.database import Database, DatabaseUnavailableError
@@ -128,18 +129,18 @@ class Worker:
         """See to everything that needs somebody; one statement finds it, since mostly there is nothing."""
         async with self._database.reading() as database:
             work_items = await WorkItemRepository(database).work_items(self._key, _BATCH)
-        seen: dict[str, set[str]] = {}
+        seen: dict[WorkKind, set[str]] = {}
         for work_item in work_items:
             seen.setdefault(work_item.kind, set()).add(work_item.id)
-        for session_id in seen.get("waiting", ()):
+        for session_id in seen.get(WorkKind.WAITING, ()):
             self.poke(session_id)
-        for run_id in seen.get("unwanted", ()):
+        for run_id in seen.get(WorkKind.UNWANTED, ()):
             self.cancel(run_id)
-        own = seen.get("own", set()) | seen.get("unwanted", set())
+        own = seen.get(WorkKind.OWN, set()) | seen.get(WorkKind.UNWANTED, set())
         await self._let_go({run_id for run_id in own if run_id not in self._runs})
-        for run_id in seen.get("abandoned", ()):
+        for run_id in seen.get(WorkKind.ABANDONED, ()):
             self.poke(await self._sweeping.interrupt(run_id))
-        for run_id in seen.get("expired", ()):
+        for run_id in seen.get(WorkKind.EXPIRED, ()):
             self.poke(await self._sweeping.deny_expired(run_id))
 
     async def _let_go(self, unattended: set[str]) -> None:

@@ -25,6 +25,18 @@ class McpServer(Struct, frozen=True, kw_only=True):
         return before is not None and _shown_to(self) == _shown_to(before)
 
 
+class SealedServer(Struct, frozen=True, kw_only=True):
+    """A server with its secrets as they are stored."""
+
+    account_id: str
+    name: str
+    url: str
+    command: str
+    arguments: tuple[str, ...]
+    secrets: bytes | None
+    version: int
+
+
 class OpenServer(Struct, frozen=True, kw_only=True):
     """A server with its secrets opened: headers where it has an address, variables where it is a program."""
 

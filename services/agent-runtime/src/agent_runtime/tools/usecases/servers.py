@@ -7,9 +7,9 @@ import msgspec
 
 from agent_runtime import quotas
 from agent_runtime.tools.clients.mcp.links import McpLinks
-from agent_runtime.tools.domain.servers import LinkState, McpServer, OpenServer
+from agent_runtime.tools.domain.servers import LinkState, McpServer, OpenServer, SealedServer
 from agent_runtime.tools.errors import ServerNotFoundError, StdioNotAllowedError, TooManyServersError
-from agent_runtime.tools.repositories import SealedServer, ServerRepository
+from agent_runtime.tools.repositories import ServerRepository
 from shoal.crypto import Envelope
 from shoal.database import Database, Transaction
 from shoal.errors import FieldProblem, ValidationError
