@@ -16,7 +16,7 @@ class ServerNotFoundError(NotFoundError):
 
 
 class StdioNotAllowedError(ForbiddenError):
-    """MCP servers that are programs may not be started here; the operator allows them."""
+    """MCP servers that are programs may not be started here; the operator allows it (AGENT_RUNTIME_ALLOW_MCP_STDIO)."""
 
     code = "stdio_not_allowed"
 
