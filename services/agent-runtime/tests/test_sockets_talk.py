@@ -137,7 +137,7 @@ async def test_socket_that_comes_while_the_agent_pauses_hears_what_was_said_just
         double.script(say("one ", "two", pause_s=0.3, hangs=True))
         await first.subscribe(f"session:{talk.key}")
         run_id = await talk.run("Hello")
-        await first.hear("stream_chunk")
+        await first.hear("stream_chunk", within_s=20)  # the first model of a provider loads its library: seconds
         async with talk.door.held("select from run where id = $1 for update", run_id):
             await first.hear("stream_chunk")
 
