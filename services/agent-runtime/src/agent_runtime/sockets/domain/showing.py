@@ -34,11 +34,6 @@ def newest(messages: Sequence[Message]) -> list[dict[str, Any]]:
     return list(told)
 
 
-def state(drawing: Drawing) -> dict[str, Any]:
-    """Tell what stands on a canvas, to those who know canvases."""
-    return {"type": "state", **msgspec.to_builtins(drawing), "element_count": len(drawing.elements)}
-
-
 def rendered(drawing: Drawing, name: str) -> Iterator[dict[str, Any]]:
     """Tell what stands on a canvas to whoever subscribed to a name: as the one batch that draws it from nothing.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from agent_runtime.errors import SessionNotFoundError
 from agent_runtime.ports import VOICE_SESSION, Topic, session_topic
-from agent_runtime.sockets.domain.answers import SubscribedFrame, UnsubscribedFrame
+from agent_runtime.sockets.domain.answers import HistoryFrame, StateFrame, SubscribedFrame, UnsubscribedFrame
 from agent_runtime.sockets.domain.closings import NO_SESSION
 from agent_runtime.sockets.domain.frames import (
     CancelFrame,
@@ -20,7 +20,7 @@ from agent_runtime.sockets.domain.frames import (
     UnsubscribeFrame,
     further_fields,
 )
-from agent_runtime.sockets.domain.showing import newest, rendered, state
+from agent_runtime.sockets.domain.showing import newest, rendered
 from agent_runtime.sockets.domain.topics import (
     ANY_CANVAS,
     CANVAS_COMMANDS,
@@ -55,7 +55,7 @@ class PageDialogue(Speaking):
     async def begin(self) -> None:
         """Welcome; show what stands on the canvas, for a page that was loaded anew asks for nothing."""
         await self._speaker.join({UNASKED})
-        self._connected()
+        self._welcome()
         await self._show_canvas(CANVAS_COMMANDS)
 
     async def hear(self, frame: Any, text: str) -> None:
@@ -138,9 +138,8 @@ class ChatDialogue(Speaking):
                 self._speaker.end(NO_SESSION)
                 return
             messages = []
-        self._connected(session_key=self._key)
-        payload = {"type": "history", "session_key": self._key, "messages": newest(messages)}
-        self._speaker.answer(payload)
+        self._welcome(self._key)
+        self._speaker.answer(HistoryFrame(self._key, newest(messages)))
         await self._catch_up(self._key)
 
     async def hear(self, frame: Any, text: str) -> None:
@@ -176,10 +175,10 @@ class CanvasDialogue(Speaking):
     async def begin(self) -> None:
         """Welcome; show the canvas that was drawn on last."""
         await self._speaker.join({ANY_CANVAS})
-        self._connected()
+        self._welcome()
         drawing = await self._subjects.drawings.newest(self._speaker.principal.account_id)
         if drawing is not None:
-            self._speaker.answer(state(drawing))
+            self._speaker.answer(StateFrame.from_domain(drawing))
         self._speaker.release()
 
     async def hear(self, frame: Any, text: str) -> None:
@@ -213,7 +212,7 @@ class CanvasDialogue(Speaking):
         try:
             if canvas_id is not None:
                 drawing = await self._subjects.drawings.state(self._speaker.principal.account_id, canvas_id)
-                self._speaker.answer(state(drawing))
+                self._speaker.answer(StateFrame.from_domain(drawing))
         finally:
             self._speaker.release()
 

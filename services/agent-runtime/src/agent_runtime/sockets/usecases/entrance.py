@@ -5,9 +5,12 @@ frame, within seconds. Then they take a slot, of which every user has so many ov
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
+from msgspec import Struct
+
+from agent_runtime.sockets.domain.answers import SignedInFrame, TurnedAwayFrame
 from agent_runtime.sockets.domain.closings import (
     MALFORMED,
     NO_AUTH,
@@ -35,7 +38,7 @@ class Visitor(Protocol):
     credential: Credential | None
     ended_at: float | None
 
-    def answer(self, frame: Mapping[str, Any]) -> None:
+    def answer(self, frame: Struct) -> None:
         """Tell it something."""
         ...
 
@@ -124,9 +127,8 @@ class Entrance:
         return visitor.ended_at is None  # it may have ended while it was let in
 
     def _welcome(self, principal: Principal) -> None:
-        payload = {"type": "auth_success", "user_id": principal.user_id, "account_id": principal.account_id}
-        self._visitor.answer(payload)
+        self._visitor.answer(SignedInFrame(principal.user_id, principal.account_id))
 
     def _turn_away(self, code: str, message: str) -> None:
-        self._visitor.answer({"type": "auth_error", "code": code, "message": message})
+        self._visitor.answer(TurnedAwayFrame(code, message))
         self._visitor.end(UNAUTHORIZED)

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import structlog
 from msgspec import UNSET, Struct, UnsetType
 
-from agent_runtime.sockets.domain.answers import ErrorFrame, Ref, ref_of
+from agent_runtime.sockets.domain.answers import AliveFrame, ErrorFrame, KeepAliveFrame, Ref, ref_of
 from agent_runtime.sockets.domain.closings import MALFORMED, RESTARTING, STALLED, TRY_AGAIN, Closing
 from agent_runtime.sockets.domain.credentials import Credential
 from agent_runtime.sockets.domain.frames import (
@@ -167,7 +167,7 @@ class Socket:
     def keep_alive(self) -> None:
         """Say something after a long silence: whoever is between us and the client forgets silent sockets."""
         if self.credential is not None and self._outgoing.quiet_s > self._means.quiet_for.total_seconds():
-            self.answer({"type": "ping", "timestamp": self._means.clock.now()})
+            self.answer(KeepAliveFrame(self._means.clock.now()))
 
     # its life
 
@@ -266,7 +266,7 @@ class Socket:
     async def _hear(self, frame: Any, text: str) -> None:
         match frame:
             case PingFrame():
-                self.answer({"type": "pong", "timestamp": self._means.clock.now()})
+                self.answer(AliveFrame(self._means.clock.now()))
             case PongFrame():
                 pass
             case AuthFrame(token=token):

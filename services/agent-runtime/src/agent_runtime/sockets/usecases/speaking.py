@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from agent_runtime import ports
 from agent_runtime.ports import TurnRequest
-from agent_runtime.sockets.domain.answers import AcceptedFrame, ref_of
+from agent_runtime.sockets.domain.answers import AcceptedFrame, CancellingFrame, ConnectedFrame, ref_of
 from agent_runtime.sockets.domain.closings import STALLED, Closing
 from agent_runtime.sockets.domain.frames import (
     CancelFrame,
@@ -88,9 +88,8 @@ class Speaking:
         self._speaker = speaker
         self._subjects = subjects
 
-    def _connected(self, **more: Any) -> None:
-        payload = {"type": "connected", "message": "Shoal WebSocket connected", "socket_id": self._speaker.id}
-        self._speaker.answer(payload | more)
+    def _welcome(self, session_key: str | UnsetType = UNSET) -> None:
+        self._speaker.answer(ConnectedFrame(self._speaker.id, session_key))
 
     async def _catch_up(self, session_key: str) -> None:
         """Tell what was said so far of the answer that a session is at, then what was held back, without a gap."""
@@ -139,7 +138,7 @@ class Speaking:
             await self._subjects.turns.cancel_session(account_id, session_key)
         else:
             raise NothingToCancelError
-        self._speaker.answer({"type": "cancelling", "session_key": session_key, "run_id": frame.run_id})
+        self._speaker.answer(CancellingFrame(session_key, frame.run_id))
 
     async def _use(self, frame: CanvasInteractionFrame, text: str, session_key: str | None) -> None:
         """Tell the agent that drew something what somebody did with it."""
