@@ -176,6 +176,15 @@ async def test_too_many_subscriptions_are_refused(page: Wire) -> None:
     await page.subscribe("session:7")
 
 
+async def test_too_many_canvases_are_refused_and_one_of_them_may_be_asked_for_again(door: Corner) -> None:
+    async with wire(door.service, door.who, "/ws/canvas") as canvas:
+        for number in range(100):
+            await canvas.ask({"type": "subscribe", "canvas_id": f"c{number}"}, "subscribed")
+        refused = await canvas.ask({"type": "subscribe", "canvas_id": "c100"}, "error")
+        assert refused["code"] == "too_many_topics"
+        assert (await canvas.ask({"type": "subscribe", "canvas_id": "c7"}, "subscribed"))["canvas_id"] == "c7"
+
+
 async def test_unknown_session_has_no_chat_socket(door: Corner) -> None:
     async with wire(door.service, door.who, "/ws/chat/nowhere") as chat:
         assert (await chat.hear())["code"] == "session_not_found"

@@ -203,9 +203,10 @@ class CanvasDialogue(Speaking):
                 raise RefusedFrameError("unknown_type", "There is no such type of frame on this path.")
 
     async def _subscribe(self, canvas_id: str | None) -> None:
-        if len(self._canvases) >= MAX_TOPICS:
+        name = canvas_id or ANY_CANVAS
+        if name not in self._canvases and len(self._canvases) >= MAX_TOPICS:
             raise TooManyTopicsError
-        self._canvases[canvas_id or ANY_CANVAS] = canvas_topic(canvas_id) if canvas_id else ANY_CANVAS
+        self._canvases[name] = canvas_topic(canvas_id) if canvas_id else ANY_CANVAS
         self._speaker.hold_back()
         self._speaker.listen(self._canvases.values())
         self._speaker.answer(SubscribedFrame(canvas_id=canvas_id))
