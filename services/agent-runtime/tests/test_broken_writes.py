@@ -1,5 +1,6 @@
 """What a run's worker writes, it writes once, though the line to the database is cut while it does."""
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
@@ -160,6 +161,31 @@ async def test_answer_that_is_there_outlives_a_cancel_while_its_end_is_tried_aga
     beside.key = talk.key
     assert [message["incomplete"] for message in await beside.messages()] == [False, False]
     assert (await numbered(beside, run_id))[-2:] == ["usage", "completed"]
+
+
+@pytest.mark.parametrize("tools", [AUTO, {"*": "ask"}], ids=["called", "asked about"])
+async def test_what_an_answer_took_is_counted_though_its_run_is_cancelled(
+    shared_door: Door, tools: dict[str, str]
+) -> None:
+    talk = await Talk.begin(shared_door, tools=tools)
+    limit = {"scope": "account", "limit_tokens": 10**6}
+    (await talk.client.put("/api/monitoring/budgets", json=limit)).raise_for_status()
+
+    async def is_being_noted() -> bool:
+        return bool(await shared_door.sql("select from pg_locks where relation = 'run_step'::regclass and not granted"))
+
+    async def is_unwanted() -> bool:
+        return bool(await shared_door.sql("select from run where id = $1 and cancel_requested_at is not null", run_id))
+
+    async with shared_door.held("lock table run_step in share mode"):
+        run_id = await talk.run('/tool write_file {"path": "a", "content": "x"}')
+        await eventually(is_being_noted)
+        cancelling = asyncio.create_task(talk.client.post(f"/api/runs/{run_id}/cancel"))
+        await eventually(is_unwanted)
+    assert (await cancelling).json()["status"] == "cancelled"
+    assert await talk.tokens() > 0
+    held = "select from budget_hold join budget on id = budget_id where account_id = $1"
+    assert await shared_door.sql(held, talk.account_id) == []
 
 
 @pytest.mark.fault

@@ -1,5 +1,6 @@
 """Letting model and tools take turns, until the model has said all, or people must decide first."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -69,7 +70,8 @@ class AgentLoop:
             if not answer.calls:
                 return Progress(steps, calls), answer
             wanted = recorded(answer, context, run=run, step=number)
-            if await self._note_step(claimed, context, steps[-1], wanted, answer, pipeline):
+            noting = self._note_step(claimed, context, steps[-1], wanted, answer, pipeline)
+            if await asyncio.shield(noting):  # what an answer took is counted, whoever cancels now
                 return None
             calls += wanted
         raise TooManyStepsError

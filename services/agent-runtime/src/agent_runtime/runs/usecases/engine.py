@@ -12,7 +12,7 @@ from opentelemetry.trace import SpanKind
 
 from agent_runtime.ports import Frames, RunStatus, TimedTurn
 from agent_runtime.runs.domain.answers import Answer
-from agent_runtime.runs.domain.endings import End, Progress
+from agent_runtime.runs.domain.endings import CANCELLED, End, Progress
 from agent_runtime.runs.domain.runs import EventType, Run
 from agent_runtime.runs.domain.scores import score_of
 from agent_runtime.runs.errors import RunTooLongError
@@ -92,7 +92,8 @@ class Engine:
         """
 
         async def break_off(tx: Transaction) -> None:
-            if (await RunRepository(tx).lock(claimed.run.id)).status is RunStatus.RUNNING:
+            status = (await RunRepository(tx).lock(claimed.run.id)).status
+            if status is RunStatus.RUNNING or (status is RunStatus.PENDING_APPROVAL and end is CANCELLED):
                 await self._endings.break_off(tx, claimed.run, end, claimed.recorder)
 
         await claimed.recorder.write(break_off)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from agent_runtime.ports import SaidSoFar, Sessions, TurnRequest, TurnResult
+from agent_runtime.ports import RunStatus, SaidSoFar, Sessions, TurnRequest, TurnResult
 from agent_runtime.runs.domain.runs import CallRecord, Run
 from agent_runtime.runs.repositories.progress import PendingCall, ProgressRepository
 from agent_runtime.runs.repositories.runs import RunRepository
@@ -75,7 +75,9 @@ class Turns:
         if run.status.is_over:
             return
         if await self._cancelling.end(run_id):
-            await self._waiting.wait(account_id, run_id, timeout_s=_SETTLE_S)
+            stopped = await self._waiting.wait(account_id, run_id, timeout_s=_SETTLE_S)
+            if stopped.status is RunStatus.PENDING_APPROVAL:  # it came to that meanwhile
+                await self._cancelling.end(run_id)
         for child in await self._cancelling.children(run_id):
             await self.cancel(account_id, child)
         self._worker.poke(run.session_id)
