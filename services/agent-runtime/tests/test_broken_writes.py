@@ -163,6 +163,18 @@ async def test_answer_that_is_there_outlives_a_cancel_while_its_end_is_tried_aga
     assert (await numbered(beside, run_id))[-2:] == ["usage", "completed"]
 
 
+async def test_nothing_stays_set_aside_for_a_call_that_was_not_made(door: Door, line: Line) -> None:
+    talk = await Talk.begin(door)
+    limit = {"scope": "account", "limit_tokens": 10**6}
+    (await talk.client.put("/api/monitoring/budgets", json=limit)).raise_for_status()
+    line.cut("insert into budget_hold", is_committed=True)
+    answer = await talk.post("Hello")
+    assert line.is_cut
+    assert answer.json()["error"]["code"] == "run_failed"
+    held = "select from budget_hold join budget on id = budget_id where account_id = $1"
+    assert await door.sql(held, talk.account_id) == []
+
+
 @pytest.mark.parametrize("tools", [AUTO, {"*": "ask"}], ids=["called", "asked about"])
 async def test_what_an_answer_took_is_counted_though_its_run_is_cancelled(
     shared_door: Door, tools: dict[str, str]

@@ -1,10 +1,13 @@
 """Spending: what calls of models took, what that cost, and how much there may be."""
 
+import asyncio
+import contextlib
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from agent_runtime.errors import BudgetExhaustedError, TokenBudgetExhaustedError
-from agent_runtime.monitoring.domain.budgets import Period, Scope, set_aside
+from agent_runtime.monitoring.domain.budgets import Budget, Period, Scope, set_aside
 from agent_runtime.monitoring.domain.prices import Cost, Tokens, cost_of
 from agent_runtime.monitoring.domain.usage import Expense
 from agent_runtime.monitoring.repositories.budgets import BudgetRepository
@@ -12,7 +15,7 @@ from agent_runtime.monitoring.repositories.spending import SpendingRepository
 from agent_runtime.monitoring.repositories.usage import UsageRepository
 from agent_runtime.ports import Charge, Estimate, ModelCall, Spent
 from shoal.clock import Clock
-from shoal.database import Database, Transaction
+from shoal.database import Database, DatabaseUnavailableError, Transaction
 from shoal.ids import new_id
 
 LAPSES_AFTER = timedelta(hours=1)
@@ -41,17 +44,13 @@ class Spending:
             against = await BudgetRepository(database).list_against(estimate.account_id, _subjects(estimate))
         if not against:
             return ""
-        now = self._clock.now()
         reservation = new_id("res")
-        tokens = Tokens(input=estimate.input_tokens, output=estimate.output_tokens)
-        async with self._database.transaction() as tx:
-            cost = await self._cost(tx, estimate, tokens, at=now)
-            budgets = BudgetRepository(tx)
-            held = await budgets.lock([budget.id for budget in against])
-            for budget in (budget for budget in against if budget.id in held):
-                standing = await budgets.standing(budget.id, budget.period.begins(now))
-                hold = set_aside(budget, standing, usd=cost.total, tokens=tokens.total, now=now)
-                await budgets.set_aside(reservation, budget.id, hold, lapses_after=LAPSES_AFTER)
+        try:
+            async with self._database.transaction() as tx:
+                await self._set_aside(tx, reservation, estimate, against)
+        except (DatabaseUnavailableError, asyncio.CancelledError):  # it may stand, and nobody would settle it
+            await asyncio.shield(self._release(reservation))
+            raise
         return reservation
 
     async def retry_after_s(self, estimate: Estimate) -> float | None:
@@ -94,6 +93,26 @@ class Spending:
         """Forget what was set aside and nobody settled; budgets count it no more since it lapsed."""
         async with self._database.transaction() as tx:
             await BudgetRepository(tx).forget_lapsed()
+
+    async def _set_aside(
+        self, tx: Transaction, reservation: str, estimate: Estimate, against: Sequence[Budget]
+    ) -> None:
+        """Set something aside of each budget that is still there."""
+        now = self._clock.now()
+        tokens = Tokens(input=estimate.input_tokens, output=estimate.output_tokens)
+        cost = await self._cost(tx, estimate, tokens, at=now)
+        budgets = BudgetRepository(tx)
+        held = await budgets.lock([budget.id for budget in against])
+        for budget in (budget for budget in against if budget.id in held):
+            standing = await budgets.standing(budget.id, budget.period.begins(now))
+            hold = set_aside(budget, standing, usd=cost.total, tokens=tokens.total, now=now)
+            await budgets.set_aside(reservation, budget.id, hold, lapses_after=LAPSES_AFTER)
+
+    async def _release(self, reservation: str) -> None:
+        """Give back what may have been set aside; while the database is away, it lapses."""
+        with contextlib.suppress(DatabaseUnavailableError):
+            async with self._database.transaction() as tx:
+                await BudgetRepository(tx).release(reservation)
 
     async def _cost(self, tx: Transaction, call: ModelCall, tokens: Tokens, *, at: datetime) -> Cost:
         override = await UsageRepository(tx).price_held(call.account_id, call.model, at=at)
