@@ -92,9 +92,7 @@ class AgentRepository:
                and deleted_at is null
                and (id = $2 or agent_id = $3)
             """,
-            account_id,
-            as_uuid(name),
-            name,
+            *(account_id, as_uuid(name), name),
         )
         if agent_uuid is None:
             raise NoSuchAgentError
@@ -115,9 +113,7 @@ class AgentRepository:
                and (id = $2 or agent_id = $3)
                for update
             """,
-            account_id,
-            as_uuid(name),
-            name,
+            *(account_id, as_uuid(name), name),
         )
         return await self.get(name, account_id=account_id)
 
@@ -144,13 +140,8 @@ class AgentRepository:
                    version = version + 1
              where id = $1
             """,
-            agent.id,
-            agent.name,
-            agent.description,
-            agent.webhook_url,
-            agent.agent_type,
-            agent.metadata,
-            agent.is_available,
+            *(agent.id, agent.name, agent.description, agent.webhook_url, agent.agent_type),
+            *(agent.metadata, agent.is_available),
         )
         return (await self.by_ids([agent.id]))[agent.id]
 
@@ -163,10 +154,7 @@ class AgentRepository:
              where id = $1
             returning connect_token_expires_at
             """,
-            agent_uuid,
-            token_id,
-            token_hash,
-            ttl,
+            *(agent_uuid, token_id, token_hash, ttl),
         )
         return expires_at
 
@@ -263,9 +251,7 @@ class AgentRepository:
                and theirs.deleted_at is null
              order by id
             """,
-            agent_id,
-            account_id,
-            own,
+            *(agent_id, account_id, own),
         )
         return list((await self.by_ids([row.id for row in found])).values())
 

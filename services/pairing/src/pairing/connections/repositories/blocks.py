@@ -22,10 +22,7 @@ class BlockRepository:
                 on conflict on constraint block_accounts_key do nothing
             returning id, account_id, blocked_account_id, connection_id, blocked_at
             """,
-            uuid4(),
-            account_id,
-            blocked,
-            connection_id,
+            *(uuid4(), account_id, blocked, connection_id),
         )
 
     async def is_between(self, one: str, other: str) -> bool:
@@ -39,8 +36,7 @@ class BlockRepository:
                     or (account_id = $2 and blocked_account_id = $1)
                  limit 1
                 """,
-                one,
-                other,
+                *(one, other),
             )
         )
 
@@ -76,8 +72,7 @@ class BlockRepository:
                and account_id = $2
             returning id, account_id, blocked_account_id, connection_id, blocked_at
             """,
-            block_id,
-            account_id,
+            *(block_id, account_id),
         )
 
     async def delete_all(self, account_id: str) -> None:

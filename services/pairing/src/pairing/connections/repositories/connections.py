@@ -28,11 +28,7 @@ class ConnectionRepository:
                 returning id, inviter_account_id, invitee_account_id, invited_email, message, status, version,
                           created_at, accepted_at
                 """,
-                uuid4(),
-                inviter,
-                invitee,
-                email,
-                message,
+                *(uuid4(), inviter, invitee, email, message),
             )
         if connection is None:
             raise InvitePendingError
@@ -69,9 +65,7 @@ class ConnectionRepository:
                and ($2 = 'all' or c.status = $2)
              order by c.created_at desc, c.id
             """,
-            account_id,
-            shown,
-            connection_id,
+            *(account_id, shown, connection_id),
         )
 
     async def get(self, connection_id: UUID, *, account_id: str) -> ListedConnection:
@@ -101,8 +95,7 @@ class ConnectionRepository:
                and (inviter_account_id = $2 or invitee_account_id = $2)
                for update
             """,
-            connection_id,
-            account_id,
+            *(connection_id, account_id),
         )
         if connection is None:
             raise NoSuchConnectionError
@@ -138,8 +131,7 @@ class ConnectionRepository:
                and greatest(inviter_account_id, invitee_account_id) = greatest($1::text, $2::text)
                for update
             """,
-            one,
-            other,
+            *(one, other),
         )
 
     async def list_waiting(self, email: str) -> list[Connection]:
@@ -191,7 +183,7 @@ class ConnectionRepository:
         )
         return count
 
-    async def next_invite_after(self, account_id: str, *, most: int) -> float | None:
+    async def next_invite_after(self, account_id: str, *, limit: int) -> float | None:
         """Tell after how many seconds an account may send an invite that has sent as many as an hour allows."""
         await self._tx.execute(
             "delete from invite where account_id = $1 and sent_at <= now() - interval '1 hour'", account_id
@@ -205,8 +197,7 @@ class ConnectionRepository:
             offset $2
              limit 1
             """,
-            account_id,
-            max(most - 1, 0),
+            *(account_id, max(limit - 1, 0)),
         )
         return seconds
 
@@ -218,11 +209,8 @@ class ConnectionRepository:
                set invitee_account_id = $2, status = $3, accepted_at = $4, version = $5
              where id = $1
             """,
-            connection.id,
-            connection.invitee_account_id,
-            connection.status,
-            connection.accepted_at,
-            connection.version,
+            *(connection.id, connection.invitee_account_id, connection.status),
+            *(connection.accepted_at, connection.version),
         )
 
     async def end(self, connection: Connection, reason: ConnectionEnd) -> None:

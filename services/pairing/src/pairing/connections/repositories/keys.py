@@ -24,12 +24,7 @@ class AgentKeyRepository:
             values ($1, $2, $3, $4, $5, $6)
             returning id, agent_uuid, account_id, name, prefix, created_at, last_used_at, revoked_at
             """,
-            key_id,
-            agent_uuid,
-            account_id,
-            name,
-            prefix,
-            secret_hash,
+            *(key_id, agent_uuid, account_id, name, prefix, secret_hash),
         )
         if key is None:
             raise NoSuchKeyError
@@ -94,7 +89,6 @@ class AgentKeyRepository:
         """
         if not await self._tx.execute(
             "update agent_key set revoked_at = now() where id = $1 and agent_uuid = $2 and revoked_at is null",
-            key_id,
-            agent_uuid,
+            *(key_id, agent_uuid),
         ):
             raise NoSuchKeyError

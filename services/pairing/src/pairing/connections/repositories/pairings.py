@@ -30,13 +30,8 @@ class AgentPairingRepository:
                           target_agent_id, permission, status, awaiting_account_id, version, created_at, confirmed_at,
                           revoked_at, revoked_reason
                 """,
-                uuid4(),
-                connection_id,
-                proposal.proposer_account_id,
-                proposal.proposer_agent_id,
-                proposal.target_account_id,
-                proposal.target_agent_id,
-                proposal.permission,
+                *(uuid4(), connection_id, proposal.proposer_account_id, proposal.proposer_agent_id),
+                *(proposal.target_account_id, proposal.target_agent_id, proposal.permission),
             )
         if pairing is None:
             raise AgentPairingExistsError
@@ -58,9 +53,7 @@ class AgentPairingRepository:
                and ($3::text is null or status = $3)
              order by created_at desc, id
             """,
-            account_id,
-            connection_id,
-            status,
+            *(account_id, connection_id, status),
         )
 
     async def get(self, pairing_id: UUID, *, account_id: str) -> AgentPairing:
@@ -79,8 +72,7 @@ class AgentPairingRepository:
              where id = $1
                and (proposer_account_id = $2 or target_account_id = $2)
             """,
-            pairing_id,
-            account_id,
+            *(pairing_id, account_id),
         )
         if pairing is None:
             raise NoSuchAgentPairingError
@@ -103,8 +95,7 @@ class AgentPairingRepository:
                and (proposer_account_id = $2 or target_account_id = $2)
                for update
             """,
-            pairing_id,
-            account_id,
+            *(pairing_id, account_id),
         )
         if pairing is None:
             raise NoSuchAgentPairingError
@@ -126,8 +117,7 @@ class AgentPairingRepository:
              order by id
                for update
             """,
-            connection_id,
-            agent_uuid,
+            *(connection_id, agent_uuid),
         )
 
     async def find_between(self, one: UUID, other: UUID) -> AgentPairing | None:
@@ -143,8 +133,7 @@ class AgentPairingRepository:
                and least(proposer_agent_id, target_agent_id) = least($1::uuid, $2::uuid)
                and greatest(proposer_agent_id, target_agent_id) = greatest($1::uuid, $2::uuid)
             """,
-            one,
-            other,
+            *(one, other),
         )
 
     async def count(self, connection_id: UUID) -> int:
@@ -163,12 +152,6 @@ class AgentPairingRepository:
                    revoked_reason = $7, version = $8
              where id = $1
             """,
-            pairing.id,
-            pairing.permission,
-            pairing.status,
-            pairing.awaiting_account_id,
-            pairing.confirmed_at,
-            pairing.revoked_at,
-            pairing.revoked_reason,
-            pairing.version,
+            *(pairing.id, pairing.permission, pairing.status, pairing.awaiting_account_id),
+            *(pairing.confirmed_at, pairing.revoked_at, pairing.revoked_reason, pairing.version),
         )

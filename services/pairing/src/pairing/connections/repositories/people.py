@@ -35,10 +35,7 @@ class PeopleRepository:
                set name = excluded.name, plan = excluded.plan, version = excluded.version
              where account.version < excluded.version
             """,
-            account_id,
-            name,
-            plan,
-            version,
+            *(account_id, name, plan, version),
         )
 
     async def delete_account(self, account_id: str, *, version: int) -> None:
@@ -51,8 +48,7 @@ class PeopleRepository:
                set name = '', version = excluded.version, is_deleted = true
              where account.version < excluded.version
             """,
-            account_id,
-            version,
+            *(account_id, version),
         )
 
     async def put_person(self, person: Person) -> bool:
@@ -67,12 +63,7 @@ class PeopleRepository:
                        version = excluded.version
                  where person.version < excluded.version
                 """,
-                person.id,
-                person.account_id,
-                person.username,
-                person.email,
-                person.role,
-                person.version,
+                *(person.id, person.account_id, person.username, person.email, person.role, person.version),
             )
         )
 
@@ -86,9 +77,7 @@ class PeopleRepository:
                set username = '', email = '', role = '', version = excluded.version, is_deleted = true
              where person.version < excluded.version
             """,
-            person_id,
-            account_id,
-            version,
+            *(person_id, account_id, version),
         )
 
     async def list_known(self) -> list[tuple[str, str]]:
@@ -157,7 +146,6 @@ class PeopleRepository:
                    and lower(email) = lower($1)
                    and not is_deleted
                 """,
-                email,
-                account_id,
+                *(email, account_id),
             )
         )

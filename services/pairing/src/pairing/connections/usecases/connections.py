@@ -262,6 +262,6 @@ class Connections:
             raise PlanLimitReachedError("connections", limit or 0)
 
     async def _check_pace(self, tx: Transaction, account_id: str) -> None:
-        wait_s = await ConnectionRepository(tx).next_invite_after(account_id, most=self._invites_per_hour)
+        wait_s = await ConnectionRepository(tx).next_invite_after(account_id, limit=self._invites_per_hour)
         if wait_s is not None:
             raise InviteLimitError(retry_after_s=wait_s)

@@ -25,12 +25,7 @@ class PairingRepository:
             returning id, account_id, user_id, name, status, expires_at, agent_id, handle, instance_info,
                       telemetry_token_hash, version, created_at, confirmed_at, last_seen
             """,
-            pairing_id,
-            account_id,
-            user_id,
-            name,
-            token_hash,
-            ttl,
+            *(pairing_id, account_id, user_id, name, token_hash, ttl),
         )
 
     async def confirm(
@@ -55,11 +50,7 @@ class PairingRepository:
             returning id, account_id, user_id, name, status, expires_at, agent_id, handle, instance_info,
                       telemetry_token_hash, version, created_at, confirmed_at, last_seen
             """,
-            token_hash,
-            agent_id,
-            handle,
-            info,
-            telemetry_token_hash,
+            *(token_hash, agent_id, handle, info, telemetry_token_hash),
         )
 
     async def is_expired(self, token_hash: bytes) -> bool:
@@ -97,8 +88,7 @@ class PairingRepository:
                and (p.status = 'active' or (p.status = 'pending' and p.expires_at > now()))
              order by p.created_at, p.id
             """,
-            account_id,
-            pairing_id,
+            *(account_id, pairing_id),
         )
 
     async def get(self, pairing_id: str, *, account_id: str) -> Pairing:
@@ -128,8 +118,7 @@ class PairingRepository:
                and (status = 'active' or (status = 'pending' and expires_at > now()))
                for update
             """,
-            pairing_id,
-            account_id,
+            *(pairing_id, account_id),
         )
 
     async def lock_any(self, pairing_id: str) -> Pairing | None:
@@ -156,9 +145,7 @@ class PairingRepository:
             returning id, account_id, user_id, name, status, expires_at, agent_id, handle, instance_info,
                       telemetry_token_hash, version, created_at, confirmed_at, last_seen
             """,
-            pairing_id,
-            token_hash,
-            ttl,
+            *(pairing_id, token_hash, ttl),
         )
 
     async def lock_all(self, account_id: str) -> list[Pairing]:
@@ -203,8 +190,7 @@ class PairingRepository:
             returning id, account_id, user_id, name, status, expires_at, agent_id, handle, instance_info,
                       telemetry_token_hash, version, created_at, confirmed_at, last_seen
             """,
-            pairing_id,
-            name,
+            *(pairing_id, name),
         )
 
     async def replace_token(self, pairing_id: str, telemetry_token_hash: bytes) -> Pairing:
@@ -217,8 +203,7 @@ class PairingRepository:
             returning id, account_id, user_id, name, status, expires_at, agent_id, handle, instance_info,
                       telemetry_token_hash, version, created_at, confirmed_at, last_seen
             """,
-            pairing_id,
-            telemetry_token_hash,
+            *(pairing_id, telemetry_token_hash),
         )
 
     async def end(self, pairing_id: str, reason: EndReason) -> Pairing:
@@ -231,8 +216,7 @@ class PairingRepository:
             returning id, account_id, user_id, name, status, expires_at, agent_id, handle, instance_info,
                       telemetry_token_hash, version, created_at, confirmed_at, last_seen
             """,
-            pairing_id,
-            reason,
+            *(pairing_id, reason),
         )
 
     async def find_by_telemetry_token(self, token_hash: bytes) -> Pairing | None:
@@ -262,18 +246,14 @@ class PairingRepository:
              order by id
              limit $2
             """,
-            after,
-            limit,
+            *(after, limit),
         )
 
     async def record(self, pairing_id: str, action: str, *, actor: str, source: str) -> None:
         """Add to a pairing's history."""
         await self._tx.execute(
             "insert into pairing_history (pairing_id, action, actor, source) values ($1, $2, $3, $4)",
-            pairing_id,
-            action,
-            actor,
-            source,
+            *(pairing_id, action, actor, source),
         )
 
     async def history(self, pairing_id: str) -> list[HistoryEntry]:

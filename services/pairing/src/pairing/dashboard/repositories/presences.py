@@ -22,13 +22,8 @@ class PresenceRepository:
                set is_online = excluded.is_online, at = excluded.at, version = excluded.version
              where known.version < excluded.version
             """,
-            presence.account_id,
-            presence.agent_id,
-            presence.epoch,
-            presence.pairing_id,
-            presence.is_online,
-            presence.at,
-            presence.version,
+            *(presence.account_id, presence.agent_id, presence.epoch, presence.pairing_id),
+            *(presence.is_online, presence.at, presence.version),
         )
 
     async def list_online(self) -> list[PresenceKey]:
@@ -39,9 +34,7 @@ class PresenceRepository:
         """Delete a connection."""
         await self._tx.execute(
             "delete from presence where account_id = $1 and agent_id = $2 and epoch = $3",
-            key.account_id,
-            key.agent_id,
-            key.epoch,
+            *(key.account_id, key.agent_id, key.epoch),
         )
 
     async def forget_ended(self, days: int) -> int:
@@ -61,8 +54,5 @@ class PresenceRepository:
                and id = coalesce($3, id)
                and status = 'active'
             """,
-            account_id,
-            agent_id,
-            pairing_id,
-            at,
+            *(account_id, agent_id, pairing_id, at),
         )
