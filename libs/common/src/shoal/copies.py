@@ -107,8 +107,7 @@ class Copier:
             return bool(
                 await database.value(
                     "select completed_at > now() - $2::interval from copy_state where name = $1",
-                    self._copy.name,
-                    GOOD_FOR,
+                    *(self._copy.name, GOOD_FOR),
                 )
             )
 

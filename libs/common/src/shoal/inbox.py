@@ -16,8 +16,7 @@ async def once(tx: Transaction, consumer: str, event_id: UUID) -> bool:
     return bool(
         await tx.execute(
             "insert into inbox (consumer, event_id) values ($1, $2) on conflict do nothing",
-            consumer,
-            event_id,
+            *(consumer, event_id),
         )
     )
 
@@ -32,6 +31,5 @@ async def forget_old(tx: Transaction) -> int:
                                          where received_at < now() - make_interval(days => $1)
                                          limit $2)
         """,
-        RETENTION_DAYS,
-        PIECE,
+        *(RETENTION_DAYS, PIECE),
     )

@@ -58,9 +58,7 @@ class Leases:
                  where held.expires_at < now() or held.owner = excluded.owner
                 returning epoch
                 """,
-                key,
-                self._owner,
-                self._ttl,
+                *(key, self._owner, self._ttl),
             )
         return None if epoch is None else Lease(key, epoch)
 
@@ -73,9 +71,7 @@ class Leases:
         async with self._database.transaction() as tx:
             kept = await tx.execute(
                 "update lease set expires_at = now() + $3 where key = $1 and epoch = $2 and expires_at > now()",
-                lease.key,
-                lease.epoch,
-                self._ttl,
+                *(lease.key, lease.epoch, self._ttl),
             )
         if not kept:
             raise LeaseLostError(lease.key)
@@ -85,8 +81,7 @@ class Leases:
         async with self._database.transaction() as tx:
             await tx.execute(
                 "update lease set expires_at = '-infinity' where key = $1 and epoch = $2",
-                lease.key,
-                lease.epoch,
+                *(lease.key, lease.epoch),
             )
 
     async def held(self, tx: Transaction, lease: Lease) -> None:

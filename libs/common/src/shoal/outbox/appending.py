@@ -24,11 +24,6 @@ class Outbox:
             )
             select pg_notify($7, '')
             """,
-            uuid4(),
-            event.subject,
-            event.event_type,
-            event.entity_id,
-            event.to_json(),
-            self._tracing.traceparent(),
+            *(uuid4(), event.subject, event.event_type, event.entity_id, event.to_json(), self._tracing.traceparent()),
             self._channel,
         )

@@ -96,9 +96,7 @@ async def count_rejection(tx: Transaction, row_id: int, reason: str) -> bool:
          where id = $1
         returning rejected_at is not null
         """,
-        row_id,
-        reason,
-        MAX_ATTEMPTS,
+        *(row_id, reason, MAX_ATTEMPTS),
     )
     return is_blocked
 
