@@ -32,18 +32,9 @@ class AgentRepository:
                                    signing_public_key, signing_key_algorithm)
                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
                 """,
-                agent_uuid,
-                account_id,
-                new.agent_id,
-                new.name,
-                new.description,
-                new.webhook_url,
-                new.agent_type,
-                new.metadata,
-                new.is_available,
-                "connected" if keys else "pending",
-                1 if keys else 0,
-                *(_key_columns(keys) if keys else (None,) * 4),
+                *(agent_uuid, account_id, new.agent_id, new.name, new.description, new.webhook_url, new.agent_type),
+                *(new.metadata, new.is_available, "connected" if keys else "pending", 1 if keys else 0),
+                *_key_columns(keys),
             )
         return await self.get(str(agent_uuid), account_id=account_id)
 
@@ -186,9 +177,7 @@ class AgentRepository:
                and connect_token_expires_at > now()
                and deleted_at is null
             """,
-            agent_uuid,
-            token_id,
-            *_key_columns(keys),
+            *(agent_uuid, token_id, *_key_columns(keys)),
         )
         return (await self.by_ids([agent_uuid]))[agent_uuid] if is_connected else None
 
