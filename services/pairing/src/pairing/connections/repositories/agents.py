@@ -34,7 +34,7 @@ class AgentRepository:
                 """,
                 *(agent_uuid, account_id, new.agent_id, new.name, new.description, new.webhook_url, new.agent_type),
                 *(new.metadata, new.is_available, "connected" if keys else "pending", 1 if keys else 0),
-                *_key_columns(keys),
+                *(_key_columns(keys) if keys else (None,) * 4),
             )
         return await self.get(str(agent_uuid), account_id=account_id)
 
