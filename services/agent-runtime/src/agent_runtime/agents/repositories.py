@@ -54,7 +54,7 @@ class AgentRepository:
         )
         return found
 
-    async def departed(self, account_id: str, agent_ids: Sequence[str]) -> Sequence[str]:
+    async def departed_agents(self, account_id: str, agent_ids: Sequence[str]) -> Sequence[str]:
         """Pick those of an account's agents that have a tombstone."""
         return await self._tx.all(
             str,
@@ -214,7 +214,7 @@ class AgentRepository:
         """Delete an account's agents, tombstones too."""
         await self._tx.execute("delete from agent where account_id = $1", account_id)
 
-    async def parted(self, account_ids: Sequence[str]) -> Sequence[str]:
+    async def departed_accounts(self, account_ids: Sequence[str]) -> Sequence[str]:
         """Pick those of these accounts that have a tombstone."""
         return await self._tx.all(
             str, "select id from account where id = any($1::text[]) and is_deleted", list(account_ids)

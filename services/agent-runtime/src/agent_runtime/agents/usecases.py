@@ -196,12 +196,12 @@ class Departures:
     async def agents(self, account_id: str, agent_ids: Sequence[str]) -> Sequence[str]:
         """Tell which of an account's agents were deleted."""
         async with self._database.reading() as database:
-            return await AgentRepository(database).departed(account_id, agent_ids)
+            return await AgentRepository(database).departed_agents(account_id, agent_ids)
 
     async def accounts(self, account_ids: Sequence[str]) -> Sequence[str]:
         """Tell which accounts are no more."""
         async with self._database.reading() as database:
-            return await AgentRepository(database).parted(account_ids)
+            return await AgentRepository(database).departed_accounts(account_ids)
 
 
 def _profile(agent: Agent) -> AgentProfile:
