@@ -111,7 +111,7 @@ class Ingest:
         try:
             epoch = await self._sign_in(socket)
             if epoch is not None:
-                await _Conversation(self, socket, epoch).serve()
+                await _Exchange(self, socket, epoch).serve()
         except ConnectionClosed:
             pass
 
@@ -138,7 +138,7 @@ class Ingest:
             self.violations.append(what)
 
 
-class _Conversation:
+class _Exchange:
     def __init__(self, ingest: Ingest, socket: ServerConnection, epoch: str) -> None:
         self.ingest, self.socket, self.epoch = ingest, socket, epoch
         self.last_seq = 0

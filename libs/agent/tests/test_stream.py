@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from agent_doubles import AGENT, TOKEN, Ingest, eventually
 
-from shoal_agent.conversation import Settings
+from shoal_agent.exchange import Settings
 from shoal_agent.frames import Error, ErrorBody, Status, encode, timestamp
 from shoal_agent.journal import Journal
 from shoal_agent.stream import StreamState, StreamStatus, TelemetryStream
@@ -278,7 +278,7 @@ async def test_token_reaches_no_log(ingest: Ingest, journal: Journal, caplog: py
         logging.getLogger("websockets.client").setLevel(logging.DEBUG)
         async with streaming(ingest, journal) as stream:
             await eventually(lambda: not journal.pending)
-            assert TOKEN not in repr(vars(stream)["_conversation"])
+            assert TOKEN not in repr(vars(stream)["_exchange"])
     # The double is a websockets server, and logs what it receives.
     ours = [record for record in caplog.records if not record.name.startswith("websockets.server")]
     assert TOKEN not in json.dumps([record.getMessage() for record in ours])

@@ -13,7 +13,7 @@ from msgspec import Struct
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
-from shoal_agent.conversation import Conversation, EpochChangedError, NotSignedInError, Settings, Tally
+from shoal_agent.exchange import EpochChangedError, Exchange, NotSignedInError, Settings, Tally
 from shoal_agent.frames import ProtocolError
 from shoal_agent.journal import Journal
 from shoal_agent.pacing import Backoff
@@ -113,7 +113,7 @@ class TelemetryStream:
         self._tally = Tally()
         self._state, self._reason, self._since = StreamState.CONNECTING, "", time.time()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._conversation: Conversation | None = None
+        self._exchange: Exchange | None = None
         self._stopping = asyncio.Event()
         # At DEBUG this logger would show the token, so no configuration of the program may reach it.
         self._silent = logging.Logger("websockets", logging.CRITICAL)  # noqa: LOG001
@@ -144,9 +144,9 @@ class TelemetryStream:
         """Wait until everything in the journal is acknowledged, if the connection and the time allow it."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                while (conversation := self._conversation) is not None:
-                    conversation.wake()
-                    if await _either(conversation.is_idle.wait(), conversation.ended.wait()):
+                while (exchange := self._exchange) is not None:
+                    exchange.wake()
+                    if await _either(exchange.is_idle.wait(), exchange.ended.wait()):
                         return True
         return False
 
@@ -181,7 +181,7 @@ class TelemetryStream:
             await asyncio.sleep(delay)
 
     async def _connect(self) -> None:
-        """Hold one conversation; raises `_Ended` however it ends."""
+        """Hold one exchange; raises `_Ended` however it ends."""
         problem = ""
         try:
             async with connect(
@@ -189,20 +189,20 @@ class TelemetryStream:
                 compression=None,
                 open_timeout=10,
                 close_timeout=2,
-                ping_interval=None,  # a server that pauses reading would seem dead; the conversation pings
+                ping_interval=None,  # a server that pauses reading would seem dead; the exchange pings
                 user_agent_header=CLIENT,
                 logger=self._silent,
             ) as socket:
-                conversation = self._converse_over(socket)
+                exchange = self._exchange_over(socket)
                 try:
-                    await conversation.sign_in(self._token, CLIENT)
-                    self._conversation = conversation
+                    await exchange.sign_in(self._token, CLIENT)
+                    self._exchange = exchange
                     self._change(StreamState.STREAMING, "")
-                    await conversation.converse()
+                    await exchange.run()
                 finally:
-                    problem = conversation.problem
-                    conversation.ended.set()
-                    self._conversation = None
+                    problem = exchange.problem
+                    exchange.ended.set()
+                    self._exchange = None
         except ConnectionClosed as error:
             raise _closed(error, problem) from error
         except NotSignedInError as error:
@@ -215,8 +215,8 @@ class TelemetryStream:
         except (OSError, TimeoutError, WebSocketException) as error:
             raise _Ended(str(error) or type(error).__name__) from error
 
-    def _converse_over(self, socket: Any) -> Conversation:
-        return Conversation(
+    def _exchange_over(self, socket: Any) -> Exchange:
+        return Exchange(
             socket,
             self._journal,
             self._settings,
@@ -226,8 +226,8 @@ class TelemetryStream:
         )
 
     def _wake(self) -> None:
-        if self._conversation is not None:
-            self._conversation.wake()
+        if self._exchange is not None:
+            self._exchange.wake()
 
     def _note_refusal(self, frame: ProtocolError) -> None:
         seq = frame.ref.seq if frame.ref else None

@@ -37,7 +37,7 @@ _WRAPPING = 64  # what a batch and a seq add to a frame, at most
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """How a conversation is held.
+    """How an exchange is held.
 
     Attributes:
         ping_every_s: Seconds between pings.
@@ -51,7 +51,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 
 class Tally:
-    """What a stream did in all its conversations; refusals by the server's code."""
+    """What a stream did in all its exchanges; refusals by the server's code."""
 
     def __init__(self) -> None:
         self.sent = 0
@@ -69,7 +69,7 @@ class EpochChangedError(Exception):
     """The journal began another life; it needs another sign-in."""
 
 
-class Conversation:
+class Exchange:
     """The exchange over one open socket. Ends by an exception, always."""
 
     def __init__(
@@ -125,7 +125,7 @@ class Conversation:
         except TimeoutError:
             raise refusal or TimeoutError("no answer to the sign-in") from None
 
-    async def converse(self) -> None:
+    async def run(self) -> None:
         """Send and listen until the socket or the server is gone.
 
         Raises:
