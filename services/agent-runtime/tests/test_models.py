@@ -284,6 +284,14 @@ async def test_pieces_of_nearly_the_published_shape_are_understood(model_door: D
     assert (await talk.say("Hi"))["content"] == "I am there"
 
 
+async def test_long_pieces_of_another_shape_are_not_made(model_door: Door, double: ProviderDouble) -> None:
+    talk = await begin(model_door, double, "local")
+    odd = '{"delta": {"content": "x"}, "finish_reason": "stop"}'
+    double.script(*[Step(is_garbled=True, garbage=f'{{"choices": [{", ".join([odd] * 2000)}]}}')] * 3)
+    answer = await talk.post("Hi")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "model_unavailable")
+
+
 async def test_answer_that_never_said_it_was_over_is_broken_off(model_door: Door, double: ProviderDouble) -> None:
     talk = await begin(model_door, double, "local")
     double.script(Step(pieces=("half an ",), is_garbled=True, garbage='{"choices": [{"delta": {"content": "ans"}}]}'))

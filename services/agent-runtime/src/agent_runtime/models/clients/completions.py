@@ -26,6 +26,8 @@ _REST_S = 0.1
 """How long the end of an answer may take after it was said to be over; its connection is used again only then."""
 _MAX_REFUSAL = 64 * 1024
 """How many bytes of a refusal are read."""
+_MAX_ODD = 64 * 1024
+"""How long a piece of another shape than is published may be: each character takes 3 µs, for which all others wait."""
 
 
 class StreamingOpenAI(AsyncOpenAI):
@@ -136,6 +138,8 @@ class Chunks:
         try:
             chunk = ChatCompletionChunk.model_validate_json(told)
         except ValidationError:
+            if len(told) > _MAX_ODD:
+                raise
             chunk = ChatCompletionChunk.construct(**json.loads(told))
         if error := (chunk.model_extra or {}).get("error"):
             message = error.get("message") if isinstance(error, dict) else None
