@@ -270,6 +270,7 @@ async def test_a_cancelled_caller_ends_the_work(shared_door: Door) -> None:
         return active.get("status") == "running"
 
     await eventually(is_running, lambda: active)
+    assert 0 <= active["latency_ms"] < 60_000
     assert (await talk.client.post(f"/api/runs/{run_id}/cancel")).status_code == 200
     await talk.until(run_id, "cancelled")
     ended: list[dict[str, Any]] = []

@@ -29,7 +29,7 @@ class DelegationController(Controller):
     @get("/active", operation_id="listActiveDelegations", summary="List what goes on")
     async def active(self, delegations: Delegations, principal: Principal) -> list[ActiveDelegation]:
         """List work that was handed on and is not done, oldest first."""
-        return [ActiveDelegation.of(task) for task in await delegations.active(principal.account_id)]
+        return await delegations.active(principal.account_id)
 
     @get("/history", operation_id="listDelegationHistory", summary="List what was handed on")
     async def history(

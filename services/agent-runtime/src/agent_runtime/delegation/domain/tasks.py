@@ -78,12 +78,10 @@ class Task(Struct, frozen=True, kw_only=True):
     started_at: datetime
     completed_at: datetime | None
 
-    @property
-    def latency_ms(self) -> int | None:
-        """How long it took; None while it goes on."""
-        if self.completed_at is None:
-            return None
-        return round((self.completed_at - self.started_at).total_seconds() * 1000)
+    def latency_ms(self, until: datetime | None = None) -> int | None:
+        """Tell how long it took; while it goes on, how long until a moment, None where none is given."""
+        end = self.completed_at or until
+        return None if end is None else max(0, round((end - self.started_at).total_seconds() * 1000))
 
 
 class TaskResult(Struct, frozen=True):
@@ -116,8 +114,8 @@ class ActiveDelegation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     error: str = ""
 
     @classmethod
-    def of(cls, task: Task) -> "ActiveDelegation":
-        """Tell a task in the contract's words, its times as RFC 3339."""
+    def of(cls, task: Task, *, until: datetime | None = None) -> "ActiveDelegation":
+        """Tell a task in the contract's words, its times as RFC 3339; `until` when one that goes on has been timed."""
         return cls(
             task_id=task.task_id,
             session_key=task.session_key,
@@ -129,7 +127,7 @@ class ActiveDelegation(Struct, frozen=True, kw_only=True, omit_defaults=True):
             tier=task.tier,
             rule=task.rule,
             fallback_reason=task.fallback_reason,
-            latency_ms=task.latency_ms,
+            latency_ms=task.latency_ms(until),
             completed_at=None if task.completed_at is None else to_rfc3339(task.completed_at),
             error=task.error,
         )

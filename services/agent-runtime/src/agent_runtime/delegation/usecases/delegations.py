@@ -77,10 +77,11 @@ class Delegations:
             fallback_reason=task.fallback_reason,
         )
 
-    async def active(self, account_id: str) -> list[Task]:
-        """List what goes on, oldest first."""
+    async def active(self, account_id: str) -> list[ActiveDelegation]:
+        """List what goes on, oldest first, each with how long it has been at it."""
         async with self._database.reading() as database:
-            return await TaskRepository(database).active(account_id)
+            tasks = await TaskRepository(database).active(account_id)
+        return [ActiveDelegation.of(task, until=self._clock.now()) for task in tasks]
 
     async def history(
         self, account_id: str, *, session: str = "", target: str = "", offset: int = 0, limit: int = 50
