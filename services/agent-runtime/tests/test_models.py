@@ -122,7 +122,8 @@ async def test_refusals_for_good_are_told_at_once(model_door: Door, double: Prov
     double.script(fail(401))
     answer = await talk.post("Hi")
     assert (answer.status_code, answer.json()["error"]["code"]) == (502, "model_refused")
-    assert "401" in answer.json()["detail"]
+    told = f"The provider '{provider}' answered 401: scripted 401 (admins set its key by PUT /api/config)"
+    assert answer.json()["detail"] == told
     assert KEY not in answer.text
     assert len(double.asked) == 1
 

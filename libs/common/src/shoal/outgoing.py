@@ -107,7 +107,7 @@ class Outgoing:
         """
         host, port = _target(url)
         if port not in PORTS and not any(allowance.could_cover(host, port) for allowance in self._allowed):
-            raise OutgoingRefusedError(f"{host}:{port} may not be called from here.")
+            raise _refusal(host, port)
         try:
             async with asyncio.timeout(RESOLVE_S):
                 await self.addresses(host, port)
@@ -126,7 +126,7 @@ class Outgoing:
             raise OSError(f"no address for {host}")
         for address in found:
             if not self._may_call(host, address, port):
-                raise OutgoingRefusedError(f"{host}:{port} may not be called from here.")
+                raise _refusal(host, port)
         return found
 
     def client(self, *, timeout: float | httpx2.Timeout = 10, **settings: Any) -> httpx2.AsyncClient:
@@ -261,6 +261,13 @@ async def _resolve(host: str, port: int) -> list[Address]:
         raise OSError(f"{host} is no name that could be looked up") from error
     texts = dict.fromkeys(str(place[0]).partition("%")[0] for *_, place in found)
     return [ipaddress.ip_address(text) for text in texts]
+
+
+def _refusal(host: str, port: int) -> OutgoingRefusedError:
+    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return OutgoingRefusedError(
+        f"{place} may not be called from here; the operator lets it through by SHOAL_OUTGOING_ALLOWED."
+    )
 
 
 def _target(url: httpx2.URL | str) -> tuple[str, int]:

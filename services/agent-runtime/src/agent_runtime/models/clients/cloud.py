@@ -6,7 +6,7 @@ thread.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from datetime import timedelta
 
 import anthropic
@@ -53,6 +53,7 @@ from agent_runtime.ports import (
     UsageReport,
 )
 from shoal.errors import AppError
+from shoal.outgoing import OutgoingRefusedError
 
 ANTHROPIC = "anthropic"
 _UNSENT = "none"  # a key for providers that want none
@@ -66,6 +67,7 @@ _UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, RecursionErro
 """What the libraries raise at an answer of another shape than they expect."""
 _AGAIN = frozenset({408, 409, 425, 429})
 _SERVERS_FAULT = 500
+_KEYS_FAULT = (401, 403)
 _NO_ENDS = (None, "error", "network_error", "insufficient_system_resource")
 """What is said, or is not, of an answer that is not over; any other word that is not published says that it is."""
 _FOR_GOOD = ("insufficient_quota", "billing_hard_limit_reached")
@@ -96,7 +98,7 @@ class CloudModel:
         except TimeoutError:
             raise ModelSilentError from None
         except (AgentRunError, httpx2.HTTPError, openai.OpenAIError, anthropic.AnthropicError, *_UNREADABLE) as error:
-            refused = _refused(error, has_begun=has_begun, key=self._key)
+            refused = _refused(error, has_begun=has_begun, provider=self._provider.name, key=self._key)
             raise refused from None  # traces tell causes, and this one may hold the key
 
     async def _pieces(self, prompt: Prompt) -> AsyncIterator[StreamPart]:
@@ -206,7 +208,7 @@ def _end(answer: StreamedResponse) -> Sequence[StreamPart]:
     return [*calls, UsageReport(*(min(int(count), _MAX_TOKENS) for count in counts))]
 
 
-def _refused(error: Exception, *, has_begun: bool, key: str) -> AppError:
+def _refused(error: Exception, *, has_begun: bool, provider: str, key: str) -> AppError:
     """Say in our words why there is no answer, or no more of one."""
     if isinstance(error, AppError):
         return error
@@ -215,14 +217,27 @@ def _refused(error: Exception, *, has_begun: bool, key: str) -> AppError:
     if has_begun:
         return ModelBrokeOffError()
     if not isinstance(error, ModelHTTPError):
-        told = _quoted(_root(error), key)
-        return ModelUnavailableError(f"The model's provider cannot be reached, or cannot be read: {told}")
+        return ModelUnavailableError(_quoted(_unanswered(_root(error), provider), key))
     status = error.status_code
-    told = f"The model's provider answered {status}: {_quoted(str(error.body), key)}"
+    told = _quoted(f"The provider {provider!r} answered {status}: {_message_of(error.body)}", key)
     is_for_good = any(code in str(error.body) for code in _FOR_GOOD)
     if (status in _AGAIN or status >= _SERVERS_FAULT) and not is_for_good:
         return ModelUnavailableError(told, retry_after_s=_retry_after(error))
-    return ModelRefusedError(told)
+    return ModelRefusedError(f"{told} (admins set its key by PUT /api/config)" if status in _KEYS_FAULT else told)
+
+
+def _unanswered(cause: BaseException, provider: str) -> str:
+    """Tell apart who could not be reached, and whose answer could not be read."""
+    if isinstance(cause, OSError | httpx2.ConnectError | OutgoingRefusedError):
+        return f"The provider {provider!r} cannot be reached: {cause}"
+    return f"The provider {provider!r} answered what cannot be read: {str(cause) or type(cause).__name__}"
+
+
+def _message_of(body: object) -> str:
+    """Take out of a refusal what is meant for people; all of it where that is not told apart."""
+    told = body.get("error", body) if isinstance(body, Mapping) else body
+    message = told.get("message") if isinstance(told, Mapping) else told
+    return str(message or body)
 
 
 def _retry_after(error: ModelHTTPError) -> float | None:
@@ -240,10 +255,10 @@ def _is_timeout(error: BaseException | None) -> bool:
     return False
 
 
-def _root(error: BaseException) -> str:
+def _root(error: BaseException) -> BaseException:
     while error.__cause__ is not None:
         error = error.__cause__
-    return f"{type(error).__name__} {error}".strip()
+    return error
 
 
 def _quoted(said: str, key: str) -> str:
