@@ -1,5 +1,6 @@
 """Who is no more leaves nothing behind: neither rows nor files."""
 
+import gc
 from uuid import uuid4
 
 import pytest
@@ -86,6 +87,29 @@ async def test_what_an_account_had_goes_with_it_and_nothing_else(shared_door: Do
     folders = shared_door.state / "workspaces"
     assert not (folders / talk.account_id).exists()
     assert (folders / other.account_id / other.agent_id / "notes" / "a.txt").read_text() == "a"
+
+
+async def test_run_whose_account_goes_is_left(
+    shared_door: Door, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    talk = await Talk.begin(shared_door)
+    run_id = await talk.run(f"/slowly {'word ' * 15}")
+
+    async def is_told() -> bool:
+        return bool(await shared_door.sql("select from run_event where run_id = $1 and type = 'text'", run_id))
+
+    await eventually(is_told)
+    await shared_door.suite.publish(AccountDeleted(account_id=talk.account_id, version=2), event_id=str(uuid4()))
+    logged = [""]
+
+    def is_done() -> bool:
+        logged[0] += capfd.readouterr().out
+        return any("run_done" in line and run_id in line for line in logged[0].splitlines())
+
+    await eventually(is_done)
+    gc.collect()
+    told = logged[0] + caplog.text
+    assert not {word for word in ("run_broke", "session_broke", "never retrieved") if word in told}
 
 
 async def test_what_an_agent_wrote_goes_with_it_and_what_others_wrote_stays(shared_door: Door) -> None:

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
+import asyncpg
+
+from agent_runtime.errors import RunNotFoundError
 from agent_runtime.ports import SaidSoFar
 from agent_runtime.runs.domain.runs import CallRecord, CallStatus, RunEvent, StepRecord
 from shoal.database import Transaction
@@ -25,21 +28,28 @@ class ProgressRepository:
     # events
 
     async def add_events(self, run_id: str, events: Sequence[RunEvent]) -> None:
-        """Write events, and into the run's row how many there are."""
-        await self._tx.execute(
-            """
-            with added as (
-                insert into run_event (run_id, seq, type, data)
-                select $1, seq, type, data
-                  from unnest($2::integer[], $3::text[], $4::jsonb[]) as event (seq, type, data)
+        """Write events, and into the run's row how many there are.
+
+        Raises:
+            RunNotFoundError: The run was deleted, with its session or account.
+        """
+        try:
+            await self._tx.execute(
+                """
+                with added as (
+                    insert into run_event (run_id, seq, type, data)
+                    select $1, seq, type, data
+                      from unnest($2::integer[], $3::text[], $4::jsonb[]) as event (seq, type, data)
+                )
+                update run
+                   set last_seq = $5
+                 where id = $1
+                """,
+                *(run_id, [event.seq for event in events], [str(event.type) for event in events]),
+                *([dict(event.data) for event in events], events[-1].seq),
             )
-            update run
-               set last_seq = $5
-             where id = $1
-            """,
-            *(run_id, [event.seq for event in events], [str(event.type) for event in events]),
-            *([dict(event.data) for event in events], events[-1].seq),
-        )
+        except asyncpg.ForeignKeyViolationError:
+            raise RunNotFoundError from None
 
     async def events(self, run_id: str, *, after: int, limit: int) -> Sequence[RunEvent]:
         """Read events in their order."""

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from agent_runtime.errors import RunNotFoundError
 from agent_runtime.ports import Frame, Frames, Message, Topic, message_payload, session_topic
 from agent_runtime.runs.clients.live import Live
 from agent_runtime.runs.domain.notes import Notes
@@ -175,7 +176,7 @@ class Recorder:
             while self._notes.has_text:
                 await asyncio.sleep(CHUNK_S)
                 await self.write(_nothing_more)
-        except (DatabaseUnavailableError, LeaseLostError) as error:
+        except (DatabaseUnavailableError, LeaseLostError, RunNotFoundError) as error:
             structlog.get_logger().warning("run_not_stored", run_id=self._run.id, error=repr(error))
 
 

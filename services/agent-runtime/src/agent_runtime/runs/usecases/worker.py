@@ -10,6 +10,7 @@ import contextlib
 
 import structlog
 
+from agent_runtime.errors import RunNotFoundError
 from agent_runtime.ports import RunStatus
 from agent_runtime.runs.clients.live import Live
 from agent_runtime.runs.domain.endings import CANCELLED, INTERRUPTED, End
@@ -194,7 +195,7 @@ class Worker:
                 await self._failed(claimed, error)
             else:
                 return task.result()
-        except (DatabaseUnavailableError, LeaseLostError) as error:
+        except (DatabaseUnavailableError, LeaseLostError, RunNotFoundError) as error:
             structlog.get_logger().warning("run_left", run_id=run_id, error=repr(error))
         finally:
             del self._runs[run_id]
@@ -204,7 +205,7 @@ class Worker:
         return True
 
     async def _failed(self, claimed: ClaimedRun, error: BaseException) -> None:
-        if isinstance(error, DatabaseUnavailableError | LeaseLostError):
+        if isinstance(error, DatabaseUnavailableError | LeaseLostError | RunNotFoundError):
             raise error
         structlog.get_logger().error("run_broke", run_id=claimed.run.id, error=repr(error), exc_info=error)
         end = End(status=RunStatus.FAILED, code="internal_error", error="Something went wrong on our side.")
