@@ -23,3 +23,8 @@ def group(pgid: int) -> list[int]:
             if int(fields[2]) == pgid and fields[0] != "Z":
                 found.append(int(entry.name))
     return found
+
+
+def has_mapped(pid: int, library: str) -> bool:
+    """Tell whether a process has loaded a library of this name."""
+    return library in Path(f"/proc/{pid}/maps").read_text()

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 from runtime_door import Door
-from runtime_processes import group
+from runtime_processes import group, has_mapped
 from runtime_talk import Talk, texts
 
 from shoal.identity import HEADER, Role
@@ -218,6 +218,16 @@ async def test_run_that_takes_too_long_is_ended(open_door: Callable[..., Awaitab
     answer = await talk.post(SLOW)
     assert (answer.status_code, answer.json()["error"]["code"]) == (504, "run_too_long")
     assert (await talk.messages())[-1]["incomplete"] is True
+
+
+async def test_what_providers_are_asked_by_is_loaded_once_there_is_one(door: Door, tmp_path: Path) -> None:
+    async with replica(door, tmp_path) as other:
+        assert not has_mapped(other.process.pid, "jiter")
+        talk = await Talk.begin(door)
+        config = (await talk.client.get("/api/config")).json()
+        config["providers"] = {"openai": {"api_base": "https://api.openai.com/v1", "enabled": True, "api_key": "sk-1"}}
+        assert (await talk.client.put("/api/config", json=config)).status_code == 200
+        await eventually(lambda: has_mapped(other.process.pid, "jiter"), within_s=20)
 
 
 def test_what_few_need_is_not_loaded_by_all() -> None:

@@ -1,6 +1,6 @@
 """SQL of configuration, and nothing else. A key is sealed for its row and for the address that it was given for."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
@@ -138,6 +138,19 @@ class ConfigurationRepository:
             return None
         key = found.sealed and self._envelope.open(found.sealed, place=_place(account_id, name, found.api_base))
         return OpenProvider(found.api_base, found.is_enabled, Secret(key.decode()) if key else None)
+
+    async def has_usable_provider(self, keyed: Sequence[str]) -> bool:
+        """Tell whether any account has an enabled provider that could answer; those at `keyed` addresses want a key."""
+        return bool(
+            await self._tx.value(
+                """
+                select exists (select
+                                 from provider
+                                where is_enabled and (sealed is not null or api_base <> all ($1)))
+                """,
+                list(keyed),
+            )
+        )
 
     async def erase(self, account_id: str) -> None:
         """Delete what an account configured, keys included."""

@@ -93,6 +93,12 @@ class Configurations:
             return None
         return Provider(name=name, api_base=KNOWN_PROVIDERS[name], api_key=None, is_enabled=True, needs_key=True)
 
+    async def uses_providers(self) -> bool:
+        """Tell whether any account has a provider that its agents could ask."""
+        async with self._database.reading() as database:
+            repository = ConfigurationRepository(database, self._envelope)
+            return await repository.has_usable_provider(list(KNOWN_PROVIDERS.values()))
+
     async def _check(
         self, defaults: Defaults, providers: Mapping[str, ProviderChange], channels: Mapping[str, bool]
     ) -> None:

@@ -5,6 +5,8 @@ itself is made by parts of their own: `runs`, `browsers`, `knowledge`, `tools`. 
 requests.
 """
 
+from functools import cached_property
+
 from agent_runtime import ports
 from agent_runtime.agents.usecases import Agents
 from agent_runtime.canvas.usecases import Canvases
@@ -44,7 +46,6 @@ class Factory:
         self.resources = resources
         self.outgoing = settings.outgoing(resources.config)
         self.envelope = settings.envelope(resources.config)
-        self.providers = ProviderModels(self.outgoing, silence=resources.config.model_timeout)
         self.runs = RunFactory(resources, neighbours=self)
         self.browsers = BrowserFactory(resources, about=self._socket_subjects, traffics=self.runs.traffics)
         self.knowledge = KnowledgeFactory(resources, outgoing=self.outgoing, configuration=self.configuration)
@@ -95,6 +96,11 @@ class Factory:
         return Asking(memories=self.knowledge.memories(), delegations=self.delegations(), canvases=self.canvases())
 
     # models
+
+    @cached_property
+    def providers(self) -> ProviderModels:
+        """Models of providers."""
+        return ProviderModels(self.configuration(), self.outgoing, silence=self.resources.config.model_timeout)
 
     def models(self) -> ports.Models:
         """Make what gives an account's models by their names."""

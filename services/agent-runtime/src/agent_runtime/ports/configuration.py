@@ -51,6 +51,10 @@ class Configuration(Protocol):
         """Find a provider that the account configured."""
         ...
 
+    async def uses_providers(self) -> bool:
+        """Tell whether any account has a provider that its agents could ask."""
+        ...
+
     async def channels(self, account_id: str) -> Mapping[str, bool]:
         """Tell which channels the account configured, and whether each is enabled."""
         ...
