@@ -102,6 +102,22 @@ async def test_config_that_would_be_ignored_is_refused(shared_door: Door) -> Non
     assert (kept.status_code, kept.json()["config"]) == (200, right)
 
 
+async def test_policy_for_what_is_no_tool_is_refused(shared_door: Door) -> None:
+    talk = await Talk.begin(shared_door)
+    held = {"write_file": "deny", "exec_shell": "deny", "server__later": "ask", "*": "auto"}
+    assert (await talk.client.post("/api/agents", json={"id": "held", "name": "A", "tools": held})).status_code == 201
+    misspelt = {"tools": {"writ_file": "deny"}}
+    answers = [
+        await talk.client.post("/api/agents", json={"name": "A"} | misspelt),
+        await talk.client.patch("/api/agents/held", json=misspelt),
+    ]
+    for answer in answers:
+        assert answer.status_code == 400
+        assert "there is no tool 'writ_file'" in answer.json()["detail"]
+        assert answer.json()["error"]["details"][0]["field"] == "tools"
+    assert (await talk.client.get("/api/agents/held")).json()["tools"] == held
+
+
 async def test_only_admins_make_and_change_agents(shared_door: Door) -> None:
     await shared_door.meet(ALICE.account_id)
     alice = shared_door.service.client(ALICE)

@@ -1,13 +1,24 @@
 """Having agents."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from msgspec import structs
 
 from agent_runtime.agents.domain import Agent, AgentChange, AgentDraft, AgentStatus, first_agent
 from agent_runtime.agents.repositories import AgentRepository
-from agent_runtime.ports import AgentProfile, Configuration, Frame, Frames, Sessions, ToolPolicy, Topic
+from agent_runtime.errors import FieldRefusedError
+from agent_runtime.ports import (
+    EVERY_TOOL,
+    AgentProfile,
+    Configuration,
+    Frame,
+    Frames,
+    Sessions,
+    Toolbox,
+    ToolPolicy,
+    Topic,
+)
 from shoal.copies import ExportedFact, exported
 from shoal.database import Database, Transaction
 from shoal.http.pagination import Page
@@ -29,12 +40,14 @@ class Agents:
         frames: Frames,
         configuration: Configuration,
         sessions: Sessions,
+        toolbox: Toolbox,
     ) -> None:
         self._database = database
         self._sessions = sessions
         self._outbox = outbox
         self._frames = frames
         self._configuration = configuration
+        self._toolbox = toolbox
 
     async def get(self, account_id: str, agent_id: str) -> AgentProfile:
         """Find an agent as a turn needs it; the account's oldest for an empty id.
@@ -82,7 +95,9 @@ class Agents:
 
         Raises:
             AgentTakenError: There is, or was, one of this id.
+            FieldRefusedError: It has a policy for what no tool can be called.
         """
+        self._check_tools(draft.tools)
         if not draft.model:
             defaults = await self._configuration.defaults(account_id)
             draft = structs.replace(draft, model=defaults.model)
@@ -98,7 +113,9 @@ class Agents:
 
         Raises:
             AgentNotFoundError: There is none.
+            FieldRefusedError: It is to have a policy for what no tool can be called.
         """
+        self._check_tools(change.tools or {})
         async with self._database.transaction() as tx:
             agent = await AgentRepository(tx).update(account_id, agent_id, change)
             await self._outbox.append(tx, _updated(agent))
@@ -145,6 +162,12 @@ class Agents:
         """Count the agents of all accounts."""
         async with self._database.reading() as database:
             return await AgentRepository(database).count()
+
+    def _check_tools(self, policies: Mapping[str, str]) -> None:
+        """Refuse policies that would protect nothing, for their tool's name is misspelt."""
+        unknown = self._toolbox.unknown(name for name in policies if name != EVERY_TOOL)
+        if unknown:
+            raise FieldRefusedError("tools", f"there is no tool {unknown[0]!r}; GET /api/tools lists those there are")
 
     # accounts
 

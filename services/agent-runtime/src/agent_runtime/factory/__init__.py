@@ -62,6 +62,7 @@ class Factory:
             frames=self.browsers.frames,
             configuration=self.configuration(),
             sessions=self.sessions(),
+            toolbox=self.tools.toolbox,
         )
 
     # sessions

@@ -40,8 +40,10 @@ class ToolFactory:
     @cached_property
     def toolbox(self) -> Toolbox:
         """All tools of this process: its own, and those of MCP servers."""
-        shell = shell_tools() if self.resources.config.allow_exec_shell else []
-        return Toolbox([*file_tools(), *shell, *Web(self.outgoing).tools(), *self._asking().tools()], [self.mcp_links])
+        own = [*file_tools(), *Web(self.outgoing).tools(), *self._asking().tools()]
+        if self.resources.config.allow_exec_shell:
+            return Toolbox([*own, *shell_tools()], sources=[self.mcp_links])
+        return Toolbox(own, withheld=shell_tools(), sources=[self.mcp_links])
 
     @cached_property
     def mcp_links(self) -> McpLinks:

@@ -5,7 +5,7 @@ an `AppError` of the subject behind it.
 """
 
 from agent_runtime.ports.accounts import Erasure
-from agent_runtime.ports.agents import AgentProfile, Agents, Births, Departures, ToolPolicy
+from agent_runtime.ports.agents import EVERY_TOOL, AgentProfile, Agents, Births, Departures, ToolPolicy
 from agent_runtime.ports.canvas import CanvasCommand, Canvases, CanvasUpdate, Drawing, Drawings, DrawnElement
 from agent_runtime.ports.channels import ChannelSwitches, LiveSockets, Traffic, Traffics
 from agent_runtime.ports.configuration import Configuration, Defaults, Provider
@@ -53,6 +53,7 @@ from agent_runtime.ports.tools import MAX_RESULT_BYTES, Tool, Toolbox, ToolConte
 from agent_runtime.ports.turns import Queueing, RunStatus, SaidSoFar, TurnRequest, TurnResult, Turns
 
 __all__ = [
+    "EVERY_TOOL",
     "MAX_RESULT_BYTES",
     "VOICE_SESSION",
     "ActiveSkill",

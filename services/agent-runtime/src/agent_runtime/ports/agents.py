@@ -9,6 +9,9 @@ from msgspec import Struct
 
 from shoal.database import Transaction
 
+EVERY_TOOL = "*"
+"""In an agent's policies: every tool that they do not name."""
+
 
 class ToolPolicy(StrEnum):
     """What happens when an agent calls a tool."""

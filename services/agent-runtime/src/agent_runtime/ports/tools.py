@@ -1,6 +1,6 @@
 """What a tool is."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -58,4 +58,8 @@ class Toolbox(Protocol):
 
     async def offered(self, account_id: str) -> Mapping[str, Tool]:
         """Find an account's tools by name."""
+        ...
+
+    def unknown(self, names: Iterable[str]) -> Sequence[str]:
+        """Pick the names that no tool can have: neither one of ours, nor one that an MCP server may bring."""
         ...

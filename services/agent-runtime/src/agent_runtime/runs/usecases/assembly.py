@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from agent_runtime.ports import (
+    EVERY_TOOL,
     ActiveSkill,
     AgentProfile,
     Agents,
@@ -133,7 +134,7 @@ class Assembly:
 
 def policy_of(tool: Tool, agent: AgentProfile) -> ToolPolicy:
     """Tell what a call of a tool by an agent means: as the agent says, else as the tool does."""
-    return agent.tools.get(tool.spec.name) or agent.tools.get("*") or tool.policy
+    return agent.tools.get(tool.spec.name) or agent.tools.get(EVERY_TOOL) or tool.policy
 
 
 def _models(run: Run, agent: AgentProfile, defaults: Defaults) -> tuple[ModelName, ...]:

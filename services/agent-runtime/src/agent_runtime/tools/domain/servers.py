@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9-]{0,31}\Z"
-"""What a server may be called: its tools are named `<server>__<tool>`."""
+"""What a server may be called."""
+SEPARATOR = "__"
+"""Stands in the names of servers' tools: `<server>__<tool>`."""
 
 
 class McpServer(Struct, frozen=True, kw_only=True):

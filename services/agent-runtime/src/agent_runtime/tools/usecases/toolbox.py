@@ -1,9 +1,10 @@
 """Every tool there is: our own, and those of an account's MCP servers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from agent_runtime.ports import Tool
+from agent_runtime.tools.domain.servers import SEPARATOR
 from agent_runtime.tools.errors import ToolNotFoundError
 
 
@@ -16,10 +17,19 @@ class ToolSource(Protocol):
 
 
 class Toolbox:
-    """The tools that agents of an account can be offered. It is the port `Toolbox`."""
+    """The tools that agents of an account can be offered. It is the port `Toolbox`.
 
-    def __init__(self, own: Sequence[Tool], sources: Sequence[ToolSource] = ()) -> None:
+    Args:
+        own: Those that everybody is offered.
+        withheld: Those of ours that the operator does not allow here.
+        sources: Whoever brings more.
+    """
+
+    def __init__(
+        self, own: Sequence[Tool], *, withheld: Sequence[Tool] = (), sources: Sequence[ToolSource] = ()
+    ) -> None:
         self._own = {tool.spec.name: tool for tool in own}
+        self._names = {tool.spec.name for tool in (*own, *withheld)}
         self._sources = tuple(sources)
 
     @property
@@ -33,6 +43,10 @@ class Toolbox:
         for source in self._sources:
             found |= {tool.spec.name: tool for tool in await source.tools(account_id)}
         return found
+
+    def unknown(self, names: Iterable[str]) -> Sequence[str]:
+        """Pick the names that no tool can have: neither one of ours, nor one that an MCP server may bring."""
+        return [name for name in names if name not in self._names and SEPARATOR not in name]
 
     async def find(self, account_id: str, name: str) -> Tool:
         """Find one of an account's tools.

@@ -16,7 +16,7 @@ from msgspec import Struct
 from agent_runtime.errors import ToolError
 from agent_runtime.ports import Tool, ToolContext, ToolPolicy, ToolSpec
 from agent_runtime.tools.domain.arguments import parse
-from agent_runtime.tools.domain.servers import LinkState, OpenServer
+from agent_runtime.tools.domain.servers import SEPARATOR, LinkState, OpenServer
 from shoal.outgoing import Outgoing
 from shoal.tasks import end
 
@@ -131,7 +131,7 @@ class McpTool:
     def __init__(self, link: Link, tool: RemoteTool) -> None:
         self._link = link
         self._tool = tool
-        self.spec = ToolSpec(f"{link.server.name}__{tool.name}"[:64], tool.description[:1024], tool.schema)
+        self.spec = ToolSpec(f"{link.server.name}{SEPARATOR}{tool.name}"[:64], tool.description[:1024], tool.schema)
         self.policy = ToolPolicy.ASK
 
     async def call(self, arguments: str, _context: ToolContext) -> str:
