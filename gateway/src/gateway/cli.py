@@ -26,7 +26,8 @@ from shoal.cli import ENVIRONMENT, STATE, beneath, fail
 from shoal.clock import to_rfc3339
 from shoal.config import ConfigError, check_public_url, load
 from shoal.database import Database
-from shoal.errors import AppError, readable
+from shoal.errors import AppError
+from shoal.http.wording import readable
 from shoal.identity import Role, new_key_pair
 from shoal.outbox import Outbox
 from shoal.telemetry import Tracing

@@ -2,11 +2,16 @@
 
 import json
 from collections.abc import AsyncIterator
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
 
+import msgspec
 import pytest
+from msgspec import Meta
 
 from shoal.http.app import MAX_BODY_BYTES
+from shoal.http.wording import readable
 
 from .things import error_of
 from .toy import Door
@@ -58,7 +63,7 @@ async def test_query_that_is_not_utf_8_is_refused(door: Door, query: str) -> Non
 
 async def test_field_that_does_not_hold_is_named(door: Door) -> None:
     told = error_of(await door.client.post("/pairing/things", json={"name": "x", "count": -1}))
-    assert told["details"] == [{"field": "count", "message": "Expected `int` >= 0"}]
+    assert told["details"] == [{"field": "count", "message": "Expected `integer` >= 0"}]
 
 
 @pytest.mark.parametrize(
@@ -81,6 +86,43 @@ async def test_value_of_no_enumeration_is_told_with_those_there_are(
 async def test_parameter_of_no_enumeration_is_told_with_those_there_are(door: Door) -> None:
     told = error_of(await door.client.get("/paint?colour=pink"))
     assert told["message"] == "colour: Invalid enum value 'pink': one of red, blue"
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "message"),
+    [
+        ("/follow", {"last-event-id": "x"}, "Last-Event-ID: Expected `integer`, got `string`"),
+        ("/follow?async=maybe", {}, "async: Expected `boolean`, got `string`"),
+        ("/follow?after=-1", {}, "after: Expected `integer` >= 0"),
+        ("/named", {}, "name: This parameter is needed."),
+    ],
+)
+async def test_parameter_is_named_as_it_was_sent(door: Door, path: str, headers: dict[str, str], message: str) -> None:
+    told = error_of(await door.client.get(path, headers=headers))
+    field, _, problem = message.partition(": ")
+    assert (told["message"], told["details"]) == (message, [{"field": field, "message": problem}])
+
+
+@pytest.mark.parametrize(
+    ("value", "shape", "message"),
+    [
+        ("", Annotated[str, Meta(min_length=1)], "Expected `string` of length >= 1"),
+        ("1", float, "Expected `number`, got `string`"),
+        ("1", int | None, "Expected `integer | null`, got `string`"),
+        (1, bool, "Expected `boolean`, got `integer`"),
+        (1.5, list[int], "Expected `array`, got `number`"),
+        ([], dict[str, int], "Expected `object`, got `array`"),
+        (True, datetime | int, "Expected `integer | string`, got `boolean`"),
+        (1, UUID | None, "Expected `string | null`, got `integer`"),
+        (7, Annotated[int, Meta(multiple_of=2)], "Expected `integer` that's a multiple of 2"),
+        ("a", Annotated[str, Meta(pattern=r"^[0-9]+\Z")], "Must match ^[0-9]+$"),
+        ("the `str` of a `float`", Literal["x"], "Invalid enum value 'the `str` of a `float`'"),
+    ],
+)
+async def test_messages_speak_of_json(value: object, shape: Any, message: str) -> None:
+    with pytest.raises(msgspec.ValidationError) as refused:
+        msgspec.convert(value, shape)
+    assert readable(str(refused.value)) == message
 
 
 async def test_pattern_is_told_as_any_language_reads_it(door: Door) -> None:
@@ -147,7 +189,9 @@ async def test_body_too_large_is_413(door: Door, chunked: bool) -> None:  # noqa
         "/pairing/things", content=pieces() if chunked else body, headers={"content-type": "application/json"}
     )
     assert answer.status_code == 413
-    assert error_of(answer)["code"] == "payload_too_large"
+    told = error_of(answer)
+    assert told["code"] == "payload_too_large"
+    assert told["message"] == f"The body is larger than the {MAX_BODY_BYTES} bytes that this route takes."
 
 
 async def test_largest_body_is_taken(door: Door) -> None:
@@ -158,20 +202,22 @@ async def test_largest_body_is_taken(door: Door) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "message", "details"),
+    ("body", "message"),
     [
-        (b"{}", "name: This field is needed.", [{"field": "name", "message": "This field is needed."}]),
-        (b'{"name": "x', "The body is not JSON: it ends too early.", []),
-        (b"", "The request lacks a body, or has another shape than this route takes: send JSON.", []),
-        *(
-            (body, "The body must be a JSON object.", [{"field": "", "message": "The body must be a JSON object."}])
-            for body in (b"[]", b'"x"', b"3", b"null")
-        ),
+        (b'{"name": "x', "The body is not JSON: it ends too early."),
+        (b"nonsense", "JSON is malformed: invalid character (byte 4)"),
+        (b'{"name": "a\\u0000b"}', "Text may not hold the character NUL."),
+        (b"", "The request lacks a body, or has another shape than this route takes: send JSON."),
+        *((body, "The body must be a JSON object.") for body in (b"[]", b'"x"', b"3", b"null")),
     ],
 )
-async def test_refusals_of_bodies_speak_of_what_the_caller_sent(
-    door: Door, body: bytes, message: str, details: list[object]
-) -> None:
+async def test_refusal_of_the_body_itself_names_the_field_without_a_name(door: Door, body: bytes, message: str) -> None:
     answer = await door.client.post("/pairing/things", content=body, headers={"content-type": "application/json"})
     told = error_of(answer)
-    assert (told["message"], told["details"]) == (message, details)
+    assert (told["message"], told["details"]) == (message, [{"field": "", "message": message}])
+
+
+async def test_field_that_is_missing_is_named(door: Door) -> None:
+    told = error_of(await door.client.post("/pairing/things", json={}))
+    assert told["message"] == "name: This field is needed."
+    assert told["details"] == [{"field": "name", "message": "This field is needed."}]

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import httpx
 import structlog
 from litestar import Controller, Request, WebSocket, delete, get, post, put, websocket
+from litestar.params import Parameter
 from msgspec import Meta, Struct
 
 from shoal import errors
@@ -129,6 +130,22 @@ class OtherController(Controller):
     @get("/paint")
     async def paint(self, colour: Colour = Colour.RED) -> str:
         return colour
+
+    @get("/follow", media_type="text/event-stream")
+    async def follow(
+        self,
+        last_event_id: Annotated[int, Parameter(header="Last-Event-ID", ge=0)] = 0,
+        is_async: Annotated[bool, Parameter(query="async")] = False,
+        after: Annotated[int, Parameter(ge=0)] = 0,
+    ) -> None: ...
+
+    @get("/named")
+    async def named(self, name: str) -> str:
+        return name
+
+    @post("/perhaps", status_code=200)
+    async def perhaps(self, data: Strict | None = None) -> Strict | None:
+        return data
 
     @get("/who")
     async def who(self, principal: Principal) -> dict[str, str]:

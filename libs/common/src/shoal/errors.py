@@ -4,14 +4,10 @@ Two trees that never mix. `AppError` is the caller's doing or the world's, and i
 else is a fault of ours and is answered 500 without detail. `shoal.http.errors` turns both into responses, once.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from msgspec import Struct
-
-_UNLIKE = re.compile(r"Expected `str` matching regex '(.*)'")
-_PYTHONS_END = r"\\Z"
 
 
 class FieldProblem(Struct, frozen=True):
@@ -19,12 +15,6 @@ class FieldProblem(Struct, frozen=True):
 
     field: str
     message: str
-
-
-def readable(message: str) -> str:
-    """Write a pattern as other languages do, where a message of msgspec's has one."""
-    found = _UNLIKE.fullmatch(message)
-    return message if found is None else f"Must match {found[1].replace(_PYTHONS_END, '$')}".replace(2 * "\\", "\\")
 
 
 class AppError(Exception):
@@ -55,6 +45,14 @@ class ValidationError(AppError):
 
     code = "validation_error"
     status = None
+
+
+class UnfitBodyError(ValidationError):
+    """The body is not JSON of the shape that this route takes."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message)
+        self.details = (FieldProblem("", self.message),)
 
 
 class BadRequestError(AppError):

@@ -14,9 +14,9 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ControllerRouterHandler
 
-from shoal.errors import UnsupportedMediaTypeError, ValidationError
+from shoal.errors import UnfitBodyError, UnsupportedMediaTypeError, ValidationError
 from shoal.http.auth import principal_of
-from shoal.http.description import ClosedStructs, DescribedStructs
+from shoal.http.description import ClosedStructs, DescribedStructs, describe
 from shoal.http.door import Door, Raw
 from shoal.http.errors import respond
 from shoal.http.health import DescriptionController, Health, HealthController
@@ -76,7 +76,7 @@ def create_app(
 
 def openapi_json(app: Litestar) -> bytes:
     """Write an application's OpenAPI document, keys sorted, two spaces of indent."""
-    document = msgspec.json.encode(app.openapi_schema.to_schema(), order="sorted")
+    document = msgspec.json.encode(describe(app), order="sorted")
     # JSON Schema's patterns are JavaScript's, where `$` means what `\Z` means to Python and `\Z` means nothing.
     return msgspec.json.format(document.replace(rb'\\Z"', b'$"'), indent=2) + b"\n"
 
@@ -129,7 +129,7 @@ async def _check_body(request: Request[Any, Any, Any]) -> None:
     if not _JSON.match(content_type):
         raise UnsupportedMediaTypeError
     if b"\x00" in body or _NUL.search(body):
-        raise ValidationError("Text may not hold the character NUL.")
+        raise UnfitBodyError("Text may not hold the character NUL.")
 
 
 def _principal(request: Request[Any, Any, Any]) -> Principal:

@@ -1,7 +1,6 @@
 """The one place where an exception becomes a response.
 
-The body is the same everywhere and satisfies every contract: `{"detail", "error": {"code", "message", "status",
-"details": [{"field", "message"}]}, "request_id"}`. `Accept: application/problem+json` gets RFC 9457 instead.
+The body is the same everywhere and satisfies every contract: `ErrorBody`, or `ProblemBody` for who accepts that.
 """
 
 import re
@@ -18,23 +17,32 @@ from litestar.exceptions import (
     InternalServerException,
     MethodNotAllowedException,
     NotFoundException,
+    SerializationException,
     ValidationException,
 )
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
+from litestar.handlers import HTTPRouteHandler
 from litestar.handlers.base import BaseRouteHandler
+from litestar.params import ParameterKwarg
+from litestar.typing import FieldDefinition
 
 from shoal import errors
-from shoal.errors import AppError, FieldProblem, readable
+from shoal.errors import AppError, FieldProblem
 from shoal.http.asgi import Scope, Send
+from shoal.http.bodies import ErrorBody, ErrorView, ProblemBody
 from shoal.http.choices import choices
 from shoal.http.families import Family, family_of
+from shoal.http.wording import readable
 
 _HUNG_UP = "client disconnected prematurely"
 """What Litestar says of a body that was cut off."""
-_BODY, _NO_BODY = "data", "'data'"
-"""What it calls the body, and says where there is none."""
+_BODY, _NO_BODY, _IN_BODY = "data", "'data'", "body"
+"""What it calls the body, says where there is none, and calls the place of a field in it."""
 _OF_ANOTHER_KIND = re.compile(r"Expected `(object|array)(?: \| null)?`, got `\w+`")
 _OF_A_FIELD = re.compile(r"Object (missing required|contains unknown) field `([^`]+)`")
+_OF_NO_PARAMETER = re.compile(r"Missing required \w+ parameter '([^']+)'")
 _NO_CHOICE = "Invalid enum value"
+_LACKING = "The request lacks a body, or has another shape than this route takes: send JSON."
 _CUT_OFF = {"Input data was truncated": "The body is not JSON: it ends too early."}
 PROBLEM = "application/problem+json"
 REQUEST_ID = "shoal.request_id"
@@ -44,7 +52,6 @@ _BY_STATUS: Mapping[int, type[AppError]] = {
     403: errors.ForbiddenError,
     404: errors.NotFoundError,
     405: errors.MethodNotAllowedError,
-    413: errors.TooLargeError,
     415: errors.UnsupportedMediaTypeError,
     429: errors.RateLimitedError,
     503: errors.UnavailableError,
@@ -64,7 +71,6 @@ def refusal(error: AppError, *, family: Family, request_id: str, accept: str = "
     """Write a refusal in a family's spelling."""
     status = family.validation_status if error.status is None else error.status
     code = family.spell(error.code)
-    details = [{"field": problem.field, "message": problem.message} for problem in error.details]
     headers = {"content-type": "application/json", "cache-control": "no-store"}
     if error.retry_after_s is not None:
         headers["retry-after"] = str(max(1, round(error.retry_after_s)))
@@ -72,15 +78,11 @@ def refusal(error: AppError, *, family: Family, request_id: str, accept: str = "
         headers["allow"] = error.allowed
     if PROBLEM in accept:
         headers["content-type"] = PROBLEM
-        problem = {
-            "type": "about:blank",
-            "title": HTTPStatus(status).phrase if status in _STANDARD else code,
-            "status": status,
-            "detail": error.message,
-        }
-        return Refusal(status, headers, _encode(problem | {"code": code, "errors": details, "request_id": request_id}))
-    told = {"code": code, "message": error.message, "status": status, "details": details}
-    return Refusal(status, headers, _encode({"detail": error.message, "error": told, "request_id": request_id}))
+        title = HTTPStatus(status).phrase if status in _STANDARD else code
+        problem = ProblemBody("about:blank", title, status, error.message, code, error.details, request_id)
+        return Refusal(status, headers, _encode(problem))
+    told = ErrorView(code, error.message, status, error.details)
+    return Refusal(status, headers, _encode(ErrorBody(error.message, told, request_id)))
 
 
 def respond(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
@@ -130,18 +132,21 @@ def to_app_error(error: Exception, handler: BaseRouteHandler | None = None) -> A
         case AppError():
             return error
         case ValidationException():
-            problems = _problems(error, handler)
-            return errors.ValidationError(_sentence(problems), details=problems)
+            return _unfit(_problems(error, handler))
         case NotFoundException():
             return errors.PathUnknownError()
         case MethodNotAllowedException():
             return errors.MethodNotAllowedError(allowed=_methods(error))
         case msgspec.DecodeError() | UnicodeDecodeError() | RecursionError():
-            return errors.ValidationError("The body is not JSON of the shape that this route takes.")
+            return errors.UnfitBodyError()
         case InternalServerException() if error.detail == _HUNG_UP:
             return errors.CallerGoneError()
+        case RequestEntityTooLarge():
+            return errors.TooLargeError(_limit(handler))
         case LitestarClientError() if error.status_code == HTTPStatus.BAD_REQUEST:
-            return errors.ValidationError(_CUT_OFF.get(error.detail, error.detail) or None)
+            is_of_body = isinstance(error.__cause__, SerializationException)
+            told = _CUT_OFF.get(error.detail, error.detail) or None
+            return errors.UnfitBodyError(told) if is_of_body else errors.ValidationError(told)
         case HTTPException() if error.status_code in _BY_STATUS:
             return _BY_STATUS[error.status_code](error.detail or None)
     return AppError("Something went wrong on our side.")
@@ -153,22 +158,29 @@ def _methods(error: MethodNotAllowedException) -> list[str]:
     return [method for method in [*named, *(["HEAD"] if "GET" in named else [])] if method.isupper()]
 
 
-def _sentence(problems: Sequence[FieldProblem]) -> str:
+def _limit(handler: BaseRouteHandler | None) -> str | None:
+    """Say how many bytes a route takes, if it is known by now which it is."""
+    limit = handler.resolve_request_max_body_size() if isinstance(handler, HTTPRouteHandler) else None
+    return None if limit is None else f"The body is larger than the {limit} bytes that this route takes."
+
+
+def _unfit(problems: Sequence[FieldProblem]) -> errors.ValidationError:
     if not problems:
-        return "The request lacks a body, or has another shape than this route takes: send JSON."
-    return "; ".join(
-        f"{problem.field}: {problem.message}" if problem.field else problem.message for problem in problems
-    )
+        return errors.UnfitBodyError(_LACKING)
+    named = (f"{problem.field}: {problem.message}" if problem.field else problem.message for problem in problems)
+    return errors.ValidationError("; ".join(named), details=problems)
 
 
 def _problems(error: ValidationException, handler: BaseRouteHandler | None) -> list[FieldProblem]:
+    if missing := _OF_NO_PARAMETER.match(error.detail):
+        return [FieldProblem(field=missing[1], message="This parameter is needed.")]
     extra = error.extra if isinstance(error.extra, list) else []
     return [_problem(item, handler) for item in extra if isinstance(item, dict) and item.get("message") != _NO_BODY]
 
 
 def _problem(item: Mapping[str, Any], handler: BaseRouteHandler | None) -> FieldProblem:
     """Name what is wrong as the caller does, who knows no `data`: so the framework calls the body."""
-    key, message = str(item.get("key", "")), str(item.get("message", ""))
+    key, message = str(item.get("key", "")), readable(str(item.get("message", "")))
     if found := _OF_A_FIELD.fullmatch(message):
         is_missing = found[1] == "missing required"
         return FieldProblem(
@@ -177,13 +189,20 @@ def _problem(item: Mapping[str, Any], handler: BaseRouteHandler | None) -> Field
         )
     if key == _BODY:
         return FieldProblem(field="", message=_OF_ANOTHER_KIND.sub(r"The body must be a JSON \1.", message))
-    if message.startswith(_NO_CHOICE) and (named := _choices(handler, key)):
-        message = f"{message}: one of {', '.join(named)}"
-    return FieldProblem(field=key, message=readable(message))
-
-
-def _choices(handler: BaseRouteHandler | None, key: str) -> list[str]:
     parameters = {} if handler is None else handler.parsed_fn_signature.parameters
+    field = key if item.get("source") == _IN_BODY else _sent_name(parameters, key)
+    if message.startswith(_NO_CHOICE) and (named := _choices(parameters, key)):
+        message = f"{message}: one of {', '.join(named)}"
+    return FieldProblem(field=field, message=message)
+
+
+def _sent_name(parameters: Mapping[str, FieldDefinition], key: str) -> str:
+    """Give a parameter the name by which it is sent: that of the header, mostly."""
+    told = parameters[key].kwarg_definition if key in parameters else None
+    return (told.header or told.query or told.cookie or key) if isinstance(told, ParameterKwarg) else key
+
+
+def _choices(parameters: Mapping[str, FieldDefinition], key: str) -> list[str]:
     if key in parameters:
         return choices(parameters[key].annotation, "")
     return choices(parameters[_BODY].annotation, key) if _BODY in parameters else []

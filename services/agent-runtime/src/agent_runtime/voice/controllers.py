@@ -9,6 +9,7 @@ from agent_runtime.voice.domain.loudness import NotSoundError
 from agent_runtime.voice.schemas import (
     ChangeSettings,
     ChangeSpeech,
+    ErrorInWords,
     MicrophoneView,
     Say,
     SettingsChangedView,
@@ -21,6 +22,7 @@ from agent_runtime.voice.schemas import (
 from agent_runtime.voice.usecases import Voices, loudness_of
 from shoal.errors import AppError
 from shoal.http.auth import require_admin, require_user
+from shoal.http.description import REFUSED_AS
 from shoal.http.errors import respond
 from shoal.identity import Principal
 
@@ -93,13 +95,13 @@ class VoiceController(Controller):
         return SpeechView.from_domain((await voices.get(principal.account_id)).speech)
 
     @put("/tts/config", operation_id="changeSpeech", summary="Change who makes speech of text", guards=[require_admin],
-         exception_handlers={AppError: respond_in_words})  # fmt: skip
+         exception_handlers={AppError: respond_in_words}, opt={REFUSED_AS: ErrorInWords})  # fmt: skip
     async def change_speech(self, data: ChangeSpeech, voices: Voices, principal: Principal) -> SpeechView:
         """Change what is given; another provider brings its own model and voice."""
         return SpeechView.from_domain(await voices.change_speech(principal.account_id, data.given))
 
     @post("/tts", operation_id="speak", summary="Make speech of text", status_code=200, media_type="audio/mpeg",
-          exception_handlers={AppError: respond_in_words})  # fmt: skip
+          exception_handlers={AppError: respond_in_words}, opt={REFUSED_AS: ErrorInWords})  # fmt: skip
     async def speak(self, data: Say, voices: Voices, principal: Principal) -> Response[bytes]:
         """Answer the text as MP3."""
         sound = await voices.speak(principal.account_id, data.text, voice=data.voice, speed=data.speed)

@@ -176,3 +176,12 @@ class SpeakerView(Struct, frozen=True, kw_only=True):
 
     success: bool = False
     message: str = "A server has no speaker: sound plays in the browser, from POST /api/voice/tts or its own voice."
+
+
+class ErrorInWords(Struct, frozen=True):
+    """A refusal whose reason is a text at `error`, where the web UI looks for it."""
+
+    detail: str
+    error: str
+    code: str
+    request_id: str

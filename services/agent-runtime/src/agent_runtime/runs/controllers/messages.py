@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 from litestar import Controller, Response, get, post
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
 
 from agent_runtime.ports import TurnRequest
@@ -17,6 +18,9 @@ from shoal.identity import Principal
 IdempotencyKey = Annotated[str | None, Parameter(header="Idempotency-Key", max_length=255)]
 Prefer = Annotated[str | None, Parameter(header="Prefer", max_length=255)]
 
+_UNFINISHED: Any = AnswerView | RunSummary
+NOT_SAID_YET = ResponseSpec(_UNFINISHED, description="The agent has not said it yet", generate_examples=False)
+
 
 class MessageController(Controller):
     """The contract's call, and runs as resources."""
@@ -25,7 +29,8 @@ class MessageController(Controller):
     tags = ("sessions",)
     guards = (require_user,)
 
-    @post("/{key:str}/messages", operation_id="sendMessage", summary="Say something to an agent", status_code=200)
+    @post("/{key:str}/messages", operation_id="sendMessage", summary="Say something to an agent", status_code=200,
+          responses={202: NOT_SAID_YET})  # fmt: skip
     async def send(
         self,
         key: str,
@@ -35,7 +40,7 @@ class MessageController(Controller):
         idempotency_key: IdempotencyKey = None,
         prefer: Prefer = None,
         is_async: Annotated[bool, Parameter(query="async")] = False,
-    ) -> Response[Any]:
+    ) -> Response[AnswerView]:
         """Say something, and answer what the agent says; 202 where it has not said it yet."""
         request = _request(key, data, principal, idempotency_key)
         if is_async or "respond-async" in (prefer or "").lower():

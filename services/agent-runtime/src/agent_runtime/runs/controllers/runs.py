@@ -36,7 +36,7 @@ class RunController(Controller):
         await turns.cancel(principal.account_id, run_id)
         return RunDetail.from_course(*await turns.show(principal.account_id, run_id))
 
-    @get("/{run_id:str}/stream", operation_id="followRun", summary="Follow a run")
+    @get("/{run_id:str}/stream", operation_id="followRun", summary="Follow a run", media_type="text/event-stream")
     async def follow(
         self, run_id: str, principal: Principal, following: Following, last_event_id: LastEventId = 0, after: After = 0
     ) -> Stream:

@@ -4,6 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from litestar import Controller, delete, get, patch, post
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
 
 from pairing.connections.controllers.access import WHO, Who
@@ -15,6 +16,7 @@ from pairing.connections.schemas.agents import (
     AgentRegisteredView,
     AgentsView,
     AgentView,
+    AmbiguousBody,
     ChangeAgent,
     ConnectAgent,
     ConnectTokenView,
@@ -28,7 +30,11 @@ from pairing.connections.usecases.agents import Agents
 from pairing.connections.usecases.keys import AgentKeys
 from pairing.connections.usecases.pairings import AgentPairings
 from pairing.connections.usecases.profiles import Profiles
+from shoal.http.bodies import ErrorBody
+from shoal.http.description import REFUSED_AS
 from shoal.identity import Principal
+
+NO_INBOX = ResponseSpec(ErrorBody, description="There is none", generate_examples=False)
 
 
 class AgentController(Controller):
@@ -55,12 +61,14 @@ class AgentController(Controller):
         agent = await agents.connect(data.to_domain(), by=principal)
         return AgentConnectedView(agent.agent_id, str(agent.id), agent.status, agent.key_version)
 
-    @get("/{agent_id:str}/inbox", operation_id="readInbox", summary="No inbox", opt={WHO: Who.AGENT})
+    @get("/{agent_id:str}/inbox", operation_id="readInbox", summary="No inbox", status_code=404,
+         responses={404: NO_INBOX}, opt={WHO: Who.AGENT})  # fmt: skip
     async def read_inbox(self, agent_id: str) -> None:  # noqa: ARG002 - the path's
         """Say that no files are carried here."""
         raise InboxNotOfferedError
 
-    @post("/{agent_id:str}/inbox", operation_id="sendToInbox", summary="No inbox", opt={WHO: Who.AGENT})
+    @post("/{agent_id:str}/inbox", operation_id="sendToInbox", summary="No inbox", status_code=404,
+          responses={404: NO_INBOX}, opt={WHO: Who.AGENT})  # fmt: skip
     async def send_to_inbox(self, agent_id: str) -> None:  # noqa: ARG002 - the path's
         """Say that no files are carried here."""
         raise InboxNotOfferedError
@@ -80,7 +88,8 @@ class AgentController(Controller):
         """Tell identity, connections and plan limits; a user says which agent is meant."""
         return ProfileView.from_domain(await profiles.of(principal, named=named))
 
-    @get("/resolve", operation_id="resolveAgent", summary="Find an agent to send to", opt={WHO: Who.AGENT})
+    @get("/resolve", operation_id="resolveAgent", summary="Find an agent to send to",
+         opt={WHO: Who.AGENT, REFUSED_AS: AmbiguousBody})  # fmt: skip
     async def resolve(
         self,
         agents: Agents,

@@ -15,6 +15,8 @@ from pairing.connections.domain.agents import (
 )
 from pairing.connections.domain.pairings import Directions
 from pairing.connections.domain.people import OwnedAgent
+from pairing.connections.errors import Candidate
+from shoal.http.bodies import ErrorBody, ErrorView
 
 Slug = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z", description="The account's own name for an agent.")]
 Label = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S")]
@@ -254,6 +256,18 @@ class DirectionsView(Struct, frozen=True):
     def from_domain(cls, directions: Directions) -> "DirectionsView":
         """Show what may pass."""
         return cls(directions.can_send, directions.can_receive)
+
+
+class AmbiguousView(ErrorView, frozen=True):
+    """That a name may stand for agents of several accounts, and which those are."""
+
+    candidates: tuple[Candidate, ...]
+
+
+class AmbiguousBody(ErrorBody, frozen=True):
+    """The refusal of an ambiguous name."""
+
+    error: AmbiguousView
 
 
 def _shown(agent: Agent) -> dict[str, Any]:
