@@ -100,6 +100,15 @@ async def test_families_by_path(path: str, family: Any) -> None:
     assert family_of(path) == family
 
 
+@pytest.mark.parametrize("accept", ["", "application/problem+json"])
+async def test_refusal_that_hands_on_a_message_of_types_tells_those_of_json(accept: str) -> None:
+    error = errors.ValidationError("Expected `str`", details=[errors.FieldProblem("epoch", "Expected `int | null`")])
+    body = json.loads(refusal(error, family=CLAWDNET, request_id="r", accept=accept).body)
+    assert body["detail"] == "Expected `string`"
+    details = body["errors"] if accept else body["error"]["details"]
+    assert details == [{"field": "epoch", "message": "Expected `integer | null`"}]
+
+
 async def test_refusal_without_a_request_is_the_same_body() -> None:
     written = refusal(errors.UnavailableError(retry_after_s=0.2), family=AGENTDROP, request_id="r")
     assert (written.status, written.headers["retry-after"]) == (503, "1")

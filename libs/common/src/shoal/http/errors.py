@@ -71,6 +71,8 @@ def refusal(error: AppError, *, family: Family, request_id: str, accept: str = "
     """Write a refusal in a family's spelling."""
     status = family.validation_status if error.status is None else error.status
     code = family.spell(error.code)
+    message = readable(error.message)  # services hand on what msgspec says of what they read by themselves
+    details = tuple(FieldProblem(problem.field, readable(problem.message)) for problem in error.details)
     headers = {"content-type": "application/json", "cache-control": "no-store"}
     if error.retry_after_s is not None:
         headers["retry-after"] = str(max(1, round(error.retry_after_s)))
@@ -79,10 +81,10 @@ def refusal(error: AppError, *, family: Family, request_id: str, accept: str = "
     if PROBLEM in accept:
         headers["content-type"] = PROBLEM
         title = HTTPStatus(status).phrase if status in _STANDARD else code
-        problem = ProblemBody("about:blank", title, status, error.message, code, error.details, request_id)
+        problem = ProblemBody("about:blank", title, status, message, code, details, request_id)
         return Refusal(status, headers, _encode(problem))
-    told = ErrorView(code, error.message, status, error.details)
-    return Refusal(status, headers, _encode(ErrorBody(error.message, told, request_id)))
+    told = ErrorView(code, message, status, details)
+    return Refusal(status, headers, _encode(ErrorBody(message, told, request_id)))
 
 
 def respond(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
