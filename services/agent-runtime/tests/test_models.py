@@ -5,6 +5,7 @@ import json
 import tempfile
 import time
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,12 @@ from provider_double import ProviderDouble, Step, call, fail, say
 from runtime_door import Door
 from runtime_talk import Talk, texts
 
+from agent_runtime.errors import ModelUnavailableError
+from agent_runtime.models.clients.cloud import cloud_model
 from agent_runtime.plain import MAX_BYTES
+from agent_runtime.ports import ModelName, Prompt, Provider, TextDelta, UserMessage
 from shoal.installation import Installation
+from shoal.outgoing import Outgoing
 from shoal.service import installed
 from shoal.testing.servers import TestDatabases, nats_server
 from shoal.testing.suite import Suite, eventually
@@ -395,6 +400,26 @@ async def test_answer_is_over_where_its_provider_says_so(model_door: Door, doubl
         assert (await talk.say("Hi"))["content"] == "all of it"
     await eventually(lambda: double.open_streams == 0)
     assert (await talk.say("Hi"))["content"] == "again"
+
+
+async def test_who_finds_no_free_connection_is_told_so(double: ProviderDouble) -> None:
+    provider = Provider(name="openai", api_base=double.openai_base, api_key=None, is_enabled=True)
+    transport = Outgoing(f"127.0.0.1:{double.port}").transport()
+    model = cloud_model(provider, transport, timedelta(seconds=2))
+    asked = Prompt(
+        model=ModelName("openai", "double-1"), instructions="", conversation=(UserMessage("Hi"),), tools=(),
+        max_tokens=10, temperature=0.5,
+    )  # fmt: skip
+    double.script(*[Step(pieces=("word ",), pause_s=0.2, hangs=True)] * 100)
+    answers = [model.stream(asked) for _ in range(101)]
+    begun = await asyncio.gather(*map(anext, answers), return_exceptions=True)
+    assert [str(one) for one in begun if isinstance(one, ModelUnavailableError)] == [
+        "As many answers of providers are under way here as there may be."
+    ]
+    assert len([one for one in begun if isinstance(one, TextDelta)]) == 100
+    for answer in answers:
+        await answer.aclose()
+    await transport.aclose()
 
 
 async def test_packed_answer_is_not_unpacked(model_door: Door, double: ProviderDouble) -> None:

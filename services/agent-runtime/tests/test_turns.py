@@ -197,6 +197,21 @@ async def test_stopped_agent_refuses_messages_until_started(shared_door: Door) -
     assert "Hello" in (await talk.say("Hello"))["content"]
 
 
+async def test_what_is_said_while_a_session_is_deleted_ends_with_it(shared_door: Door) -> None:
+    for pause_s in (0.0, 0.01, 0.03):
+        talk = await Talk.begin(shared_door)
+        before = [asyncio.create_task(talk.post("/slowly " + "word " * 100)) for _ in range(3)]
+        await asyncio.sleep(pause_s)
+        deleting = asyncio.create_task(talk.client.delete(f"/api/sessions/{talk.key}"))
+        meanwhile = [asyncio.create_task(talk.post("/slowly " + "word " * 100)) for _ in range(3)]
+        answers = [
+            (answer.status_code, answer.json()["error"]["code"]) for answer in await asyncio.gather(*before, *meanwhile)
+        ]
+        assert (await deleting).status_code == 200
+        assert set(answers) <= {(404, "session_not_found"), (409, "run_cancelled")}
+        assert await shared_door.sql("select id from run where session_key = $1", talk.key) == []
+
+
 async def test_deleting_a_session_ends_what_runs_in_it(shared_door: Door) -> None:
     talk = await Talk.begin(shared_door)
     run_id = await talk.run("/slowly " + "word " * 100)

@@ -73,7 +73,9 @@ class Factory:
 
     def session_lifecycle(self) -> SessionLifecycle:
         """Make what begins and ends sessions for requests."""
-        return SessionLifecycle(sessions=self.sessions(), agents=self.agents(), turns=self.turns())
+        return SessionLifecycle(
+            database=self.resources.database, sessions=self.sessions(), agents=self.agents(), turns=self.turns()
+        )
 
     # runs
 

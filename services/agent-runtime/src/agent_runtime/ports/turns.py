@@ -6,6 +6,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from agent_runtime.ports.sessions import Message
+from shoal.database import Transaction
 
 
 class Queueing(StrEnum):
@@ -128,6 +129,10 @@ class Turns(Protocol):
         Raises:
             RunNotFoundError: There is no such run.
         """
+        ...
+
+    async def is_busy(self, tx: Transaction, session_id: str) -> bool:
+        """Tell whether anything runs or waits in a session, whose row the transaction holds."""
         ...
 
     async def cancel_session(self, account_id: str, session_key: str) -> None:

@@ -12,6 +12,8 @@ from shoal.outbox import Outbox
 from shoal_events import SessionCreated, SessionDeleted
 
 MAX_LISTED = 500
+_ROUNDS = 3
+"""How often what runs in a session is cancelled before it is deleted under whatever does not end."""
 
 
 class Sessions:
@@ -126,18 +128,16 @@ class Sessions:
             await self._tell_created(tx, place)
             return await repository.get(account_id, place.key)
 
-    async def remove(self, account_id: str, key: str) -> None:
+    async def remove(self, tx: Transaction, account_id: str, key: str) -> None:
         """Delete a session with its messages and runs.
 
         Raises:
             SessionNotFoundError: The account has none of this key.
         """
-        async with self._database.transaction() as tx:
-            session = await SessionRepository(tx).delete(account_id, key)
-            await self._outbox.append(
-                tx,
-                SessionDeleted(session_id=session.id, account_id=account_id, key=session.key, version=session.version),
-            )
+        session = await SessionRepository(tx).delete(account_id, key)
+        await self._outbox.append(
+            tx, SessionDeleted(session_id=session.id, account_id=account_id, key=session.key, version=session.version)
+        )
 
     async def erase(self, tx: Transaction, account_id: str) -> None:
         """Erase the sessions of an account that is no more."""
@@ -155,7 +155,8 @@ class Sessions:
 class SessionLifecycle:
     """Beginning and ending sessions, where agents and turns have a say."""
 
-    def __init__(self, *, sessions: Sessions, agents: Agents, turns: Turns) -> None:
+    def __init__(self, *, database: Database, sessions: Sessions, agents: Agents, turns: Turns) -> None:
+        self._database = database
         self._sessions = sessions
         self._agents = agents
         self._turns = turns
@@ -171,10 +172,20 @@ class SessionLifecycle:
         return await self._sessions.create(account_id, agent_id=agent.id, key=key)
 
     async def end(self, account_id: str, key: str) -> None:
-        """Cancel whatever runs or waits in a session, and delete it.
+        """Cancel whatever runs or waits in a session, also what is asked for meanwhile, and delete it.
 
         Raises:
             SessionNotFoundError: The account has none of this key.
         """
-        await self._turns.cancel_session(account_id, key)
-        await self._sessions.remove(account_id, key)
+        for rounds_left in reversed(range(_ROUNDS)):
+            await self._turns.cancel_session(account_id, key)
+            if await self._remove(account_id, key, if_busy=rounds_left == 0):
+                return
+
+    async def _remove(self, account_id: str, key: str, *, if_busy: bool) -> bool:
+        async with self._database.transaction() as tx:
+            place = await self._sessions.enter(tx, account_id, key)  # from here on nothing begins there
+            if await self._turns.is_busy(tx, place.id) and not if_busy:
+                return False
+            await self._sessions.remove(tx, account_id, key)
+            return True

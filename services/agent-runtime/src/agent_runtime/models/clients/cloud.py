@@ -58,6 +58,7 @@ from shoal.outgoing import OutgoingRefusedError
 ANTHROPIC = "anthropic"
 _UNSENT = "none"  # a key for providers that want none
 _MAX_KEPT = 32
+_CONNECT_S = 10.0
 _MAX_PARTS = 128
 """Pieces of text, thoughts and calls in one answer; the library looks through all of them for each event."""
 _MAX_TOKENS = 10**8
@@ -70,6 +71,7 @@ _SERVERS_FAULT = 500
 _KEYS_FAULT = (401, 403)
 _NO_ENDS = (None, "error", "network_error", "insufficient_system_resource")
 """What is said, or is not, of an answer that is not over; any other word that is not published says that it is."""
+_TIMEOUTS = (httpx2.TimeoutException, TimeoutError, openai.APITimeoutError, anthropic.APITimeoutError)
 _FOR_GOOD = ("insufficient_quota", "billing_hard_limit_reached")
 
 
@@ -81,7 +83,9 @@ class CloudModel:
         self._key = "" if provider.api_key is None else provider.api_key.reveal()
         self._client = httpx2.AsyncClient(
             transport=PlainTransport(transport),
-            timeout=httpx2.Timeout(silence.total_seconds(), connect=10),
+            timeout=httpx2.Timeout(
+                silence.total_seconds(), connect=_CONNECT_S, pool=min(_CONNECT_S, silence.total_seconds() / 2)
+            ),
             trust_env=False,
         )
         self._silence_s = silence.total_seconds()
@@ -152,6 +156,11 @@ def cloud_model(provider: Provider, transport: httpx2.AsyncBaseTransport, silenc
     return CloudModel(provider, transport, silence=silence)
 
 
+def _timeouts(silence_s: float) -> httpx2.Timeout:
+    """Wait less for a connection to be free than for words: who finds none is told so, and tries again."""
+    return httpx2.Timeout(silence_s, connect=_CONNECT_S, pool=min(_CONNECT_S, silence_s / 2))
+
+
 def _messages(prompt: Prompt) -> list[ModelMessage]:
     """Tell a conversation in the library's words; neighbours of one side are one message."""
     told: list[ModelMessage] = []
@@ -212,7 +221,9 @@ def _refused(error: Exception, *, has_begun: bool, provider: str, key: str) -> A
     """Say in our words why there is no answer, or no more of one."""
     if isinstance(error, AppError):
         return error
-    if _is_timeout(error):
+    if _caused_by(error, httpx2.PoolTimeout):
+        return ModelUnavailableError("As many answers of providers are under way here as there may be.")
+    if _caused_by(error, *_TIMEOUTS):
         return ModelSilentError()
     if has_begun:
         return ModelBrokeOffError()
@@ -245,11 +256,9 @@ def _retry_after(error: ModelHTTPError) -> float | None:
     return float(told) if told.replace(".", "", 1).isdecimal() else None
 
 
-def _is_timeout(error: BaseException | None) -> bool:
+def _caused_by(error: BaseException | None, *kinds: type[BaseException]) -> bool:
     while error is not None:
-        if isinstance(
-            error, httpx2.TimeoutException | TimeoutError | openai.APITimeoutError | anthropic.APITimeoutError
-        ):
+        if isinstance(error, kinds):
             return True
         error = error.__cause__
     return False

@@ -10,7 +10,7 @@ from agent_runtime.runs.usecases.cancelling import Cancelling
 from agent_runtime.runs.usecases.starting import Starting
 from agent_runtime.runs.usecases.waiting import Waiting
 from agent_runtime.runs.usecases.worker import Worker
-from shoal.database import Database
+from shoal.database import Database, Transaction
 from shoal.ids import new_id
 
 _SETTLE_S = 5.0
@@ -93,6 +93,10 @@ class Turns:
             unfinished = await RunRepository(tx).unfinished(place.id)
         for run_id in reversed(unfinished):
             await self.cancel(account_id, run_id)
+
+    async def is_busy(self, tx: Transaction, session_id: str) -> bool:
+        """Tell whether anything runs or waits in a session, whose row the transaction holds."""
+        return bool(await RunRepository(tx).unfinished(session_id))
 
     # looking
 

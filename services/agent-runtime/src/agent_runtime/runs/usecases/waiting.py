@@ -2,6 +2,7 @@
 
 import asyncio
 
+from agent_runtime.errors import RunNotFoundError, SessionNotFoundError
 from agent_runtime.ports import RunStatus, Sessions, TurnRequest, TurnResult
 from agent_runtime.runs.clients.live import Follower, Live
 from agent_runtime.runs.domain.history import message_of
@@ -40,7 +41,10 @@ class Waiting:
                 result = await _answered(follower, run_id, request, within_s=min(timeout_s, _LOOK_S))
                 if result is not None:
                     return result
-        return await self.wait(request.account_id, started.run_id, timeout_s=max(0.0, deadline - loop.time()))
+        try:
+            return await self.wait(request.account_id, started.run_id, timeout_s=max(0.0, deadline - loop.time()))
+        except RunNotFoundError:  # it went with its session
+            raise SessionNotFoundError from None
 
     async def wait(self, account_id: str, run_id: str, *, timeout_s: float) -> TurnResult:
         """Wait for a run, wherever it is done.
