@@ -1,0 +1,60 @@
+"""The service with a scripted provider, and agents on its models."""
+
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from provider_double import ProviderDouble
+from runtime_door import Door
+from runtime_talk import Talk
+
+from shoal.installation import Installation
+from shoal.service import installed
+from shoal.testing.servers import TestDatabases, nats_server
+from shoal.testing.suite import Suite
+
+KEY = "sk-CANARY-provider-key"
+FORMATS = pytest.mark.parametrize("provider", ["openai", "anthropic", "local"])
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def double() -> AsyncIterator[ProviderDouble]:
+    async with ProviderDouble().serving() as double:
+        yield double
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def model_door(
+    databases: TestDatabases, installation: Installation, double: ProviderDouble
+) -> AsyncIterator[Door]:
+    url = await databases.make([installed()["agent-runtime"]])
+    with tempfile.TemporaryDirectory() as folder:
+        async with nats_server() as nats_url:
+            suite = Suite(databases=databases, database_url=url, nats_url=nats_url, installation=installation)
+            settings = {
+                "SHOAL_STATE": folder,
+                "SHOAL_OUTGOING_ALLOWED": f"127.0.0.1:{double.port}",
+                "AGENT_RUNTIME_MODEL_TIMEOUT": "1s",
+            }
+            yield Door(suite, await suite.start("agent-runtime", **settings), Path(folder))
+            await suite.close()
+    await databases.drop(url)
+
+
+async def begin(door: Door, double: ProviderDouble, provider: str, **agent: Any) -> Talk:
+    """Begin to talk with an agent on a model of the double."""
+    talk = await Talk.begin(door, model=f"{provider}/double-1", tools={"*": "auto"}, **agent)
+    await configure(talk, double)
+    return talk
+
+
+async def configure(talk: Talk, double: ProviderDouble) -> None:
+    config = (await talk.client.get("/api/config")).json()
+    for name in ("openai", "anthropic", "local"):
+        base = double.anthropic_base if name == "anthropic" else double.openai_base
+        config["providers"][name] = {"api_base": base, "enabled": True, "api_key": KEY}
+    answer = await talk.client.put("/api/config", json=config)
+    assert answer.status_code == 200, answer.text
