@@ -64,3 +64,32 @@ def test_a_backup_into_a_folder_that_another_one_writes_is_refused(tmp_path: Pat
     assert told.exit_code == 1
     assert f"another backup is being written into {folder}" in told.output
     assert (folder / "manifest.json").read_text() == "of the other"
+
+
+def test_addresses_that_cannot_be_make_no_credentials(tmp_path: Path) -> None:
+    for database, address, option in (
+        ("x", "nats://nats:4222", "--database"),
+        ("postgresql://db/shoal", "y", "--nats"),
+    ):
+        words = ["credentials", str(tmp_path / "made"), "--database", database, "--nats", address]
+        told = CliRunner().invoke(app, words)
+        assert told.exit_code == 1
+        assert f"shoal: {option} must read" in told.output
+    assert not (tmp_path / "made").exists()
+
+
+def test_words_of_the_system_are_told_as_cause_and_cure(tmp_path: Path) -> None:
+    nowhere = {"SHOAL_NATS_URL": "nats://127.0.0.1:1", "SHOAL_DATABASE_URL": "postgresql://x:canary@127.0.0.1:1/none"}
+    for words, expected in (
+        (["restore", str(tmp_path / "none")], f"no whole backup in {tmp_path}/none"),
+        (["backup", str(tmp_path / "new")], "PostgreSQL cannot be reached at 127.0.0.1:1: nobody answers there"),
+        (["dead"], "NATS cannot be reached at 127.0.0.1:1"),
+        (["dead", "--replay", "one"], "--replay one names no letter"),
+    ):
+        told = CliRunner().invoke(app, words, env=nowhere)
+        assert told.exit_code == 1
+        assert expected in told.output
+        assert "Errno" not in told.output
+        assert "canary" not in told.output
+        assert "→" in told.output
+    assert list(tmp_path.iterdir()) == []

@@ -11,8 +11,10 @@ from nats.js.api import ConsumerConfig
 
 from shoal.messaging import DEAD, EVENTS, StreamLimits, streams
 from shoal_embedded.nats import EmbeddedNats
-from shoal_operations.backups import MANIFEST, take_backup
+from shoal_operations.backups import restore_backup, take_backup
 from shoal_operations.database import DumpError, load_database, save_database
+from shoal_operations.errors import OperationError
+from shoal_operations.folders import MANIFEST
 from shoal_operations.letters import letters, replay
 from shoal_operations.snapshots import SnapshotError, load_stream, save_stream
 
@@ -81,19 +83,32 @@ async def test_letters_go_back_to_where_they_came_from_under_their_own_id(client
 
 
 async def test_nothing_is_dropped_where_there_is_nothing_to_put_back(tmp_path: Path) -> None:
-    with pytest.raises(DumpError, match="--no-database"):
-        await load_database("postgresql://nobody@127.0.0.1:1/none", tmp_path)
+    with pytest.raises(DumpError, match=r"has no database\.dump") as told:
+        await load_database("postgresql://nobody@127.0.0.1:1/none", tmp_path, programs=tmp_path)
+    assert "--no-database" in told.value.cure
 
 
-async def test_a_backup_that_failed_is_none_whatever_an_earlier_one_left(client: Client, tmp_path: Path) -> None:
-    folder, url = tmp_path / "new", client.connected_url
+async def test_a_backup_that_failed_leaves_the_former_one_and_nothing_else(client: Client, tmp_path: Path) -> None:
+    folder, url = tmp_path / "backups" / "new", client.connected_url
     assert url is not None
+    with pytest.raises(OperationError, match="no whole backup in"):
+        await restore_backup(folder, nats_url=url.geturl(), database_url="", has_database=True)
     await take_backup(folder, nats_url=url.geturl(), database_url=None)
-    assert (folder / MANIFEST).exists()
+    former = (folder / MANIFEST).read_bytes()
     await client.jetstream().delete_stream(DEAD)
     with pytest.raises(SnapshotError):
         await take_backup(folder, nats_url=url.geturl(), database_url=None)
-    assert not (folder / MANIFEST).exists()
+    assert (folder / MANIFEST).read_bytes() == former
+    assert [one.name for one in folder.parent.iterdir()] == ["new"]
+
+
+async def test_a_restore_where_streams_are_changes_nothing_and_says_what_to_do(client: Client, tmp_path: Path) -> None:
+    folder, url = tmp_path / "new", client.connected_url
+    assert url is not None
+    await take_backup(folder, nats_url=url.geturl(), database_url=None)
+    with pytest.raises(SnapshotError, match="NATS holds streams already: TELEMETRY, EVENTS, DEAD") as told:
+        await restore_backup(folder, nats_url=url.geturl(), database_url="postgresql://nobody@127.0.0.1:1/none")
+    assert "nats stream rm -f TELEMETRY" in told.value.cure
 
 
 async def test_what_an_address_says_of_tls_is_heeded_by_postgresqls_tools(tmp_path: Path) -> None:

@@ -114,4 +114,4 @@ def test_a_file_without_a_certificate_is_told_at_the_start(tmp_path: Path) -> No
     (tmp_path / "ca.crt").write_text("none")
     with pytest.raises(ConfigError) as told:
         load(ServiceConfig, "TOY", {"SHOAL_NATS_CA": str(tmp_path / "ca.crt")})
-    assert f"TOY_NATS_CA: {tmp_path}/ca.crt holds no certificate as PEM" in told.value.problems
+    assert f"SHOAL_NATS_CA: {tmp_path}/ca.crt holds no certificate as PEM" in told.value.problems

@@ -7,27 +7,22 @@ on the saved stream: restoring marks facts of that time as unpublished again. Th
 the same ids.
 """
 
-import contextlib
-import fcntl
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-import asyncpg
 import msgspec
 from msgspec import Struct
 
 from shoal.messaging import DEAD, EVENTS, TELEMETRY
-from shoal_operations.database import load_database, save_database
+from shoal_operations.database import DUMP, check_dump, connected, load_database, save_database, server_major
+from shoal_operations.folders import MANIFEST, FolderError, replaced, whole
+from shoal_operations.programs import fitting_programs
 from shoal_operations.servers import sign_in
-from shoal_operations.snapshots import SnapshotError, load_stream, save_stream
+from shoal_operations.snapshots import check_no_streams, load_stream, save_stream
 
 STREAMS: Final = (TELEMETRY, EVENTS, DEAD)
-MANIFEST: Final = "manifest.json"
-"""Written last: a folder without it is no backup."""
-LOCK: Final = "lock"
-"""Held by whoever writes into the folder, `save-database.sh` too."""
+PARTS: Final = (DUMP, *(f"{name}.{kind}" for name in STREAMS for kind in ("json", "snapshot")))
 MARGIN: Final = timedelta(minutes=5)
 """How far the clocks of this machine and of the database may be apart."""
 
@@ -46,30 +41,33 @@ async def take_backup(
 ) -> Manifest:
     """Save streams, then the database; services may go on working.
 
+    A backup that is in the folder stays until the new one is complete, was read and is on disk; then that takes its
+    place.
+
     Args:
         folder: Is made, mode 0700.
         nats_url: NATS as `admin`.
         database_url: PostgreSQL as a role that may read everything; None: somebody else saves it, after this, as
             `database.dump` or elsewhere.
-        programs: Where pg_dump is; by default on the path.
+        programs: Where pg_dump and pg_restore are; by default those of this machine that fit the server.
 
     Raises:
-        SnapshotError, DumpError: Something could not be saved, or another one is written there: this is no backup.
+        OperationError: Something could not be saved, or another one is written there: all is as it was.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # noqa: ASYNC240 - once, before anything runs
-    with _alone_in(folder):
-        about = folder / MANIFEST
-        about.unlink(missing_ok=True)  # of an earlier attempt: what follows may fail half-way
+    with replaced(folder, parts=PARTS) as fresh:
+        if database_url is not None:  # before the streams, which may be long
+            programs = await fitting_programs(await server_major(database_url), programs)
         began = datetime.now(UTC)
         client = await sign_in(nats_url)
         try:
-            messages = {name: await save_stream(client, name, folder) for name in STREAMS}
+            messages = {name: await save_stream(client, name, fresh) for name in STREAMS}
         finally:
             await client.close()
-        if database_url is not None:
-            await save_database(database_url, folder, programs=programs)
+        if database_url is not None and programs is not None:
+            await save_database(database_url, fresh, programs=programs)
+            await check_dump(database_url, fresh, programs=programs)
         manifest = Manifest(began, datetime.now(UTC), messages)
-        about.write_bytes(msgspec.json.encode(manifest))
+        (fresh / MANIFEST).write_bytes(msgspec.json.encode(manifest))
     return manifest
 
 
@@ -82,15 +80,21 @@ async def restore_backup(
         folder: A backup.
         nats_url: NATS as `admin`; without streams.
         database_url: PostgreSQL as a superuser, migrated once, so that roles are there.
-        programs: Where pg_restore is; by default on the path.
+        programs: Where pg_restore is; by default what of this machine fits the server.
         has_database: Somebody has put the database back already; facts are marked and streams follow.
 
     Raises:
-        SnapshotError, DumpError: Something could not be restored.
-        FileNotFoundError: The folder holds no complete backup.
+        OperationError: The folder holds no whole backup, or something could not be restored.
     """
-    manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
+    folder = whole(folder)
+    manifest = _read(folder / MANIFEST)
+    client = await sign_in(nats_url)
+    try:
+        await check_no_streams(client, STREAMS)
+    finally:
+        await client.close()  # the database may take an hour
     if not has_database:
+        programs = await fitting_programs(await server_major(database_url), programs)
         await load_database(database_url, folder, programs=programs)
     await publish_again(database_url, since=manifest.began_at - MARGIN)
     client = await sign_in(nats_url)
@@ -102,10 +106,17 @@ async def restore_backup(
     return manifest
 
 
+def _read(file: Path) -> Manifest:
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Manifest)
+    except msgspec.DecodeError:
+        cure = "restore another backup; this one is not as `shoal backup` wrote it"
+        raise FolderError(f"{file} cannot be read", cure) from None
+
+
 async def publish_again(database_url: str, *, since: datetime) -> int:
     """Mark facts as unpublished that may be missing on the stream; returns how many."""
-    connection = await asyncpg.connect(database_url, timeout=10)
-    try:
+    async with connected(database_url) as connection:
         schemas = await connection.fetch("select schemaname from pg_tables where tablename = 'outbox'")
         marked = 0
         for schema in schemas:
@@ -115,20 +126,3 @@ async def publish_again(database_url: str, *, since: datetime) -> int:
             )
             marked += int(done.rpartition(" ")[2])
         return marked
-    finally:
-        await connection.close()
-
-
-@contextlib.contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Keep others out of a folder; however this process ends, it keeps them out no longer."""
-    lock = folder / LOCK
-    with lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SnapshotError(f"another backup is being written into {folder}: wait until it is done") from None
-        try:
-            yield
-        finally:
-            lock.unlink(missing_ok=True)

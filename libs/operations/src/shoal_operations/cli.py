@@ -14,20 +14,25 @@ from rich.console import Console
 from rich.table import Table
 
 from shoal.cli import STATE, beneath, fail
-from shoal.config import look_up, parse_duration
+from shoal.config import check_nats_url, check_postgres_url, look_up, parse_duration
 from shoal.installation import Installation
+from shoal.reasons import reason
 from shoal_operations.backups import restore_backup, take_backup
 from shoal_operations.credentials import as_user, write_credentials
-from shoal_operations.database import DumpError
+from shoal_operations.errors import MEND, OperationError
 from shoal_operations.letters import letters, replay as send_again
 from shoal_operations.readers import ensure_copy
 from shoal_operations.servers import sign_in
-from shoal_operations.snapshots import SnapshotError
 
 AGAIN_S = 2.0
 T = TypeVar("T")
 Folder = Annotated[Path, typer.Argument(help="The folder of the backup.", metavar="DIR")]
-Programs = Annotated[Path | None, typer.Option(help="Where pg_dump and pg_restore are; by default on the path.")]
+Programs = Annotated[
+    Path | None,
+    typer.Option(
+        help="The folder of pg_dump and pg_restore; by default those that fit the server, on the path or of `shoal up`."
+    ),
+]
 
 
 def credentials(
@@ -40,10 +45,20 @@ def credentials(
 
     What is there stays. `kubectl create secret generic shoal-gateway --from-file=DIR/gateway` makes a Secret of one.
     """
+    for option, address, check in (
+        ("--database", database, check_postgres_url),
+        ("--nats", nats_address, check_nats_url),
+    ):
+        try:
+            check(address)
+        except ValueError as error:
+            fail(f"{option} {error}", "give the address by which services will come")
     try:
         write_credentials(folder, database_url=database, nats_url=nats_address, renew=renew.split(",") if renew else ())
     except KeyError as error:
         fail(f"there is no service {error}", "`shoal list` names them")
+    except OSError as error:
+        fail(f"the credentials cannot be written: {reason(error)}", "name a folder that you may write to")
     typer.echo(f"credentials are in {folder}")
 
 
@@ -52,7 +67,11 @@ def readers(
 ) -> None:
     """Keep the copy of EVENTS that outsiders read; signs in to NATS as SHOAL_NATS_URL, the user `copier`."""
     url = _url("SHOAL_NATS_URL", user="copier")
-    _run(lambda: ensure_copy(url), within_s=parse_duration(wait).total_seconds())
+    try:
+        within_s = parse_duration(wait).total_seconds()
+    except ValueError as error:
+        fail(f"--wait {error}", "write a number and a unit: 30s, 5m")
+    _run(lambda: ensure_copy(url), within_s=within_s)
     typer.echo("the readers' copy is there")
 
 
@@ -62,7 +81,11 @@ def backup(
     *,
     database: Annotated[bool, typer.Option(help="Save PostgreSQL too; else do that after this.")] = True,
 ) -> None:
-    """Save streams and PostgreSQL while everything runs; nothing that was acknowledged before is missing."""
+    """Save streams and PostgreSQL while everything runs; nothing that was acknowledged before is missing.
+
+    A backup that DIR holds stays until the new one is complete, then that takes its place. Where SHOAL_NATS_URL and
+    SHOAL_DATABASE_URL are not set, the suite that `shoal up` runs here is saved.
+    """
     nats_url = _url("SHOAL_NATS_URL")
     database_url = _url("SHOAL_DATABASE_URL") if database else None
     done = _run(lambda: take_backup(folder, nats_url=nats_url, database_url=database_url, programs=programs))
@@ -92,6 +115,8 @@ def dead(
     """List dead letters, or send them again once the cause is mended."""
     url = _url("SHOAL_NATS_URL")
     if replay:
+        if replay != "all" and not replay.isdecimal():
+            fail(f"--replay {replay} names no letter", "`shoal dead` lists their sequence numbers; or say `all`")
         chosen = None if replay == "all" else [int(replay)]
         typer.echo(f"{_run(lambda: _replay(url, chosen))} sent again")
         return
@@ -128,9 +153,9 @@ def _run(work: Callable[[], Awaitable[T]], *, within_s: float = 0) -> T:
     while True:
         try:
             return asyncio.run(once())
-        except (SnapshotError, DumpError, NatsError, OSError, TimeoutError, asyncpg.PostgresError) as error:
+        except (OperationError, NatsError, OSError, TimeoutError, asyncpg.PostgresError) as error:
             if time.monotonic() > until:
-                fail(str(error) or repr(error), "mend that and run this again")
+                fail(reason(error), error.cure if isinstance(error, OperationError) else MEND)
         time.sleep(AGAIN_S)
 
 
@@ -140,7 +165,7 @@ def _url(name: str, user: str = "admin") -> str:
         given = beneath(os.environ, STATE)
         found = look_up([name], given) or _of_suite(given.get("GATEWAY_NATS_URL", ""), user)
     except OSError as error:
-        fail(f"{name}: {error}", "give an address, or the path of a file that holds it as <name>_FILE")
+        fail(f"{name}: {reason(error)}", "give an address, or the path of a file that holds it as <name>_FILE")
     if not found:
         fail(f"{name} is not set", "give an address, or run this where `shoal up` keeps its state")
     return found

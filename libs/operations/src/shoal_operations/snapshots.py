@@ -5,7 +5,7 @@ published meanwhile is not part of it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,15 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
+from shoal.reasons import reason
+from shoal_operations.errors import OperationError
+
 CHUNK = 128 * 1024
 ANSWER_S = 10.0
 SILENCE_S = 60.0
 
 
-class SnapshotError(Exception):
+class SnapshotError(OperationError):
     """NATS would not give or take a stream."""
 
 
@@ -66,6 +69,22 @@ async def load_stream(client: Client, name: str, folder: Path) -> int:
     return int(made["state"]["messages"])
 
 
+async def check_no_streams(client: Client, names: Iterable[str]) -> None:
+    """Look whether streams could be made again.
+
+    Raises:
+        SnapshotError: One of these is there already; names each that is.
+    """
+    answer = msgspec.json.decode((await _request(client, "$JS.API.STREAM.NAMES", b"")).data)
+    there = [name for name in names if name in (answer.get("streams") or ())]
+    if there:
+        raise SnapshotError(
+            f"NATS holds streams already: {', '.join(there)}; nothing was changed",
+            f"stop every service, delete them (`nats stream rm -f {there[0]}`, …) or start NATS on an empty folder,"
+            " then run this again",
+        )
+
+
 async def _until_end(chunks: asyncio.Queue[Msg]) -> AsyncIterator[bytes]:
     while True:
         try:
@@ -76,7 +95,7 @@ async def _until_end(chunks: asyncio.Queue[Msg]) -> AsyncIterator[bytes]:
         if not message.data:
             status = (message.headers or {}).get("Status", "204")
             if status not in {"204", "200"}:
-                raise SnapshotError(f"the server gave up: {message.headers}")
+                raise SnapshotError(f"the server gave up: {(message.headers or {}).get('Description', status)}")
             return
         if message.reply:
             await message.respond(b"")
@@ -92,7 +111,7 @@ async def _request(client: Client, subject: str, payload: bytes) -> Msg:
     try:
         return await client.request(subject, payload, timeout=ANSWER_S)
     except (NatsError, TimeoutError) as error:
-        raise SnapshotError(f"{subject}: {error!r}") from error
+        raise SnapshotError(f"NATS does not answer {subject}: {reason(error)}") from error
 
 
 def _check(what: str, answer: bytes) -> dict[str, Any]:
