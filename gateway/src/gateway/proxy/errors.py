@@ -106,15 +106,19 @@ class HeadTooLargeError(ProxyError):
 
 
 class BodyTooLargeError(ProxyError):
-    """The body is larger than this path takes.
+    """A body, or a message on a WebSocket, is larger than this path takes.
 
-    Or a message on a WebSocket is.
+    Args:
+        limit: How many bytes it takes.
     """
 
     status = 413
     code = "body_too_large"
     headers = (_CLOSE,)
     close_code = 1009
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"This is larger than the {limit} bytes that this path takes.")
 
 
 class RequestTimeoutError(ProxyError):

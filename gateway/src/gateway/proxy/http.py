@@ -134,14 +134,14 @@ class HttpProxy:
     async def _first_part(self, exchange: Exchange, head: RequestHead) -> Message:
         """Receive the beginning of a body, before anything is asked of the upstream."""
         if head.length is not None and head.length > exchange.route.body_limit:
-            raise BodyTooLargeError
+            raise BodyTooLargeError(exchange.route.body_limit)
         exchange.may_listen = False
         exchange.expect(self._in(self._timeouts.body), RequestTimeoutError)
         message = await exchange.receive()
         if message["type"] == "http.disconnect":
             raise CallerGoneError
         if len(message.get("body", b"")) > exchange.route.body_limit:
-            raise BodyTooLargeError
+            raise BodyTooLargeError(exchange.route.body_limit)
         exchange.may_listen = not message.get("more_body", False)
         return message
 
@@ -196,7 +196,7 @@ class HttpProxy:
         while True:
             size += len(body.get("body", b""))
             if size > exchange.route.body_limit:
-                exchange.interrupt(BodyTooLargeError())
+                exchange.interrupt(BodyTooLargeError(exchange.route.body_limit))
                 return
             connection.write(_framed(body, head))
             if not body.get("more_body", False):

@@ -213,7 +213,7 @@ class WebSocketProxy:
             if data is None:
                 return message
             if len(data) > limit:
-                raise BodyTooLargeError
+                raise BodyTooLargeError(limit)
             if text is None:
                 socket.send_binary(data)
             else:
