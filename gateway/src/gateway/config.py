@@ -5,7 +5,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from shoal.config import ServiceConfig, check_public_url, shared
+from shoal.config import ServiceConfig, check_networks, check_plans, check_public_url, shared
 
 SHORTEST_PASSWORD = 8
 """In characters, unless configured."""
@@ -20,9 +20,9 @@ class Config(ServiceConfig, frozen=True, kw_only=True):
     """Further origins, such as `https://dashboard.example`, whose pages may act with a user's cookies."""
     cookie_secure: bool | None = None
     """Whether cookies are sent over TLS only, named `__Host-…`; by default when `public_url` is https."""
-    trusted_proxies: tuple[str, ...] = ()
+    trusted_proxies: Annotated[tuple[str, ...], shared(check=check_networks)] = ()
     """Networks (CIDR) whose `X-Forwarded-For` is believed."""
-    inner_networks: tuple[str, ...] = ()
+    inner_networks: Annotated[tuple[str, ...], shared(check=check_networks)] = ()
     """Networks (CIDR) from which probes, scrapers and services come, beside private ones and
     100.64.0.0/10: public IPv6, say."""
     session_idle_ttl: timedelta = timedelta(hours=3)
@@ -35,7 +35,7 @@ class Config(ServiceConfig, frozen=True, kw_only=True):
     """How long a one-time sign-in link may be used."""
     password_min_length: Annotated[int, Meta(ge=1)] = SHORTEST_PASSWORD
     """The shortest password, in characters, that is taken."""
-    plans: Annotated[str, shared("SHOAL_PLANS")] = '{"self-hosted": {}}'
+    plans: Annotated[str, shared("SHOAL_PLANS", check=check_plans)] = '{"self-hosted": {}}'
     """Limits by plan: a JSON object from plan to `{"max_api_keys": number}`; what is not named is not limited."""
     default_plan: Annotated[str, shared("SHOAL_DEFAULT_PLAN")] = "self-hosted"
     """The plan of new accounts."""

@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,9 +18,11 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from shoal.cli import app
-from shoal.config import ServiceConfig
+from shoal.config import ConfigError, ServiceConfig
+from shoal.describe import try_settings
 from shoal.installation import Installation
-from shoal.service import Service
+from shoal.resources import Resources
+from shoal.service import Built, Service, installed
 from shoal.testing.servers import TestDatabases
 from shoal_embedded.nats import EmbeddedNats
 
@@ -35,7 +37,7 @@ class Shoal:
         self._monkeypatch = monkeypatch
         self.install(STEPS)
 
-    def install(self, steps: Path) -> None:
+    def install(self, steps: Path, build: Callable[[Resources[ServiceConfig]], Built] = build) -> None:
         service = Service(name="toy", port=8199, config=ServiceConfig, migrations=steps, build=build, about="a [toy]")
         self._monkeypatch.setattr(
             "shoal.cli.installed", lambda names=("toy",): {"toy": service} if "toy" in names else {}
@@ -146,6 +148,35 @@ def test_check_reads_what_a_running_suite_left_in_its_folder(shoal: Shoal, bare:
     assert "All of it holds." in checked.stdout, checked.stderr
 
 
+def test_check_without_a_name_looks_at_every_service_and_cuts_nothing(bare: Shoal) -> None:
+    run = bare("check", SHOAL_IDENTITY_KEYS="x" * 400)
+    friendly(run, "toy: TOY_DATABASE_URL or SHOAL_DATABASE_URL is not set")
+    assert run.stdout.startswith("# toy\n")
+    assert f"TOY_IDENTITY_KEYS={'x' * 400} (from SHOAL_IDENTITY_KEYS)\n" in run.stdout
+    for line in ("TOY_DATABASE_URL=- (required)", "TOY_NATS_CA=- (default)", "TOY_DRAIN_TIMEOUT=10s (default)"):
+        assert f"{line}\n" in run.stdout
+
+
+def test_check_and_run_name_variables_of_no_setting_without_their_values(bare: Shoal) -> None:
+    strange = {"TOY_LOG_LEVL": "canary", "SHOAL_PUBLC_URL": "canary"}
+    checked, ran = bare("check", **strange), bare("run", "toy", **strange)
+    for told in (checked.stdout, ran.output):
+        assert "SHOAL_PUBLC_URL" in told
+        assert "TOY_LOG_LEVL" in told
+        assert "canary" not in told
+    assert ran.output.count("variables_of_no_setting") == 1
+
+
+def test_check_refuses_what_the_start_refuses(shoal: Shoal) -> None:
+    assert shoal("migrate", "toy").exit_code == 0
+
+    def build_that_refuses(resources: Resources[ServiceConfig]) -> Built:
+        raise ConfigError([f"TOY_HOST: {resources.config.host} is not ours"])
+
+    shoal.install(STEPS, build=build_that_refuses)
+    friendly(shoal("check", "toy"), "toy: TOY_HOST: 127.0.0.1 is not ours")
+
+
 def test_migrate_reads_addresses_from_files(shoal: Shoal, tmp_path: Path) -> None:
     for name in ("SHOAL_DATABASE_URL", "TOY_DATABASE_URL"):
         (tmp_path / name).write_text(shoal.environment[name] + "\n")
@@ -230,3 +261,21 @@ def test_running_a_service_loads_no_command_of_other_distributions() -> None:
 def test_command_is_installed() -> None:
     (point,) = importlib.metadata.entry_points(group="console_scripts", name="shoal")
     assert point.value == "shoal.cli:main"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "service"),
+    [
+        ("SHOAL_OUTGOING_ALLOWED", "http://127.0.0.1:18099/v1", "agent-runtime"),
+        ("SHOAL_OUTGOING_ALLOWED", "10.0.0.0/99", "agent-runtime"),
+        ("SHOAL_PUBLIC_URL", "shoal.example", "instance-orchestrator"),
+        ("INSTANCE_ORCHESTRATOR_PORTS", "many", "instance-orchestrator"),
+        ("SSH_MANAGER_ENCRYPTION_KEY", "canary", "ssh-manager"),
+        ("GATEWAY_TRUSTED_PROXIES", "proxy", "gateway"),
+        ("SHOAL_PLANS", "[]", "pairing"),
+    ],
+)
+def test_a_setting_that_the_factory_refuses_is_refused_before_the_start(name: str, text: str, service: str) -> None:
+    (problem,) = try_settings(installed([service])[service], {name: text})
+    assert name in problem
+    assert "canary" not in problem

@@ -8,8 +8,22 @@ import msgspec
 import pytest
 from msgspec import Meta, Struct
 
-from shoal.config import ConfigError, Secret, ServiceConfig, check_public_url, explain, load, parse_duration, shared
+from shoal.config import (
+    ConfigError,
+    Secret,
+    ServiceConfig,
+    check_networks,
+    check_plans,
+    check_public_url,
+    explain,
+    load,
+    names_of,
+    parse_duration,
+    shared,
+)
 from shoal.identity import new_key_pair
+from shoal.service import installed
+from shoal.variables import ELSEWHERE, unknown
 
 
 class Config(Struct, frozen=True, kw_only=True):
@@ -148,6 +162,17 @@ def test_public_address_is_one_that_browsers_open(text: str) -> None:
     check_public_url("http://127.0.0.1:8080/")
 
 
+def test_networks_and_plans_are_looked_at_before_the_start() -> None:
+    check_networks("10.1.0.0/8, fd00::/8")  # bits of the host are no harm, as at the start
+    check_networks("")
+    with pytest.raises(ValueError, match="'proxy' is no network"):
+        check_networks("10.0.0.0/8, proxy")
+    check_plans('{"free": {"max_agents": 3}, "self-hosted": {}}')
+    for text in ("{", "[]", '{"free": 3}'):
+        with pytest.raises(ValueError, match="must hold a JSON object from plan to limits"):
+            check_plans(text)
+
+
 def test_secrets_show_themselves_nowhere() -> None:
     config = load(ServiceConfig, "TOY", service_environment())
     shown = f"{config!r} {config} {config.database_url} {config.nats_url!r} {[config.identity_key]}"
@@ -161,6 +186,38 @@ def test_explanation_names_sources_and_hides_secrets(tmp_path: Path) -> None:
     rows = {name: (source, value) for name, source, value in explain(Config, "TOY", environment)}
     assert rows["TOY_TOKEN"] == ("SHOAL_TOKEN", "***")
     assert rows["TOY_SIZE"] == ("TOY_SIZE", "7")
-    assert rows["TOY_TTL"] == ("default", "0:30:00")
-    assert {name for name, source, _ in explain(Config, "TOY", {}) if source == "default"} == set(rows)
-    assert explain(Config, "TOY", {})[0] == ("TOY_TOKEN", "default", "(required)")
+    assert rows["TOY_TTL"] == ("default", "30m")
+    assert (rows["TOY_IS_OPEN"], rows["TOY_NAMES"], rows["TOY_HOME"]) == (
+        ("default", "false"), ("default", "-"), ("default", "-"),
+    )  # fmt: skip
+    assert {name for name, source, _ in explain(Config, "TOY", {}) if source == "default"} == set(rows) - {"TOY_TOKEN"}
+    assert explain(Config, "TOY", {})[0] == ("TOY_TOKEN", "required", "-")
+
+
+def test_defaults_are_explained_in_the_words_of_the_page_of_settings() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "settings.md").read_text()
+    for service in installed().values():
+        shared_names = [name for name in names_of(service.config, service.prefix) if name.startswith("SHOAL_")]
+        for name, source, value in explain(service.config, service.prefix, {}):
+            shown = source if source == "required" else value if value == "-" else f"`{value}`"
+            names = [name, name.replace(service.prefix, "<SERVICE>", 1), *shared_names]
+            assert any(f"| `{one}` | {shown} |" in page for one in names), (name, shown)
+
+
+def test_variables_that_no_setting_has_are_named_and_those_of_others_are_not() -> None:
+    known = names_of(Config, "TOY")
+    given = ["TOY_TKEN", "TOY_TOKEN_FILE", "SHOAL_TOKENS", "SHOAL_TOKEN", "SHOAL_AGENT_STATE", "SHOAL_PLANS", "HOME"]
+    assert unknown(given, known, prefixes=["TOY"]) == ["SHOAL_TOKENS", "TOY_TKEN"]
+    for service in installed().values():  # a process that runs one service does not load the others
+        of_all = names_of(ServiceConfig, "") | ELSEWHERE
+        shared_names = {name for name in names_of(service.config, service.prefix) if name.startswith("SHOAL_")}
+        assert shared_names <= of_all
+
+
+@pytest.mark.parametrize(("name", "text"), [("TOY_SIZE", "many"), ("TOY_SIZE", "0"), ("TOY_RATIO", "half")])
+def test_what_will_not_do_is_told_without_types_of_python(name: str, text: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load(Config, "TOY", {"TOY_TOKEN": "t", name: text})
+    (problem,) = refused.value.problems
+    assert problem.startswith(f"{name}: {text!r} will not do: it must be a")
+    assert "`" not in problem

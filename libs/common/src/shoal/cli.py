@@ -11,6 +11,7 @@ from typing import Annotated, Any, NoReturn
 
 import asyncpg
 import msgspec
+import structlog
 import typer
 import uvloop
 from nats.aio.client import Client
@@ -20,13 +21,24 @@ from rich.markup import escape
 from rich.table import Table
 from typer.core import TyperGroup
 
-from shoal.config import ConfigError, ServiceConfig, check_postgres_url, explain, load, look_up, parse_duration
-from shoal.describe import describe
+from shoal.config import (
+    ConfigError,
+    ServiceConfig,
+    check_postgres_url,
+    explain,
+    load,
+    look_up,
+    names_of,
+    parse_duration,
+)
+from shoal.describe import describe, try_settings
 from shoal.messaging import trust
+from shoal.reasons import reason
 from shoal.runtime import ServiceFailedError, run as run_services
 from shoal.schema import MigrationError
 from shoal.service import Service, installed
 from shoal.telemetry import log_as_told
+from shoal.variables import unknown
 
 COMMANDS = "shoal.commands"
 STATE = Path(".shoal")
@@ -68,6 +80,8 @@ def run(names: Names) -> None:
     """
     services = _chosen(names)
     log_as_told(os.environ)
+    if strange := unknown_variables(services, os.environ):
+        structlog.get_logger().warning("variables_of_no_setting", variables=strange)
     try:
         uvloop.run(run_services(services, os.environ))
     except ConfigError as error:
@@ -96,26 +110,31 @@ def migrate(
             asyncio.run(_until_reachable(admin, within_s=_seconds(wait)))
             asyncio.run(service.schema.migrate(admin, working_url=working))
         except (MigrationError, *_UNREACHABLE) as error:
-            fail(f"{service.name}: {error}", "nothing of the failed step remains; mend it and run this again")
+            fail(f"{service.name}: {reason(error)}", "nothing of the failed step remains; mend it and run this again")
         typer.echo(f"{service.name}: schema {service.schema.name} is at {service.schema.latest}")
 
 
 @app.command()
 def check(
-    names: Names, state: Annotated[Path, typer.Option(help="Where `shoal up` keeps the suite's state.")] = STATE
+    names: Annotated[list[str] | None, typer.Argument(help="Services by name; without any, all of them.")] = None,
+    state: Annotated[Path, typer.Option(help="Where `shoal up` keeps the suite's state.")] = STATE,
 ) -> None:
-    """Explain the configuration of services, and say what is wrong with it and what cannot be reached.
+    """Explain the settings of services, and say what is wrong with them and what cannot be reached.
 
-    Beneath this process's variables count those of the suite whose state is here.
+    Looks at the variables of this shell, and beneath them at those that `shoal up` made for the suite whose state is
+    here. Variables that a running suite was given by another shell, a container or a chart are not seen: run it there.
     """
-    console, problems = Console(), []
-    environment = beneath(os.environ, state)
-    for service in _chosen(names):
-        table = Table("variable", "from", "value", title=service.name, title_justify="left")
-        for row in explain(service.config, service.prefix, environment):
-            table.add_row(*map(escape, row))
-        console.print(table)
+    problems: list[str] = []
+    environment, services = beneath(os.environ, state), _chosen(names or ["all"])
+    for service in services:
+        typer.echo(f"# {service.name}")
+        for name, source, value in explain(service.config, service.prefix, environment):
+            origin = source if source in {"default", "required"} else f"from {source}{_place(source, state)}"
+            typer.echo(f"{name}={value} ({origin})".replace("\n", "\\n"))
+        typer.echo("")
         problems += asyncio.run(_problems_of(service, environment))
+    if strange := unknown_variables(services, environment):
+        typer.echo(f"No setting has these names, which may be misspelt: {', '.join(strange)}")
     if problems:
         cure = "set what is missing, start what is not there"
         has_suite = (state / ENVIRONMENT).exists()
@@ -124,7 +143,7 @@ def check(
             cure if has_suite else f"{cure}, or name a suite's folder with --state",
             problems=problems,
         )
-    console.print("All of it holds.")
+    typer.echo("All of it holds.")
 
 
 @app.command(name="list")
@@ -147,6 +166,12 @@ def beneath(given: Mapping[str, str], state: Path) -> dict[str, str]:
     file = state / ENVIRONMENT
     of_suite = msgspec.json.decode(file.read_bytes(), type=dict[str, str]) if file.exists() else {}
     return of_suite | dict(given)
+
+
+def unknown_variables(services: Sequence[Service], environment: Mapping[str, str]) -> list[str]:
+    """Name the variables that begin like settings of these services, and that no setting has."""
+    known = {name for service in services for name in names_of(service.config, service.prefix)}
+    return unknown(environment, known, prefixes=[service.prefix for service in services])
 
 
 def fail(what: str, cure: str, *, problems: Sequence[str] = ()) -> NoReturn:
@@ -184,12 +209,19 @@ def _chosen(names: Sequence[str]) -> list[Service]:
     return [found[name] for name in names]
 
 
+def _place(source: str, state: Path) -> str:
+    """Say where a variable stands that this shell has not."""
+    return "" if source in os.environ or f"{source}_FILE" in os.environ else f" in {state / ENVIRONMENT}"
+
+
 async def _problems_of(service: Service, environment: Mapping[str, str]) -> list[str]:
+    refused = await asyncio.to_thread(try_settings, service, environment)
     try:
         config = load(service.config, service.prefix, environment)
     except ConfigError as error:
-        return [f"{service.name}: {problem}" for problem in error.problems]
-    found = [await _problem_of_database(service, config), await _problem_of_nats(config)]
+        others = [problem for problem in refused if problem not in error.problems]
+        return [f"{service.name}: {problem}" for problem in (*error.problems, *others)]
+    found = [*refused, await _problem_of_database(service, config), await _problem_of_nats(config)]
     return [f"{service.name}: {problem}" for problem in found if problem is not None]
 
 
@@ -201,7 +233,7 @@ async def _problem_of_database(service: Service, config: ServiceConfig) -> str |
         finally:
             await connection.close(timeout=1)
     except _UNREACHABLE as error:
-        return f"the database cannot be reached: {str(error) or type(error).__name__}"
+        return f"the database cannot be reached: {reason(error)}"
     if version is None or version < service.schema.latest:
         return f"schema is at {version or 'nothing'}, needs {service.schema.latest}: `shoal migrate {service.name}`"
     return None
@@ -221,7 +253,7 @@ async def _problem_of_nats(config: ServiceConfig) -> str | None:
             )
         await client.close()
     except (OSError, NatsError, TimeoutError) as error:
-        return f"NATS cannot be reached: {told[-1] if told else str(error) or 'no answer'}"
+        return f"NATS cannot be reached: {reason(told[-1] if told else error)}"
     return None
 
 
@@ -250,5 +282,5 @@ def _database_url(name: str) -> str | None:
         if found is not None:
             check_postgres_url(found)
     except (OSError, ValueError) as error:
-        fail(f"{name}: {error}", "give an address, or the path of a file that holds it as <name>_FILE")
+        fail(f"{name}: {reason(error)}", "give an address, or the path of a file that holds it as <name>_FILE")
     return found

@@ -5,6 +5,7 @@ variables (`shared("SHOAL_NATS_URL")`) falls back to them. Every variable may in
 path of a file that holds the value, which is how secrets arrive in containers.
 """
 
+import ipaddress
 import re
 import ssl
 import types
@@ -19,6 +20,9 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from msgspec import Meta, Struct
+
+from shoal.reasons import reason
+from shoal.variables import written
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -96,10 +100,36 @@ def check_nats_url(text: str) -> None:
     _url(text, "nats://user:password@host:port", {"nats", "tls", "ws", "wss"})
 
 
+def check_networks(text: str) -> None:
+    """Refuse what is no list of networks.
+
+    Raises:
+        ValueError: It is not; says how one reads.
+    """
+    for part in text.split(","):
+        try:
+            ipaddress.ip_network(part.strip() or "0.0.0.0/0", strict=False)
+        except ValueError:
+            raise ValueError(f"{part.strip()!r} is no network such as 10.0.0.0/8, parted by commas") from None
+
+
+def check_plans(text: str) -> None:
+    """Refuse what does not give limits by plan.
+
+    Raises:
+        ValueError: It does not; says how they read.
+    """
+    try:
+        msgspec.json.decode(text, type=dict[str, dict[str, int | None]])
+    except msgspec.DecodeError:
+        raise ValueError('must hold a JSON object from plan to limits, such as {"free": {"max_agents": 3}}') from None
+
+
 def _url(text: str, form: str, schemes: set[str]) -> None:
     try:
         parts = urlsplit(text)
-        fits = parts.scheme in schemes and ("," in parts.netloc or parts.port != 0)
+        has_place = bool(parts.netloc or parts.query)  # a socket's folder stands in the query
+        fits = parts.scheme in schemes and has_place and ("," in parts.netloc or parts.port != 0)
     except ValueError:
         fits = False
     if not fits:  # the text may hold a password
@@ -118,8 +148,8 @@ def _private_key(text: str) -> None:
 def _object_of_texts(text: str) -> None:
     try:
         msgspec.json.decode(text, type=dict[str, str])
-    except msgspec.DecodeError as error:
-        raise ValueError(f"must hold a JSON object of texts: {error}") from None
+    except msgspec.DecodeError:
+        raise ValueError('must hold a JSON object of texts, such as {"name": "text"}') from None
 
 
 def _certificates(text: str) -> None:
@@ -198,27 +228,40 @@ def load(config: type[C], prefix: str, environment: Mapping[str, str]) -> C:
             if variable.check is not None:
                 variable.check(found)
             values[field.name] = _convert(found, hints[field.name])
-        except (ValueError, OSError, msgspec.ValidationError) as error:
-            problems.append(f"{_source(names, environment) or names[0]}: {error}")
+        except (ValueError, OSError) as error:
+            problems.append(f"{_source(names, environment) or names[0]}: {reason(error)}")
     if problems:
         raise ConfigError(problems)
     return config(**values)
 
 
 def explain(config: type[Struct], prefix: str, environment: Mapping[str, str]) -> list[tuple[str, str, str]]:
-    """List every variable of a configuration with where its value comes from and the value (secrets hidden)."""
+    """List every variable of a configuration with where its value comes from and the value, as it would be given.
+
+    Where it comes from is a variable, `default`, or `required` where there is none; secrets are hidden.
+    """
     hints = typing.get_type_hints(config, include_extras=True)
     rows = []
     for field in msgspec.structs.fields(config):
         names = (f"{prefix}_{field.name.upper()}", *_variable(hints[field.name]).shared)
         source = _source(names, environment)
         if source is None:
-            rows.append((names[0], "default", _default(field)))
+            rows.append((names[0], "required" if field.required else "default", written(_default(field))))
         elif _plain(hints[field.name]) is Secret:
             rows.append((names[0], source, "***"))
         else:
-            rows.append((names[0], source, str(environment.get(source) or environment.get(f"{source}_FILE"))))
+            rows.append((names[0], source, written(environment.get(source) or environment.get(f"{source}_FILE"))))
     return rows
+
+
+def names_of(config: type[Struct], prefix: str) -> set[str]:
+    """Name every variable that a configuration is read from; each may be given as `<NAME>_FILE` too."""
+    hints = typing.get_type_hints(config, include_extras=True)
+    return {
+        name
+        for field in msgspec.structs.fields(config)
+        for name in (f"{prefix}_{field.name.upper()}", *_variable(hints[field.name]).shared)
+    }
 
 
 def parse_duration(text: str) -> timedelta:
@@ -262,10 +305,10 @@ def _variable(hint: Any) -> Variable:
     return Variable()
 
 
-def _default(field: msgspec.structs.FieldInfo) -> str:
+def _default(field: msgspec.structs.FieldInfo) -> object:
     if field.required:
-        return "(required)"
-    return str(field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory())
+        return None
+    return field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
 
 
 def _plain(hint: Any) -> Any:
@@ -288,4 +331,13 @@ def _convert(text: str, hint: Any) -> Any:
     if typing.get_origin(plain) is tuple:
         item = typing.get_args(plain)[0]
         return tuple(_convert(part.strip(), item) for part in text.split(",") if part.strip())
-    return msgspec.convert(text, hint, strict=False)
+    try:
+        return msgspec.convert(text, hint, strict=False)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"{text!r} will not do: {_in_words(str(error))}") from None
+
+
+def _in_words(refusal: str) -> str:
+    """Say what msgspec expected without the names of Python's types."""
+    expected = refusal.partition(", got")[0].replace("Expected", "it must be")
+    return expected.replace("`int`", "a whole number").replace("`float`", "a number").replace("`str`", "a text")

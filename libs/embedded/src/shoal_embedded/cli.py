@@ -20,7 +20,7 @@ from gateway.cli import make_sign_in_link
 from gateway.config import SHORTEST_PASSWORD
 from gateway.errors import PasswordRefusedError
 from gateway.passwords import check_length
-from shoal.cli import fail
+from shoal.cli import fail, unknown_variables
 from shoal.config import ConfigError
 from shoal.runtime import stop_on_signals
 from shoal.schema import MigrationError
@@ -63,6 +63,10 @@ def up(
     if password is not None:
         _check_password(password)
     suite = LocalSuite(suite_state, host=host, port=port, in_processes=processes, tell=screen.tell, say=screen.say)
+    if strange := unknown_variables(list(suite.services.values()), os.environ):
+        screen.say(
+            f"no setting has these names: {', '.join(strange)}", "they may be misspelt: docs/settings.md has all"
+        )
     try:
         _make_folders(suite)
         with redirect_output(suite.logs / "shoal.log"):

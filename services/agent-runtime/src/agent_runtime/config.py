@@ -4,7 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
-from shoal.config import Secret, ServiceConfig, shared
+from shoal.config import Secret, ServiceConfig, check_public_url, shared
 
 
 class Config(ServiceConfig, frozen=True, kw_only=True):
@@ -37,7 +37,7 @@ class Config(ServiceConfig, frozen=True, kw_only=True):
     """How long work that an agent hands on may take."""
     delegation_sweep: timedelta = timedelta(seconds=20)
     """How often handed-on work is looked for whose process is gone."""
-    public_url: Annotated[str, shared("SHOAL_PUBLIC_URL")] = "http://127.0.0.1:8080"
+    public_url: Annotated[str, shared("SHOAL_PUBLIC_URL", check=check_public_url)] = "http://127.0.0.1:8080"
     """Where the gateway is reached."""
     allow_exec_shell: bool = False
     """Whether agents may be given a shell of this machine at all; an agent's own policy decides further."""

@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
-from shoal.config import Secret, ServiceConfig, shared
+from shoal.config import Secret, ServiceConfig, check_public_url, shared
 
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 
@@ -26,7 +26,7 @@ class Config(ServiceConfig, frozen=True, kw_only=True):
     a key is made and kept in the state folder, which only `local` allows."""
     state: Annotated[Path, shared("SHOAL_STATE")] = Path(".shoal")
     """The installation's folder: directories of local instances, and the key where none is given."""
-    public_url: Annotated[str, shared("SHOAL_PUBLIC_URL")] = "http://127.0.0.1:8080"
+    public_url: Annotated[str, shared("SHOAL_PUBLIC_URL", check=check_public_url)] = "http://127.0.0.1:8080"
     """Where agents reach the gateway."""
     node_address: Annotated[str, shared("SHOAL_NODE_ADDRESS")] = "127.0.0.1"
     """The address at which the ports of instances are reached; local instances listen on it."""

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated
 
-from shoal.config import ServiceConfig, check_public_url, shared
+from shoal.config import ServiceConfig, check_plans, check_public_url, shared
 
 
 class Config(ServiceConfig, frozen=True, kw_only=True):
@@ -19,7 +19,7 @@ class Config(ServiceConfig, frozen=True, kw_only=True):
     """How long a registered agent may take to hand in its public key."""
     invites_per_hour: int = 10
     """How many connection invites an account may send within an hour."""
-    plans: Annotated[str, shared("SHOAL_PLANS")] = '{"self-hosted": {}}'
+    plans: Annotated[str, shared("SHOAL_PLANS", check=check_plans)] = '{"self-hosted": {}}'
     """Limits by plan: a JSON object from plan to `max_agents`, `max_connections`, `max_pairings_per_connection`."""
     default_plan: Annotated[str, shared("SHOAL_DEFAULT_PLAN")] = "self-hosted"
     """The plan of accounts of which none is told."""
