@@ -1,7 +1,6 @@
 """Fixtures come from shoal.testing; here is the service as its callers meet it."""
 
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -10,11 +9,11 @@ import pytest_asyncio
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from runtime_door import Door
+from runtime_door import Door, door_of
 
 from shoal.installation import Installation
 from shoal.service import installed
-from shoal.testing.servers import TestDatabases, nats_server
+from shoal.testing.servers import TestDatabases
 from shoal.testing.suite import Suite, free_port
 
 Open = Callable[..., Awaitable[Door]]
@@ -54,16 +53,10 @@ async def shared_door(
     request: pytest.FixtureRequest, databases: TestDatabases, installation: Installation
 ) -> AsyncIterator[Door]:
     """One service for a whole module, whose tests each bring accounts of their own; `SETTINGS` of the module count."""
-    url = await databases.make([installed()["agent-runtime"]])
-    with tempfile.TemporaryDirectory() as folder:
-        async with nats_server() as nats_url:
-            suite = Suite(databases=databases, database_url=url, nats_url=nats_url, installation=installation)
-            settings = {
-                "SHOAL_STATE": folder,
-                "AGENT_RUNTIME_ALLOW_EXEC_SHELL": "true",
-                "AGENT_RUNTIME_CRON_LEAST_PAUSE": "1s",
-                "AGENT_RUNTIME_DELEGATION_SWEEP": "200ms",
-            } | getattr(request.module, "SETTINGS", {})
-            yield Door(suite, await suite.start("agent-runtime", **settings), Path(folder))
-            await suite.close()
-    await databases.drop(url)
+    settings = {
+        "AGENT_RUNTIME_ALLOW_EXEC_SHELL": "true",
+        "AGENT_RUNTIME_CRON_LEAST_PAUSE": "1s",
+        "AGENT_RUNTIME_DELEGATION_SWEEP": "200ms",
+    } | getattr(request.module, "SETTINGS", {})
+    async with door_of(databases, installation, settings) as door:
+        yield door

@@ -1,7 +1,8 @@
 """The service as its callers meet it: an account with an admin and a user, and another account."""
 
 import contextlib
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -9,6 +10,9 @@ from uuid import uuid4
 import asyncpg
 
 from shoal.identity import Role
+from shoal.installation import Installation
+from shoal.service import installed
+from shoal.testing.servers import TestDatabases, nats_server
 from shoal.testing.suite import ServiceUnderTest, Suite, eventually, user
 from shoal_events import AccountCreated
 
@@ -61,3 +65,17 @@ class Door:
             yield connection
         finally:
             await connection.close()
+
+
+@contextlib.asynccontextmanager
+async def door_of(
+    databases: TestDatabases, installation: Installation, settings: Mapping[str, str]
+) -> AsyncIterator[Door]:
+    """Run the service with a database, NATS and folder of its own while the block runs."""
+    url = await databases.make([installed()["agent-runtime"]])
+    with tempfile.TemporaryDirectory() as folder:
+        async with nats_server() as nats_url:
+            suite = Suite(databases=databases, database_url=url, nats_url=nats_url, installation=installation)
+            yield Door(suite, await suite.start("agent-runtime", SHOAL_STATE=folder, **settings), Path(folder))
+            await suite.close()
+    await databases.drop(url)

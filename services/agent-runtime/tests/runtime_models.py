@@ -1,20 +1,16 @@
 """The service with a scripted provider, and agents on its models."""
 
-import tempfile
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from provider_double import ProviderDouble
-from runtime_door import Door
+from runtime_door import Door, door_of
 from runtime_talk import Talk
 
 from shoal.installation import Installation
-from shoal.service import installed
-from shoal.testing.servers import TestDatabases, nats_server
-from shoal.testing.suite import Suite
+from shoal.testing.servers import TestDatabases
 
 KEY = "sk-CANARY-provider-key"
 FORMATS = pytest.mark.parametrize("provider", ["openai", "anthropic", "local"])
@@ -30,18 +26,9 @@ async def double() -> AsyncIterator[ProviderDouble]:
 async def model_door(
     databases: TestDatabases, installation: Installation, double: ProviderDouble
 ) -> AsyncIterator[Door]:
-    url = await databases.make([installed()["agent-runtime"]])
-    with tempfile.TemporaryDirectory() as folder:
-        async with nats_server() as nats_url:
-            suite = Suite(databases=databases, database_url=url, nats_url=nats_url, installation=installation)
-            settings = {
-                "SHOAL_STATE": folder,
-                "SHOAL_OUTGOING_ALLOWED": f"127.0.0.1:{double.port}",
-                "AGENT_RUNTIME_MODEL_TIMEOUT": "1s",
-            }
-            yield Door(suite, await suite.start("agent-runtime", **settings), Path(folder))
-            await suite.close()
-    await databases.drop(url)
+    settings = {"SHOAL_OUTGOING_ALLOWED": f"127.0.0.1:{double.port}", "AGENT_RUNTIME_MODEL_TIMEOUT": "1s"}
+    async with door_of(databases, installation, settings) as door:
+        yield door
 
 
 async def begin(door: Door, double: ProviderDouble, provider: str, **agent: Any) -> Talk:

@@ -3,20 +3,18 @@
 import asyncio
 import contextlib
 import sys
-import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from runtime_door import Door
+from runtime_door import Door, door_of
 from runtime_talk import Talk
 
 from shoal.installation import Installation
-from shoal.service import installed
-from shoal.testing.servers import TestDatabases, nats_server
-from shoal.testing.suite import Suite, eventually, free_port
+from shoal.testing.servers import TestDatabases
+from shoal.testing.suite import eventually, free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -46,18 +44,9 @@ async def http_port() -> AsyncIterator[int]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def mcp_door(databases: TestDatabases, installation: Installation, http_port: int) -> AsyncIterator[Door]:
-    url = await databases.make([installed()["agent-runtime"]])
-    with tempfile.TemporaryDirectory() as folder:
-        async with nats_server() as nats_url:
-            suite = Suite(databases=databases, database_url=url, nats_url=nats_url, installation=installation)
-            settings = {
-                "SHOAL_STATE": folder,
-                "SHOAL_OUTGOING_ALLOWED": f"127.0.0.1:{http_port}",
-                "AGENT_RUNTIME_ALLOW_MCP_STDIO": "true",
-            }
-            yield Door(suite, await suite.start("agent-runtime", **settings), Path(folder))
-            await suite.close()
-    await databases.drop(url)
+    settings = {"SHOAL_OUTGOING_ALLOWED": f"127.0.0.1:{http_port}", "AGENT_RUNTIME_ALLOW_MCP_STDIO": "true"}
+    async with door_of(databases, installation, settings) as door:
+        yield door
 
 
 async def test_tools_of_a_program_are_offered_and_called(mcp_door: Door) -> None:
