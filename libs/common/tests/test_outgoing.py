@@ -163,7 +163,7 @@ async def test_an_allowed_network_lets_its_addresses_through_on_every_port() -> 
         await outgoing.check("http://[fd00::1]:8001/")
 
 
-@pytest.mark.parametrize("text", ["http://x", "a b", "127.0.0.1:port", "a/b", "/8", ""])
+@pytest.mark.parametrize("text", ["http://x", "a b", "127.0.0.1:port", "127.0.0.1:99999", "x:0", "a/b", "/8", ""])
 def test_an_allowance_that_cannot_be_read_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         Allowance.parse(text)

@@ -26,6 +26,7 @@ Resolve = Callable[[str, int], Awaitable[list[Address]]]
 
 PORTS = frozenset({80, 443})
 RESOLVE_S = 5.0
+_MAX_PORT = 65535
 _GLOBAL_V6 = IPv6Network("2000::/3")
 _NAT64 = IPv6Network("64:ff9b::/96")
 _TEREDO = IPv6Network("2001::/32")
@@ -64,6 +65,8 @@ class Allowance(Struct, frozen=True):
             ValueError: It reads otherwise.
         """
         host, port = _split_port(text.strip().lower())
+        if port is not None and not 0 < port <= _MAX_PORT:
+            raise ValueError(f"{text!r} has no port between 1 and {_MAX_PORT}")
         try:
             return cls(network=ipaddress.ip_network(host), port=port)
         except ValueError:
