@@ -331,7 +331,7 @@ spec:
 {{- end }}
 {{- end -}}
 
-{{/* A value as a variable holds it: lists parted by commas, large numbers without an exponent. */}}
+{{/* A value as a variable holds it: lists separated by commas, large numbers without an exponent. */}}
 {{- define "shoal.text" -}}
 {{- if kindIs "slice" . }}{{ join "," . }}{{ else if kindIs "float64" . }}{{ if eq . (floor .) }}{{ int64 . }}{{ else }}{{ . }}{{ end }}{{ else }}{{ . }}{{ end -}}
 {{- end -}}

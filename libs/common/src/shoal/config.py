@@ -110,7 +110,7 @@ def check_networks(text: str) -> None:
         try:
             ipaddress.ip_network(part.strip() or "0.0.0.0/0", strict=False)
         except ValueError:
-            raise ValueError(f"{part.strip()!r} is no network such as 10.0.0.0/8, parted by commas") from None
+            raise ValueError(f"{part.strip()!r} is no network such as 10.0.0.0/8, separated by commas") from None
 
 
 def check_plans(text: str) -> None:

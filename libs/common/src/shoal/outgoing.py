@@ -91,7 +91,7 @@ class Outgoing:
     """Makes clients that cannot be sent inwards.
 
     Args:
-        allowed: What is let through beside public addresses: `Allowance`s parted by commas.
+        allowed: What is let through beside public addresses: `Allowance`s separated by commas.
         resolve: Finds the addresses of a name; the system's resolver by default.
 
     Raises:

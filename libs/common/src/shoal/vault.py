@@ -83,7 +83,7 @@ def envelope_of(given: Secret | None, *, variable: str, kept_in: Path | None) ->
     """Make a service's envelope.
 
     Args:
-        given: Keys written as `<id>:<32 bytes in base64>`, parted by commas, the current one first.
+        given: Keys written as `<id>:<32 bytes in base64>`, separated by commas, the current one first.
         variable: What the setting is called, for errors.
         kept_in: The file whose key is used where none is given; it is made at the first time, mode 0600. Without a
             file a key must be given.
@@ -105,7 +105,7 @@ def envelope_of(given: Secret | None, *, variable: str, kept_in: Path | None) ->
         except (binascii.Error, ValueError):
             keys[key_id] = b""
         if len(keys[key_id]) != _BYTES or not key_id:
-            raise ConfigError([f"{variable}: write <id>:<32 bytes in base64>, several parted by commas"])
+            raise ConfigError([f"{variable}: write <id>:<32 bytes in base64>, several separated by commas"])
     return Envelope(keys, current=next(iter(keys)))
 
 

@@ -39,7 +39,7 @@ def credentials(
     folder: Annotated[Path, typer.Argument(help="Where to write them.", metavar="DIR")],
     database: Annotated[str, typer.Option(help="PostgreSQL as the role that migrates: postgresql://role@host/name.")],
     nats_address: Annotated[str, typer.Option("--nats", help="NATS: nats://host:port.")],
-    renew: Annotated[str, typer.Option(help="Services, parted by commas, that get new passwords and keys.")] = "",
+    renew: Annotated[str, typer.Option(help="Services, separated by commas, that get new passwords and keys.")] = "",
 ) -> None:
     """Make everything that services sign in and sign with, as a folder of files for each Secret.
 

@@ -13,13 +13,13 @@ class Config(ServiceConfig, frozen=True, kw_only=True):
     state: Annotated[Path, shared("SHOAL_STATE")] = Path(".shoal")
     """The installation's folder: workspaces of agents, and the key where none is given."""
     encryption_key: Secret | None = None
-    """Keys that seal secrets, the current one first: `<id>:<32 bytes in base64>`, several parted by commas. Without it
-    a key is made and kept in the state folder."""
+    """Keys that seal secrets, the current one first: `<id>:<32 bytes in base64>`, several separated by commas. Without
+    it a key is made and kept in the state folder."""
     allow_private_addresses: bool = False
     """Whether models, tools and registries may be reached at addresses of this machine and its private networks."""
     outgoing_allowed: Annotated[str, shared("SHOAL_OUTGOING_ALLOWED")] = ""
-    """What may be reached beside the public web: hosts, addresses and networks, each with or without a port, parted by
-    commas, such as `127.0.0.1:11434, 10.0.0.0/8`."""
+    """What may be reached beside the public web: hosts, addresses and networks, each with or without a port, separated
+    by commas, such as `127.0.0.1:11434, 10.0.0.0/8`."""
     embeddings: str = ""
     """The model that tells what texts mean, for memory: `provider/model`, asked with the account's own key; empty:
     memory goes by words alone."""

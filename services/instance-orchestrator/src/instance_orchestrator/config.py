@@ -22,8 +22,8 @@ class Config(ServiceConfig, frozen=True, kw_only=True):
     """Where instances run: `local` (processes of this machine, held to their limits by cgroups where the suite has
     a part of their tree for itself, else one process at a time) or `kubernetes`."""
     encryption_key: Secret | None = None
-    """Keys that seal secrets, the current one first: `<id>:<32 bytes in base64>`, several parted by commas. Without it
-    a key is made and kept in the state folder, which only `local` allows."""
+    """Keys that seal secrets, the current one first: `<id>:<32 bytes in base64>`, several separated by commas. Without
+    it a key is made and kept in the state folder, which only `local` allows."""
     state: Annotated[Path, shared("SHOAL_STATE")] = Path(".shoal")
     """The installation's folder: directories of local instances, and the key where none is given."""
     public_url: Annotated[str, shared("SHOAL_PUBLIC_URL", check=check_public_url)] = "http://127.0.0.1:8080"

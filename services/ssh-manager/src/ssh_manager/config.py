@@ -13,7 +13,7 @@ class Config(ServiceConfig, frozen=True, kw_only=True):
     """Settings of ssh-manager."""
 
     encryption_key: Secret | None = None
-    """Keys that seal private keys, the current one first: `<id>:<32 bytes in base64>`, several parted by commas.
+    """Keys that seal private keys, the current one first: `<id>:<32 bytes in base64>`, several separated by commas.
     Without it a key is made and kept in the state folder, which only local instances allow."""
     backend: Annotated[str, shared("SHOAL_INSTANCE_BACKEND")] = "local"
     """Where instances run: `local` or `kubernetes`."""

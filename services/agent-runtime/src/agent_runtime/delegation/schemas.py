@@ -42,7 +42,7 @@ class PutRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     name: Name
     pattern: Pattern | UnsetType = UNSET
-    """Globs parted by `|`, or `re:` and a regular expression that RE2 takes."""
+    """Globs separated by `|`, or `re:` and a regular expression that RE2 takes."""
     target: Target | UnsetType = UNSET
     complexity_threshold: Threshold | UnsetType = UNSET
     enabled: bool | UnsetType = UNSET

@@ -188,7 +188,7 @@ def moment_of(text: str | None, field: str) -> datetime | None:
 
 
 def networks_of(text: str) -> list[Network]:
-    """Read addresses and ranges, parted by commas; bits behind the prefix do not count.
+    """Read addresses and ranges, separated by commas; bits behind the prefix do not count.
 
     Raises:
         InvalidAddressError: An entry is neither, or there are too many.

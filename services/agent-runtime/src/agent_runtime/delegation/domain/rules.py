@@ -1,7 +1,7 @@
 """Rules: who does which kind of work.
 
 A rule fits work whose name matches its pattern and whose complexity is at most its threshold. Patterns are globs,
-several parted by `|`, or after `re:` a regular expression, found anywhere in the name. Those are run by RE2, whose
+several separated by `|`, or after `re:` a regular expression, found anywhere in the name. Those are run by RE2, whose
 time is linear in the name whatever the pattern, so no pattern can hold up the service. Of the rules that fit, the one
 with the lowest priority number decides, then the first by name.
 """
@@ -74,7 +74,7 @@ def check(rule: Rule) -> None:
         return
     globs = [glob for glob in rule.pattern.split("|") if glob.strip()]
     if not globs or len(globs) > _MAX_ALTERNATIVES:
-        raise InvalidRuleError("pattern", f"1 to {_MAX_ALTERNATIVES} globs parted by |, or {REGEX} and an expression")
+        raise InvalidRuleError("pattern", f"1 to {_MAX_ALTERNATIVES} globs, separated by |, or {REGEX} and a pattern")
 
 
 def _compiled(pattern: str) -> "re2._Regexp[str]":
