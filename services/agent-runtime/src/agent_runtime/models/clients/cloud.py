@@ -52,6 +52,7 @@ from agent_runtime.ports import (
     ToolResultMessage,
     UsageReport,
 )
+from agent_runtime.texts import storable
 from shoal.errors import AppError
 from shoal.outgoing import OutgoingRefusedError
 
@@ -69,7 +70,7 @@ _UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, RecursionErro
 _AGAIN = frozenset({408, 409, 425, 429})
 _SERVERS_FAULT = 500
 _KEYS_FAULT = (401, 403)
-_NO_ENDS = (None, "error", "network_error", "insufficient_system_resource")
+_NOT_OVER = (None, "error", "network_error", "insufficient_system_resource")
 """What is said, or is not, of an answer that is not over; any other word that is not published says that it is."""
 _TIMEOUTS = (httpx2.TimeoutException, TimeoutError, openai.APITimeoutError, anthropic.APITimeoutError)
 _FOR_GOOD = ("insufficient_quota", "billing_hard_limit_reached")
@@ -205,7 +206,7 @@ def _end(answer: StreamedResponse) -> Sequence[StreamPart]:
         ModelBrokeOffError: It is not: the provider did not say that it was done.
     """
     whole = answer.get()
-    if whole.finish_reason is None and (whole.provider_details or {}).get("finish_reason") in _NO_ENDS:
+    if whole.finish_reason is None and (whole.provider_details or {}).get("finish_reason") in _NOT_OVER:
         raise ModelBrokeOffError
     calls: list[StreamPart] = [
         ToolCallDelta(part.tool_name, part.args_as_json_str()) for part in whole.parts if isinstance(part, ToolCallPart)
@@ -272,5 +273,4 @@ def _root(error: BaseException) -> BaseException:
 
 def _quoted(said: str, key: str) -> str:
     """Quote a provider as people may see it: without our key, which some repeat, and as text that can be stored."""
-    kept = said.replace(key, "…") if key else said
-    return kept.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()[:_MAX_QUOTED]
+    return storable(said.replace(key, "…") if key else said)[:_MAX_QUOTED]

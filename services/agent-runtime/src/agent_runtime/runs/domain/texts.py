@@ -1,11 +1,7 @@
-"""What strangers say, as text that can be stored and read."""
+"""What tools answer, as text that models read."""
 
 from agent_runtime.ports import MAX_RESULT_BYTES
-
-
-def storable(text: str) -> str:
-    """Put a mark in place of what no text column holds: NUL, and halves of surrogate pairs."""
-    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+from agent_runtime.texts import storable
 
 
 def shortened(text: str) -> str:

@@ -33,10 +33,10 @@ from agent_runtime.ports import (
 )
 from agent_runtime.runs.domain.answers import Answer
 from agent_runtime.runs.domain.runs import EventType, Run
-from agent_runtime.runs.domain.texts import storable
 from agent_runtime.runs.repositories.tallies import TallyRepository
 from agent_runtime.runs.usecases.assembly import TurnContext
 from agent_runtime.runs.usecases.recorder import Recorder
+from agent_runtime.texts import storable
 from shoal.clock import Clock
 from shoal.database import Database, DatabaseUnavailableError, Transaction
 from shoal.errors import AppError
