@@ -22,9 +22,7 @@ async def take(tx: Transaction, fact: PairingRenamed) -> None:
             on conflict (id) do update set body = excluded.body, version = excluded.version
          where note.version < excluded.version
         """,
-        fact.pairing_id,
-        fact.name,
-        fact.version,
+        *(fact.pairing_id, fact.name, fact.version),
     )
 
 
@@ -35,8 +33,7 @@ async def take_deletion(tx: Transaction, fact: PairingDeleted) -> None:
             on conflict (id) do update set body = excluded.body, version = excluded.version
          where note.version < excluded.version
         """,
-        fact.pairing_id,
-        fact.version,
+        *(fact.pairing_id, fact.version),
     )
 
 

@@ -60,8 +60,7 @@ async def keep(tx: Transaction, fact: PairingRenamed) -> None:
         insert into note (id, body) values ($1, $2)
             on conflict (id) do update set body = note.body || ' ' || excluded.body, version = note.version + 1
         """,
-        fact.pairing_id,
-        fact.name,
+        *(fact.pairing_id, fact.name),
     )
 
 

@@ -31,10 +31,7 @@ class AccountRepository:
                 values ($1, $2, $3, $4)
                 returning id, name, plan, is_first, version, created_at, deleted_at
                 """,
-                account_id,
-                name,
-                plan,
-                is_first,
+                *(account_id, name, plan, is_first),
             )
 
     async def has_any(self) -> bool:
@@ -109,8 +106,7 @@ class AccountRepository:
              order by id
              limit $2
             """,
-            after,
-            limit,
+            *(after, limit),
         )
 
     async def _one(self, sql: str, *arguments: object) -> Account:
@@ -140,12 +136,7 @@ class UserRepository:
                 values ($1, $2, $3, $4, $5, $6)
                 returning id, account_id, username, email, role, version, created_at, deleted_at
                 """,
-                user_id,
-                account_id,
-                new.username,
-                new.address,
-                new.role,
-                password_hash,
+                *(user_id, account_id, new.username, new.address, new.role, password_hash),
             )
 
     async def get(self, user_id: str, *, account_id: str) -> User:
@@ -162,8 +153,7 @@ class UserRepository:
                and account_id = $2
                and deleted_at is null
             """,
-            user_id,
-            account_id,
+            *(user_id, account_id),
         )
 
     async def find_by_username(self, username: str) -> User | None:
@@ -212,8 +202,7 @@ class UserRepository:
                    and role = 'admin'
                    and deleted_at is null
                 """,
-                account_id,
-                user_id,
+                *(account_id, user_id),
             )
         )
 
@@ -226,8 +215,7 @@ class UserRepository:
              where id = $1
             returning id, account_id, username, email, role, version, created_at, deleted_at
             """,
-            user_id,
-            role,
+            *(user_id, role),
         )
 
     async def set_email(self, user_id: str, email: str) -> User:
@@ -244,8 +232,7 @@ class UserRepository:
                  where id = $1
                 returning id, account_id, username, email, role, version, created_at, deleted_at
                 """,
-                user_id,
-                email,
+                *(user_id, email),
             )
 
     async def set_password(self, user_id: str, password_hash: str) -> None:
@@ -277,8 +264,7 @@ class UserRepository:
              order by id
              limit $2
             """,
-            after,
-            limit,
+            *(after, limit),
         )
 
     async def _one(self, sql: str, *arguments: object) -> User:

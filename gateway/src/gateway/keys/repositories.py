@@ -37,13 +37,7 @@ class KeyRepository:
             values ($1, $2, $3, $4, $5, $6, $7)
             returning id, person_id as user_id, account_id, kind, name, hint, created_at, last_used_at
             """,
-            key_id,
-            user_id,
-            account_id,
-            kind,
-            name,
-            secret_hash,
-            hint,
+            *(key_id, user_id, account_id, kind, name, secret_hash, hint),
         )
         if inserted is None:
             raise KeyNotFoundError
@@ -90,9 +84,7 @@ class KeyRepository:
                and revoked_at is null
              order by created_at, id
             """,
-            account_id,
-            user_id,
-            kinds,
+            *(account_id, user_id, kinds),
         )
 
     async def list_good(self, key_ids: list[str]) -> list[str]:
@@ -123,9 +115,7 @@ class KeyRepository:
                and revoked_at is null
             returning id, person_id as user_id, account_id, kind, name, hint, created_at, last_used_at
             """,
-            key_id,
-            account_id,
-            user_id,
+            *(key_id, account_id, user_id),
         )
 
     async def revoke_all(self, user_id: str) -> list[ApiKey]:

@@ -28,10 +28,7 @@ class AttemptRepository:
                  where tried.closed_until is null or tried.closed_until <= now()
                 returning true
                 """,
-                key,
-                free,
-                longest,
-                forgotten_after,
+                *(key, free, longest, forgotten_after),
             )
         )
 

@@ -20,9 +20,7 @@ class LinkRepository:
             values ($1, $2, now() + $3)
             returning expires_at
             """,
-            code_hash,
-            user_id,
-            ttl,
+            *(code_hash, user_id, ttl),
         )
         return expires_at
 

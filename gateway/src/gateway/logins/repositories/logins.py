@@ -50,14 +50,7 @@ class LoginRepository:
                     coalesce((select opened_by from login where id = $8), $8))
             returning id, kind, source, created_at, last_used_at, expires_at
             """,
-            login_id,
-            user_id,
-            kind,
-            secret_hash,
-            source,
-            terms.idle,
-            terms.total,
-            opened_by,
+            *(login_id, user_id, kind, secret_hash, source, terms.idle, terms.total, opened_by),
         )
         if inserted is None:
             raise LoginNotFoundError
@@ -91,8 +84,7 @@ class LoginRepository:
                and ended_at is null
                and expires_at > now()
             """,
-            login_id,
-            idle,
+            *(login_id, idle),
         )
 
     async def find_id(self, secret_hash: bytes) -> str | None:
@@ -120,8 +112,7 @@ class LoginRepository:
                                   and p.deleted_at is null
                                   and l.source = $2)
                 """,
-                username,
-                source,
+                *(username, source),
             )
         )
 
@@ -178,9 +169,7 @@ class LoginRepository:
                and l.ended_at is null
             returning l.id, l.person_id as user_id, p.account_id, l.end_reason
             """,
-            login_id,
-            reason,
-            user_id,
+            *(login_id, reason, user_id),
         )
 
     async def end_all(self, user_id: str, reason: EndReason, *, but: str = "") -> list[EndedLogin]:
@@ -197,9 +186,7 @@ class LoginRepository:
                and l.ended_at is null
             returning l.id, l.person_id as user_id, p.account_id, l.end_reason
             """,
-            user_id,
-            reason,
-            but,
+            *(user_id, reason, but),
         )
 
     async def end_expired(self) -> list[EndedLogin]:

@@ -151,8 +151,7 @@ class InstanceRepository:
                and (select count(*) from instance_key as k where k.instance_id = i.id and k.name = any($2))
                    < cardinality($2::text[])
             """,
-            account_id,
-            without,
+            *(account_id, without),
         )
 
     # the reconciler's
