@@ -11,13 +11,9 @@ from shoal.crypto import Envelope
 from shoal.database import Transaction
 from shoal.resealing import SealedColumn
 
-_SCHEMA = "agent_runtime"
-
 KEY_CHECK = SealedColumn("key_check", "sealed", "agent_runtime/key_check/sealed")
-SEALED = (
-    SealedColumn("provider", "sealed", "agent_runtime/provider/{account_id}/{name}/{api_base}"),
-    KEY_CHECK,
-)
+_PROVIDER_KEY = SealedColumn("provider", "sealed", "agent_runtime/provider/{account_id}/{name}/{api_base}")
+SEALED = (_PROVIDER_KEY, KEY_CHECK)
 """What is sealed here, in its places."""
 
 
@@ -159,4 +155,4 @@ class ConfigurationRepository:
 
 
 def _place(account_id: str, name: str, api_base: str) -> str:
-    return f"{_SCHEMA}/provider/{account_id}/{name}/{api_base}"
+    return _PROVIDER_KEY.place.format(account_id=account_id, name=name, api_base=api_base)

@@ -9,7 +9,7 @@ from agent_runtime import quotas
 from agent_runtime.tools.clients.mcp.links import McpLinks
 from agent_runtime.tools.domain.servers import LinkState, McpServer, OpenServer, SealedServer
 from agent_runtime.tools.errors import ServerNotFoundError, StdioNotAllowedError, TooManyServersError
-from agent_runtime.tools.repositories import ServerRepository
+from agent_runtime.tools.repositories import SEALED, ServerRepository
 from shoal.crypto import Envelope
 from shoal.database import Database, Transaction
 from shoal.errors import FieldProblem, ValidationError
@@ -131,4 +131,4 @@ def _problem(name: str, value: str) -> str:
 
 def place_of(account_id: str, name: str) -> str:
     """Name where a server's secrets are stored: they open nowhere else."""
-    return f"agent_runtime/mcp_server/{account_id}/{name}/secrets"
+    return SEALED.place.format(account_id=account_id, name=name)
