@@ -5,7 +5,9 @@ three. Figures of a busy machine are worth little; every row names what it is co
 """
 
 import argparse
+import os
 import platform
+import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -57,6 +59,7 @@ BENCHES: dict[str, Callable[[Scale], Awaitable[list[Row]]]] = {
     "up": up.run,
     "fleet": fleet.run,
 }
+EXCHANGES = 5000
 LONG = frozenset({"fleet"})
 """Runs only when it is asked for: ten minutes by itself."""
 
@@ -67,7 +70,7 @@ def main() -> int:
     scale = Scale(seconds=arguments.seconds, rounds=arguments.rounds, quick=arguments.quick)
     if arguments.quick:
         scale = Scale(seconds=2.0, rounds=1, quick=True)
-    rows, failures, used, paces = [], 0, Machine(), [pace_ms()]
+    rows, failures, used, paces, exchanges = [], 0, Machine(), [pace_ms()], [exchange_us()]
     for name in arguments.benches or [bench for bench in BENCHES if bench not in LONG]:
         started = time.monotonic()
         print(f"{name} …", flush=True)
@@ -80,13 +83,16 @@ def main() -> int:
         for row in measured:
             print(f"  {row.what}: {row.reached} ({row.ceiling}) {'' if row.holds is not False else 'BAR MISSED'}")
         paces.append(pace_ms())
+        exchanges.append(exchange_us())
         print(
-            f"  {time.monotonic() - started:.0f} s; a million additions: {paces[-2]:.0f} ms, then {paces[-1]:.0f}",
+            f"  {time.monotonic() - started:.0f} s; a million additions: {paces[-2]:.0f} ms, then {paces[-1]:.0f}; "
+            f"a byte to another process and back: {exchanges[-2]:.0f} µs, then {exchanges[-1]:.0f}",
             flush=True,
         )
     print(
         f"\n{machine()}; others used {used.others:.0%} of it meanwhile; a million additions took "
-        f"{min(paces):.0f} to {max(paces):.0f} ms\n\n{table([row.cells for row in rows], HEAD)}"
+        f"{min(paces):.0f} to {max(paces):.0f} ms, a byte to another process and back "
+        f"{min(exchanges):.0f} to {max(exchanges):.0f} µs\n\n{table([row.cells for row in rows], HEAD)}"
     )
     return int(failures > 0)
 
@@ -111,6 +117,19 @@ def pace_ms() -> float:
         return (time.perf_counter() - started) * 1000
 
     return median(once() for _ in range(5))
+
+
+def exchange_us() -> float:
+    """Tell how many microseconds a byte takes to another process and back: most of what a turn waits for is that."""
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as echo:
+        assert echo.stdin is not None
+        assert echo.stdout is not None
+        there, back = echo.stdin.fileno(), echo.stdout.fileno()
+        started = time.perf_counter()
+        for _ in range(EXCHANGES):
+            os.write(there, b"x")
+            os.read(back, 1)
+        return (time.perf_counter() - started) / EXCHANGES * 1e6
 
 
 def machine() -> str:
