@@ -178,6 +178,9 @@ async def test_deleting_a_pairing_takes_a_signed_in_user(world: Any) -> None:
 
 
 async def test_a_malformed_plan_stops_the_start(make_world: Callable[..., Awaitable[Any]]) -> None:
-    for settings in ({"PAIRING_PLANS": "{"}, {"PAIRING_DEFAULT_PLAN": "gold"}):
-        with pytest.raises(Exception, match="PAIRING_PLANS or PAIRING_DEFAULT_PLAN"):
+    for settings, named in (
+        ({"PAIRING_PLANS": "{"}, "PAIRING_PLANS"),
+        ({"PAIRING_DEFAULT_PLAN": "gold"}, "PAIRING_DEFAULT_PLAN"),
+    ):
+        with pytest.raises(Exception, match=named):
             await make_world(**settings)
