@@ -23,10 +23,11 @@ from typing import Any
 import metrics
 import yaml
 from forms import DURATION, FREE, NARROW, WHOLE_SECONDS
-from settings import Field, duration, fields, tables
+from settings import Field, fields, tables
 
 from shoal.config import Secret
 from shoal.identity import PERMITTED_CALLS
+from shoal.variables import written
 from shoal_embedded.nats import render_accounts
 from shoal_embedded.nats_users import USERS, service_users
 
@@ -159,7 +160,7 @@ def _setting(field: Field, *, indent: int) -> str:
 
 def _spelled(value: object) -> str:
     if isinstance(value, timedelta):
-        return duration(value)
+        return written(value)
     return json.dumps(value)
 
 

@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 
 from shoal.config import ServiceConfig, Variable
 from shoal.service import Service, installed
+from shoal.variables import written
 
 DECIDED = frozenset(
     {"host", "port", "database_url", "nats_url", "nats_ca", "identity_key", "identity_keys", "services", "state",
@@ -56,20 +57,11 @@ def fields(name: str) -> Iterator[Field]:
 
 def tables() -> str:
     """Write every setting there is: those of every service, then what each has beside them."""
-    written = f"## Every service\n\n{_table(_every(ServiceConfig, '<SERVICE>'))}"
+    text = f"## Every service\n\n{_table(_every(ServiceConfig, '<SERVICE>'))}"
     for service in installed().values():
         own = (one for one in _every(service.config, service.prefix) if one.name not in _names(ServiceConfig))
-        written += f"\n## {service.name}\n\nPort {service.port}.\n\n{_table(own)}"
-    return written
-
-
-def duration(value: timedelta) -> str:
-    """Write a duration as it is given."""
-    seconds = value.total_seconds()
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
-        if seconds >= size and seconds % size == 0:
-            return f"{int(seconds // size)}{unit}"
-    return f"{seconds:g}s" if seconds >= 1 or not seconds else f"{seconds * 1000:g}ms"
+        text += f"\n## {service.name}\n\nPort {service.port}.\n\n{_table(own)}"
+    return text
 
 
 def _every(config: type[ServiceConfig], prefix: str) -> Iterator[Field]:
@@ -95,15 +87,10 @@ def _table(settings: Iterable[Field]) -> str:
 
 
 def _default(field: Field) -> str:
-    match field.default:
-        case None | "" | ():
-            return "required" if field.is_required else "-"
-        case bool() as is_on:
-            return f"`{str(is_on).lower()}`"
-        case timedelta() as span:
-            return f"`{duration(span)}`"
-        case other:
-            return f"`{other}`"
+    if field.is_required:
+        return "required"
+    text = written(field.default)
+    return text if text == "-" else f"`{text}`"
 
 
 def _words(config: type[Struct]) -> dict[str, str]:
