@@ -1,12 +1,13 @@
 """What may be drawn, and what a command makes of a canvas."""
 
+from datetime import UTC, datetime
 from typing import Any, get_args
 
 import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
-from agent_runtime.canvas.domain import ELEMENT_TYPES, MAX_ELEMENTS, commands_of
+from agent_runtime.canvas.domain import ELEMENT_TYPES, MAX_ELEMENTS, commands_of, update_of
 from agent_runtime.canvas.errors import CanvasFullError, CommandInvalidError
 from agent_runtime.canvas.schemas import CommandBody, Element
 
@@ -74,6 +75,13 @@ def test_batch_does_what_its_commands_do_one_after_the_other(commands: list[dict
             commands_of(batch, {}, lambda: "new")
     else:
         assert commands_of(batch, {}, lambda: "new") == one_by_one
+
+
+def test_moment_of_an_update_is_told_in_utc_with_a_z() -> None:
+    at = datetime(2026, 2, 24, 10, 30, tzinfo=UTC)
+    (reset,) = commands_of({"command": "reset"}, {}, lambda: "new")
+    update = update_of("s1", [reset], is_batch=False, agent_id="agent_1", version=1, at=at)
+    assert update.timestamp == "2026-02-24T10:30:00Z"
 
 
 def test_canvas_holds_so_much_and_no_more() -> None:

@@ -14,6 +14,7 @@ from msgspec import structs
 
 from agent_runtime.canvas.errors import CanvasFullError, CommandInvalidError
 from agent_runtime.ports import CanvasCommand, CanvasUpdate, DrawnElement
+from shoal.clock import to_rfc3339
 
 MAX_ELEMENTS = 500
 MAX_ELEMENT_BYTES = 32 * 1024
@@ -96,7 +97,7 @@ def update_of(
         shown = CanvasUpdate("batch", canvas_id=canvas_id, commands=tuple(commands))
     else:
         shown = CanvasUpdate(**structs.asdict(commands[0]), canvas_id=canvas_id)
-    return structs.replace(shown, agent_id=agent_id, version=version, timestamp=at.isoformat())
+    return structs.replace(shown, agent_id=agent_id, version=version, timestamp=to_rfc3339(at))
 
 
 def by_id(elements: Sequence[DrawnElement]) -> dict[str, dict[str, Any]]:

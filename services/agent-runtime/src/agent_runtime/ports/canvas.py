@@ -49,7 +49,7 @@ class CanvasUpdate(CanvasCommand, frozen=True, kw_only=True, omit_defaults=True)
         commands: Those of a batch, in their order.
         agent_id: Who drew.
         version: How many times the canvas was drawn on, this time included.
-        timestamp: When that was, as ISO 8601.
+        timestamp: When that was, as RFC 3339 in UTC.
     """
 
     canvas_id: str
