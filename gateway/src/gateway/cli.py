@@ -27,10 +27,10 @@ from shoal.clock import to_rfc3339
 from shoal.config import ConfigError, check_public_url, load
 from shoal.database import Database
 from shoal.errors import AppError
-from shoal.http.wording import readable
 from shoal.identity import Role, new_key_pair
 from shoal.outbox import Outbox
 from shoal.telemetry import Tracing
+from shoal.wording import problem_in
 
 T = TypeVar("T")
 
@@ -227,5 +227,4 @@ def _valid(shape: type[T], **fields: object) -> T:
     try:
         return msgspec.convert(fields, shape)
     except msgspec.ValidationError as error:
-        message, _, field = str(error).partition(" - at `$.")
-        fail(f"{field.rstrip('`')}: {readable(message)}", "nothing was changed")
+        fail(problem_in(error).sentence, "nothing was changed")

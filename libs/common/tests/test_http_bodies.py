@@ -11,9 +11,9 @@ import pytest
 from msgspec import Meta
 
 from shoal.http.app import MAX_BODY_BYTES
-from shoal.http.wording import readable
+from shoal.wording import problem_in, readable
 
-from .things import error_of
+from .things import Strict, Thing, error_of
 from .toy import Door
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -123,6 +123,26 @@ async def test_messages_speak_of_json(value: object, shape: Any, message: str) -
     with pytest.raises(msgspec.ValidationError) as refused:
         msgspec.convert(value, shape)
     assert readable(str(refused.value)) == message
+
+
+@pytest.mark.parametrize(
+    ("value", "shape", "sentence"),
+    [
+        (7, dict[str, int], "Expected `object`, got `integer`"),
+        ({"name": 7}, Thing, "name: Expected `string`, got `integer`"),
+        ({"name": "x", "token": "a b"}, Thing, "token: Must match ^[A-Za-z0-9_-]{1,64}$"),
+        ({}, Thing, "name: This field is needed."),
+        ([{}], list[Thing], "[0].name: This field is needed."),
+        ({"name": "x", "flags": {"a": {"side": "x"}}}, Strict, "flags[...].side: Invalid enum value 'x'"),
+        ({"name": "x", "size": 1}, Strict, "size: There is no such field here."),
+        ({"": 1}, dict[Annotated[str, Meta(min_length=1)], int], "Expected `string` of length >= 1 as a key"),
+        ("x - at `$.y`", Literal["x"], "Invalid enum value 'x - at `$.y`'"),
+    ],
+)
+async def test_problems_name_their_field_by_its_path(value: object, shape: Any, sentence: str) -> None:
+    with pytest.raises(msgspec.ValidationError) as refused:
+        msgspec.convert(value, shape)
+    assert problem_in(refused.value).sentence == sentence
 
 
 async def test_pattern_is_told_as_any_language_reads_it(door: Door) -> None:

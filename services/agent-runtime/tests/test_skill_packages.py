@@ -52,6 +52,11 @@ def test_what_other_tools_put_under_metadata_is_found() -> None:
     assert (read.version, read.author, read.allowed_tools) == ("2.0.0", "us", None)
 
 
+def test_refusal_names_the_field_of_the_front_matter() -> None:
+    with pytest.raises(InvalidPackageError, match=r"SKILL\.md: description: This field is needed\.$"):
+        read_package(package("name: a"))
+
+
 def test_line_ends_and_a_byte_order_mark_do_not_matter() -> None:
     assert read_package(b"\xef\xbb\xbf" + GOOD.replace(b"\n", b"\r\n")).instructions == "Tidy up."
 

@@ -170,6 +170,15 @@ async def test_frames_that_cannot_be_taken_are_refused_and_the_socket_stays(page
         assert told.get("ref") == ({"id": "m1"} if "id" in frame else None)
 
 
+async def test_refusals_of_frames_name_the_field_in_the_words_of_json(page: Wire) -> None:
+    for frame, message in [
+        ({"type": "message", "content": 7}, "content: Expected `string`, got `integer`"),
+        ({"type": "message"}, "content: This field is needed."),
+        ({"type": "cancel", "run_id": []}, "run_id: Expected `string | null`, got `array`"),
+    ]:
+        assert (await page.ask(frame, "error"))["message"] == message
+
+
 async def test_too_many_subscriptions_are_refused(page: Wire) -> None:
     await page.subscribe(*(f"session:{number}" for number in range(100)))
     assert (await page.ask({"type": "subscribe", "topic": "session:100"}, "error"))["code"] == "too_many_topics"

@@ -55,6 +55,20 @@ async def test_frames_that_break_the_contract_are_refused_and_the_socket_stays(s
     assert len(await shared.samples_of(agent)) == 1
 
 
+async def test_refusals_name_the_field_in_the_words_of_json(shared) -> None:
+    agent = await shared.fresh_agent()
+    wire = await shared.agent(agent)
+    wrong = agent.metrics(seq=1) | {"data": {"messages_1h": "12"}}
+    for frame, message in [
+        (wrong, "data.messages_1h: Expected `integer | number | null`, got `string`"),
+        ({"type": "auth", "token": "x", "epoch": "a b"}, "epoch: Must match ^[A-Za-z0-9_-]{1,64}$"),
+        ({}, "type: This field is needed."),
+        ({"type": "batch", "items": [wrong]}, "data.messages_1h: Expected `integer | number | null`, got `string`"),
+    ]:
+        await wire.say(frame)
+        assert (await wire.hear("protocol_error"))["message"] == message
+
+
 @pytest.mark.parametrize("text", MALFORMED, ids=range(len(MALFORMED)))
 async def test_what_is_no_frame_closes_the_socket(shared, text: Any) -> None:
     wire = await shared.agent(await shared.fresh_agent())

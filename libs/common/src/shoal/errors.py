@@ -16,6 +16,11 @@ class FieldProblem(Struct, frozen=True):
     field: str
     message: str
 
+    @property
+    def sentence(self) -> str:
+        """Both in one line."""
+        return f"{self.field}: {self.message}" if self.field else self.message
+
 
 class AppError(Exception):
     """A refusal with a canonical lower_snake code, a status and a sentence for the caller.

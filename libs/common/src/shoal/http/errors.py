@@ -4,7 +4,7 @@ The body is the same everywhere and satisfies every contract: `ErrorBody`, or `P
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -32,14 +32,13 @@ from shoal.http.asgi import Scope, Send
 from shoal.http.bodies import ErrorBody, ErrorView, ProblemBody
 from shoal.http.choices import choices
 from shoal.http.families import Family, family_of
-from shoal.http.wording import readable
+from shoal.wording import problem_of, readable
 
 _HUNG_UP = "client disconnected prematurely"
 """What Litestar says of a body that was cut off."""
 _BODY, _NO_BODY, _IN_BODY = "data", "'data'", "body"
 """What it calls the body, says where there is none, and calls the place of a field in it."""
-_OF_ANOTHER_KIND = re.compile(r"Expected `(object|array)(?: \| null)?`, got `\w+`")
-_OF_A_FIELD = re.compile(r"Object (missing required|contains unknown) field `([^`]+)`")
+_OF_ANOTHER_KIND = re.compile(r"Expected `(object|array|object \| array)(?: \| null)?`, got `\w+`")
 _OF_NO_PARAMETER = re.compile(r"Missing required \w+ parameter '([^']+)'")
 _NO_CHOICE = "Invalid enum value"
 _LACKING = "The request lacks a body, or has another shape than this route takes: send JSON."
@@ -134,7 +133,8 @@ def to_app_error(error: Exception, handler: BaseRouteHandler | None = None) -> A
         case AppError():
             return error
         case ValidationException():
-            return _unfit(_problems(error, handler))
+            problems = _problems(error, handler)
+            return unfit(*problems) if problems else errors.UnfitBodyError(_LACKING)
         case NotFoundException():
             return errors.PathUnknownError()
         case MethodNotAllowedException():
@@ -154,6 +154,15 @@ def to_app_error(error: Exception, handler: BaseRouteHandler | None = None) -> A
     return AppError("Something went wrong on our side.")
 
 
+def unfit(*problems: FieldProblem) -> errors.ValidationError:
+    """Refuse a request for fields that do not hold; the one without a name is the body itself."""
+    told = [
+        problem if problem.field else FieldProblem("", _OF_ANOTHER_KIND.sub(_kind_of_body, problem.message))
+        for problem in problems
+    ]
+    return errors.ValidationError("; ".join(problem.sentence for problem in told), details=told)
+
+
 def _methods(error: MethodNotAllowedException) -> list[str]:
     """Read which methods a path answers; a socket, which the framework counts as one, is none."""
     named = (error.headers or {}).get("allow", "").split(", ")
@@ -166,11 +175,8 @@ def _limit(handler: BaseRouteHandler | None) -> str | None:
     return None if limit is None else f"The body is larger than the {limit} bytes that this route takes."
 
 
-def _unfit(problems: Sequence[FieldProblem]) -> errors.ValidationError:
-    if not problems:
-        return errors.UnfitBodyError(_LACKING)
-    named = (f"{problem.field}: {problem.message}" if problem.field else problem.message for problem in problems)
-    return errors.ValidationError("; ".join(named), details=problems)
+def _kind_of_body(found: re.Match[str]) -> str:
+    return f"The body must be a JSON {found[1].replace('|', 'or')}."
 
 
 def _problems(error: ValidationException, handler: BaseRouteHandler | None) -> list[FieldProblem]:
@@ -182,20 +188,15 @@ def _problems(error: ValidationException, handler: BaseRouteHandler | None) -> l
 
 def _problem(item: Mapping[str, Any], handler: BaseRouteHandler | None) -> FieldProblem:
     """Name what is wrong as the caller does, who knows no `data`: so the framework calls the body."""
-    key, message = str(item.get("key", "")), readable(str(item.get("message", "")))
-    if found := _OF_A_FIELD.fullmatch(message):
-        is_missing = found[1] == "missing required"
-        return FieldProblem(
-            field=found[2] if key == _BODY else f"{key}.{found[2]}",
-            message="This field is needed." if is_missing else "There is no such field here.",
-        )
-    if key == _BODY:
-        return FieldProblem(field="", message=_OF_ANOTHER_KIND.sub(r"The body must be a JSON \1.", message))
+    key, message = str(item.get("key", "")), str(item.get("message", ""))
+    problem = problem_of("" if key == _BODY else key, message)
+    if problem.field != key:  # the body itself, or a field that it lacks or should not have
+        return problem
     parameters = {} if handler is None else handler.parsed_fn_signature.parameters
     field = key if item.get("source") == _IN_BODY else _sent_name(parameters, key)
     if message.startswith(_NO_CHOICE) and (named := _choices(parameters, key)):
-        message = f"{message}: one of {', '.join(named)}"
-    return FieldProblem(field=field, message=message)
+        return FieldProblem(field, f"{problem.message}: one of {', '.join(named)}")
+    return FieldProblem(field, problem.message)
 
 
 def _sent_name(parameters: Mapping[str, FieldDefinition], key: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from shoal.wording import problem_in
 from telemetry_ingest.domain.frames import AgentFrame, AnyAgentFrame, ClientFrame, Numbered, Ref
 
 MAX_AGE = timedelta(hours=24)
@@ -63,19 +64,24 @@ def _read(decode: Callable[[Any], Any], body: Any, *, has_nul: bool) -> Any:
     try:
         frame = decode(body)
     except msgspec.ValidationError as error:
-        raise _refusal(str(error), body) from None
+        raise _refusal(error, body) from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise MalformedFrameError("a frame is one JSON object") from error
     if has_nul and _NUL.search(body.encode() if isinstance(body, str) else bytes(body)):
-        raise _refusal("Text may not hold the character NUL", body)
+        raise RefusedFrameError("invalid_frame", "Text may not hold the character NUL.", _ref(body))
     return frame
 
 
-def _refusal(problem: str, body: Any) -> RefusedFrameError:
+def _refusal(error: msgspec.ValidationError, body: Any) -> RefusedFrameError:
+    ref = _ref(body)
+    if str(error).endswith("- at `$.type`"):
+        return RefusedFrameError("unknown_type", "There is no such type of frame.", ref)
+    return RefusedFrameError("invalid_frame", problem_in(error).sentence[:300], ref)
+
+
+def _ref(body: Any) -> Ref:
     try:
-        ref = _numbered(body).ref
+        ref: Ref = _numbered(body).ref
     except (msgspec.DecodeError, RecursionError):
         raise MalformedFrameError("a frame is one JSON object") from None
-    if problem.endswith("- at `$.type`"):
-        return RefusedFrameError("unknown_type", "There is no such type of frame.", ref)
-    return RefusedFrameError("invalid_frame", problem[:300], ref)
+    return ref

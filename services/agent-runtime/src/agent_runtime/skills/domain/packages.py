@@ -13,6 +13,7 @@ import yaml
 from msgspec import Meta, Struct
 
 from agent_runtime.skills.errors import InvalidPackageError
+from shoal.wording import problem_in
 
 FILE = "SKILL.md"
 MAX_BYTES = 50 * 1024
@@ -72,7 +73,7 @@ def read_package(content: bytes) -> Package:
     try:
         return msgspec.convert(fields | {"instructions": clean(text[head.end() :])}, Package)
     except msgspec.ValidationError as error:
-        raise InvalidPackageError(f"{FILE}: {error}") from None
+        raise InvalidPackageError(f"{FILE}: {problem_in(error).sentence}") from None
 
 
 def clean(text: str) -> str:

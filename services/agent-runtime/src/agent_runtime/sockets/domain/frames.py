@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 
 from agent_runtime.ports import Queueing, session_topic
 from agent_runtime.sockets.domain.topics import EVERYTHING, Form
+from shoal.wording import problem_in
 
 MAX_FRAME_BYTES = 64 * 1024
 MAX_CONTENT = 32_000
@@ -134,7 +135,7 @@ def read_client_frame(text: str | None) -> Any:
     try:
         frame = _client_frame(text)
     except msgspec.ValidationError as error:
-        raise _refusal(str(error), text) from None
+        raise _refusal(error, text) from None
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
         raise MalformedFrameError("a frame is one JSON object") from error
     if "\\u0000" in text and _NUL.search(text):
@@ -148,14 +149,14 @@ def further_fields(text: str, *known: str) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if name not in known}
 
 
-def _refusal(problem: str, text: str) -> RefusedFrameError:
+def _refusal(error: msgspec.ValidationError, text: str) -> RefusedFrameError:
     try:
         _typed(text)
     except (msgspec.DecodeError, RecursionError):
         raise MalformedFrameError("a frame is one JSON object with a type") from None
-    if problem.endswith("- at `$.type`"):
+    if str(error).endswith("- at `$.type`"):
         return RefusedFrameError("unknown_type", "There is no such type of frame.")
-    return RefusedFrameError("invalid_frame", problem[:300])
+    return RefusedFrameError("invalid_frame", problem_in(error).sentence[:300])
 
 
 Message = dict[str, Any]

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from agent_runtime.errors import ToolError
+from shoal.wording import problem_in
 
 
 def schema_of(arguments: type[Struct]) -> dict[str, Any]:
@@ -22,6 +23,8 @@ def parse(arguments: str, kind: type[Any]) -> Any:
     """
     try:
         return msgspec.json.decode(arguments or "{}", type=kind)
+    except msgspec.ValidationError as error:
+        raise ToolError(f"The arguments do not hold: {problem_in(error).sentence}") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ToolError(f"The arguments do not hold: {error}") from error
 
