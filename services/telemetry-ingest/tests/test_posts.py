@@ -30,18 +30,21 @@ async def test_items_are_taken_and_refused_each_on_its_own(shared) -> None:
         7,
         agent.metrics(seq=5, at=datetime(1970, 1, 1, tzinfo=UTC)),
         agent.metrics(seq=6),
+        agent.metrics(seq=7) | {"agent_id": 7},
     ]
     answer = await shared.ingest.client(agents_own(agent)).post(PATH, json={"epoch": "boot_1", "items": items})
     assert answer.status_code == 200
     told = answer.json()
-    assert (told["accepted"], told["refused"], told["last_seq"]) == (2, 4, 6)
+    assert (told["accepted"], told["refused"], told["last_seq"]) == (2, 5, 7)
     assert [(item["index"], item.get("seq"), item["error"]["code"]) for item in told["results"]] == [
         (1, 2, "unknown_type"),
         (2, 3, "agent_not_yours"),
         (3, None, "invalid_frame"),
         (4, 5, "timestamp_out_of_range"),
+        (6, 7, "invalid_frame"),
     ]
     assert all(item["error"]["message"] for item in told["results"])
+    assert told["results"][-1]["error"]["message"] == "agent_id: Expected `string`, got `integer`"
     stored = [(epoch, s.seq) for _, agent_id, epoch, s in await shared.samples() if agent_id == agent.agent_id]
     assert stored == [("boot_1", 1), ("boot_1", 6)]
 
@@ -91,6 +94,25 @@ async def test_bad_requests_are_refused_whole(shared, body: bytes, headers: dict
     answer = await shared.ingest.client(user()).post(PATH, content=body, headers=headers)
     assert answer.status_code == status
     assert answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("body", "query", "field", "message"),
+    [
+        *((body, "", "", "The body must be a JSON object or array.") for body in (b"null", b"7", b'"x"')),
+        (b"nul", "", "", "The body is not JSON."),
+        (b"{}", "", "items", "This field is needed."),
+        (b'{"items":7}', "", "items", "Expected `array`, got `integer`"),
+        (b'{"items":[],"epoch":7}', "", "epoch", "Expected `string | null`, got `integer`"),
+        (b'{"items":[],"epoch":"a b"}', "", "epoch", "Must match ^[A-Za-z0-9_-]{1,64}$"),
+        (b"[]", "?epoch=a+b", "epoch", "Must match ^[A-Za-z0-9_-]{1,64}$"),
+    ],
+)
+async def test_refusal_of_a_body_names_its_field(shared, body: bytes, query: str, field: str, message: str) -> None:
+    answer = await shared.ingest.client(user()).post(PATH + query, content=body, headers=JSON)
+    told = answer.json()["error"]
+    assert (answer.status_code, told["details"]) == (422, [{"field": field, "message": message}])
+    assert told["message"] == (f"{field}: {message}" if field else message)
 
 
 async def test_nobody_in_particular_posts_nothing(shared) -> None:

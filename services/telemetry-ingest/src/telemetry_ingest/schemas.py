@@ -5,7 +5,9 @@ import zlib
 import msgspec
 from msgspec import Struct
 
-from shoal.errors import FieldProblem, TooLargeError, UnsupportedMediaTypeError, ValidationError
+from shoal.errors import TooLargeError, UnfitBodyError, UnsupportedMediaTypeError
+from shoal.http.errors import unfit
+from shoal.wording import problem_in, problem_of
 from telemetry_ingest.domain.frames import Epoch
 from telemetry_ingest.domain.posts import Posted
 from telemetry_ingest.errors import TruncatedBodyError
@@ -100,13 +102,12 @@ def _unpack(body: bytes) -> bytes:
 
 def _read_json(body: bytes) -> PostFrames:
     try:
-        if body.lstrip()[:1] == b"[":
-            return PostFrames(msgspec.json.decode(body, type=list[msgspec.Raw]))
-        return msgspec.json.decode(body, type=PostFrames)
+        post = msgspec.json.decode(body, type=PostFrames | list[msgspec.Raw])
     except msgspec.ValidationError as error:
-        raise ValidationError(str(error)) from None
+        raise unfit(problem_in(error)) from None
     except (msgspec.DecodeError, RecursionError):
-        raise ValidationError("The body is not JSON.") from None
+        raise UnfitBodyError("The body is not JSON.") from None
+    return PostFrames(post) if isinstance(post, list) else post
 
 
 def _read_lines(body: bytes) -> PostFrames:
@@ -117,4 +118,4 @@ def _read_epoch(epoch: str | None) -> str | None:
     try:
         return msgspec.convert(epoch, Epoch | None)
     except msgspec.ValidationError as error:
-        raise ValidationError(details=[FieldProblem("epoch", str(error))]) from None
+        raise unfit(problem_of("epoch", str(error))) from None
