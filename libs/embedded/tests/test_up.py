@@ -1,11 +1,13 @@
 """`shoal up` as an operator runs it: a program with an output, and faults while it runs."""
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
 import sys
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -92,7 +94,29 @@ async def test_the_state_folder_and_the_cookie_jar_are_nobody_elses(up: Up) -> N
     assert (up.state / "logs").stat().st_mode & 0o777 == 0o700
 
 
-async def test_the_live_line_signs_in_anew_when_its_login_ends(admin: httpx.AsyncClient) -> None:
+async def test_the_live_line_is_of_this_machine_alone(up: Up, admin: httpx.AsyncClient) -> None:
+    this_machine = (await up.says(r"metrics/(agent_\w+)"))[1]
+    token = (await admin.post("/pairing/init")).json()["token"]
+    paired = (await admin.post("/pairing/confirm", json={"token": token, "agent_id": "agent_other"})).json()
+    frames = live.frames(str(admin.base_url).rstrip("/"), admin.cookies["shoal_session"], never, agent_id=this_machine)
+    async with asyncio.timeout(15), contextlib.aclosing(frames):
+        await anext(frames)
+        now = datetime.now(UTC).isoformat()
+        frame = {"type": "metrics", "agent_id": "agent_other", "timestamp": now, "data": {"messages_1h": 1}}
+        bearer = {"authorization": f"Bearer {paired['telemetry_token']}"}
+        sent = await admin.post("/telemetry/ingest", json={"items": [frame]}, headers=bearer)
+        assert sent.json()["accepted"] == 1, sent.text
+        heard = await anext(frames)
+    assert heard["agent_id"] == this_machine
+    assert live.line(heard).startswith("this machine   cpu ")
+
+
+async def never() -> str:
+    raise AssertionError("the login is good")
+
+
+async def test_the_live_line_signs_in_anew_when_its_login_ends(up: Up, admin: httpx.AsyncClient) -> None:
+    this_machine = (await up.says(r"metrics/(agent_\w+)"))[1]
     url = str(admin.base_url).rstrip("/")
     password = {"username": "watcher", "password": "long enough"}
     (await admin.post("/api/v1/users", json=password)).raise_for_status()
@@ -103,7 +127,7 @@ async def test_the_live_line_signs_in_anew_when_its_login_ends(admin: httpx.Asyn
         (await sign_ins[-1].post("/api/v1/auth/login", json=password)).raise_for_status()
         return sign_ins[-1].cookies["shoal_session"]
 
-    frames = live.frames(url, "", sign_in)
+    frames = live.frames(url, "", sign_in, agent_id=this_machine)
     async with asyncio.timeout(20):
         await anext(frames)
         await sign_ins[0].post("/api/v1/auth/logout")
@@ -147,7 +171,7 @@ async def test_behind_a_public_address_links_lead_there_and_this_machine_pairs_o
         await up.says("(?s:ready in .*Ctrl-C)", within=45)
         for words in (rf"Gateway +{there} ", rf"Browser +{there}/api/v1/auth/link/\S+", rf"'{there}/api/v1/auth/link/"):
             await up.says(words)
-        await up.says(r"\n\S+ +cpu ")
+        await up.says(r"\nthis machine +cpu ")
     finally:
         await up.stop()
 

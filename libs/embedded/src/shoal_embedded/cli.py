@@ -115,11 +115,11 @@ class Screen:
         """Say what went wrong while everything else goes on, and what comes of it or cures it."""
         self._console.print(f"shoal: {what}\n  → {then}", highlight=False, markup=False, soft_wrap=True)
 
-    async def watch(self, url: str, session: str, sign_in: live.SignIn) -> None:
-        """Show the agents' metrics as they come, for ever."""
+    async def watch(self, url: str, session: str, sign_in: live.SignIn, *, agent_id: str) -> None:
+        """Show this machine's metrics as they come, for ever."""
         shown = 0.0
         with contextlib.nullcontext() if self._is_plain else Live(console=self._console, auto_refresh=False) as view:
-            async for frame in live.frames(url, session, sign_in):
+            async for frame in live.frames(url, session, sign_in, agent_id=agent_id):
                 if view is not None:
                     view.update(Text(live.line(frame), style="green"), refresh=True)
                 elif time.monotonic() - shown > PLAIN_LINE_S:
@@ -155,7 +155,7 @@ async def _serve(suite: LocalSuite, screen: Screen, password: str | None, *, has
         opening = await _open(suite, front, screen, password, has_agent=has_agent)
         screen.open(suite, opening)
         works = [suite.until_failure()]
-        if has_agent:
+        if opening.agent_id is not None:
             agent = await stack.enter_async_context(Agent.open(agent_state(suite), interval_s=AGENT_INTERVAL_S))
 
             async def sign_in() -> str:
@@ -163,7 +163,7 @@ async def _serve(suite: LocalSuite, screen: Screen, password: str | None, *, has
                 return front.session
 
             works += [
-                screen.watch(suite.url, front.session, sign_in),
+                screen.watch(suite.url, front.session, sign_in, agent_id=opening.agent_id),
                 tell_of_endings(agent, agent_state(suite), screen.say),
             ]
         tasks = [asyncio.ensure_future(work) for work in works]

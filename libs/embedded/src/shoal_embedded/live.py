@@ -19,8 +19,8 @@ SIGNED_OUT = 4401
 SignIn = Callable[[], Awaitable[str]]
 
 
-async def frames(url: str, session: str, sign_in: SignIn) -> AsyncGenerator[dict[str, Any]]:
-    """Watch the account's agents through the gateway, for ever.
+async def frames(url: str, session: str, sign_in: SignIn, *, agent_id: str) -> AsyncGenerator[dict[str, Any]]:
+    """Watch one of the account's agents through the gateway, for ever.
 
     Connects again when the connection ends, and signs in anew when the login ended, however often.
 
@@ -28,6 +28,7 @@ async def frames(url: str, session: str, sign_in: SignIn) -> AsyncGenerator[dict
         url: Where the gateway answers.
         session: A signed-in user's, or none.
         sign_in: Signs the user in anew; gives the session.
+        agent_id: Whose metrics; those of others, which come by the same socket, are left out.
     """
     retry_s = RETRY_S
     while True:
@@ -35,7 +36,7 @@ async def frames(url: str, session: str, sign_in: SignIn) -> AsyncGenerator[dict
         try:
             session = session or await sign_in()
             async with _connection(url, session) as socket:
-                async with contextlib.aclosing(_metrics(socket)) as heard:
+                async with contextlib.aclosing(_metrics(socket, agent_id)) as heard:
                     async for frame in heard:
                         retry_s = RETRY_S
                         yield frame
@@ -52,17 +53,18 @@ async def frames(url: str, session: str, sign_in: SignIn) -> AsyncGenerator[dict
 
 
 def line(frame: Mapping[str, Any]) -> str:
-    """Say a metrics frame in one line."""
+    """Say a metrics frame of this machine's agent in one line."""
     told = frame["data"]
     hours = told.get("uptime_s", 0) / 3600
     parts = (
+        "this machine",
         f"cpu {told.get('cpu_percent', 0):5.1f} %",
         f"memory {told.get('memory_mb', 0):,.0f} MB",
         f"messages {told.get('messages_1h', 0):,.0f}/h",
         f"up {hours:,.1f} h",
         str(frame.get("timestamp", ""))[11:19],
     )
-    return f"{frame['agent_id']}   " + "   ".join(parts)
+    return "   ".join(parts)
 
 
 def _connection(url: str, session: str) -> connect:
@@ -74,14 +76,14 @@ def _connection(url: str, session: str) -> connect:
     )
 
 
-async def _metrics(socket: ClientConnection) -> AsyncGenerator[dict[str, Any]]:
-    """Read metrics frames until the socket ends."""
+async def _metrics(socket: ClientConnection, agent_id: str) -> AsyncGenerator[dict[str, Any]]:
+    """Read an agent's metrics frames until the socket ends."""
     keep = asyncio.ensure_future(_keep_alive(socket))
     try:
         with contextlib.suppress(WebSocketException):
             async for message in socket:
                 frame = msgspec.json.decode(message)
-                if frame.get("type") == "metrics":
+                if frame.get("type") == "metrics" and frame["agent_id"] == agent_id:
                     yield frame
     finally:
         keep.cancel()
