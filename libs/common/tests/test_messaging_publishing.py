@@ -11,6 +11,7 @@ import psutil
 import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from structlog.testing import capture_logs
 
 from shoal.messaging import EVENTS, Bus, MessagingUnavailableError, Pull, RejectedMessageError, subscribed
 from shoal_embedded.nats import EmbeddedNats
@@ -260,6 +261,21 @@ async def test_live_messages_reach_who_listens_and_are_not_stored(bus: Bus, admi
     for client in (bus.client, bus.client, admin):
         await client.flush()
     assert heard.empty()
+
+
+async def test_bus_that_ends_warns_of_nothing(nats_at_hand: EmbeddedNats) -> None:
+    bus = Bus(nats_at_hand.url, name="toy")
+    with capture_logs() as lines:
+        async with at_work(bus.run()):
+            await until(lambda: bus.problem() is None)
+            await bus.close()
+    assert lines == []
+
+
+async def test_lost_connection_is_warned_of(bus: Bus, nats_at_hand: EmbeddedNats) -> None:
+    with capture_logs() as lines:
+        await nats_at_hand.stop()
+        await until(lambda: {"event": "nats_disconnected", "log_level": "warning"} in lines)
 
 
 async def test_bus_closes_in_time_though_the_server_takes_nothing(bus: Bus, nats_at_hand: EmbeddedNats) -> None:

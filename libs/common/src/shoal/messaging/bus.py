@@ -43,6 +43,7 @@ class Bus:
         self._jetstream: JetStreamContext = self._client.jetstream(timeout=3)
         self._was_reached = False
         self._streams_ready = False
+        self._is_closing = False
         self._changed = asyncio.Event()
         self._publishing: dict[str, set[asyncio.Timeout]] = {}
         self._forbidden: set[str] = set()
@@ -198,6 +199,7 @@ class Bus:
 
     async def close(self) -> None:
         """Send what is buffered and close; never waits longer than five seconds."""
+        self._is_closing = True
         if not self._was_reached:
             return
         await self._live.finish(within_s=1)
@@ -274,7 +276,8 @@ class Bus:
                     deadline.reschedule(asyncio.get_running_loop().time())
 
     async def _on_disconnected(self) -> None:
-        structlog.get_logger().warning("nats_disconnected")
+        if not self._is_closing:
+            structlog.get_logger().warning("nats_disconnected")
 
     async def _on_reconnected(self) -> None:
         structlog.get_logger().info("nats_reconnected")
