@@ -43,7 +43,7 @@ OVERVIEW: Sequence[Panel] = (
 TELEMETRY: Sequence[Panel] = (
     Panel("Sockets", "sum by (kind) (shoal_telemetry_sockets)", "short", "{{kind}}"),
     Panel("Frames", "sum by (type, outcome) (rate(shoal_telemetry_frames_total[1m]))", "ops", "{{type}} {{outcome}}"),
-    Panel("Sockets that we closed", "sum by (code) (increase(shoal_telemetry_socket_endings_total[5m]))", "short",
+    Panel("Sockets that we closed", "sum by (code) (increase(shoal_telemetry_socket_closings_total[5m]))", "short",
           "{{code}}"),
     Panel("Frame to acknowledgement, p99", SLOW.format("shoal_telemetry_publish_duration_seconds"), "s"),
     Panel("Samples in a batch, mean", "sum(rate(shoal_telemetry_batch_samples_sum[5m])) / "

@@ -33,8 +33,8 @@ QUIET = {
     "Failed requests", "Jobs that failed", "Sockets that we closed", "Live frames left out", "Paused sockets",
 }  # fmt: skip
 """Panels of what does not happen to a suite that is well."""
-UNHAPPY = {"shoal_telemetry_socket_endings_total", "shoal_telemetry_live_conflated_total",
-           "shoal_runtime_socket_endings_total", "shoal_telemetry_paused_readers"}  # fmt: skip
+UNHAPPY = {"shoal_telemetry_socket_closings_total", "shoal_telemetry_live_conflated_total",
+           "shoal_runtime_socket_closings_total", "shoal_telemetry_paused_readers"}  # fmt: skip
 """Metrics that have no series until something goes wrong."""
 
 

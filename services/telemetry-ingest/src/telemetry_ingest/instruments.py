@@ -17,7 +17,7 @@ class Instruments:
             registry=registry,
         )
         self.closings = Counter(
-            "shoal_telemetry_socket_endings_total",
+            "shoal_telemetry_socket_closings_total",
             "Telemetry sockets that we closed, by close code",
             ("code",),
             registry=registry,

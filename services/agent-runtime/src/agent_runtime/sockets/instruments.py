@@ -11,6 +11,6 @@ class Instruments:
             "shoal_runtime_sockets", "Sockets open now, by path: ws, chat, canvas", ("path",), registry=registry
         )
         self.closings = Counter(
-            "shoal_runtime_socket_endings_total", "Sockets that we closed, by close code", ("code",), registry=registry
+            "shoal_runtime_socket_closings_total", "Sockets that we closed, by close code", ("code",), registry=registry
         )
         self.deliveries = Counter("shoal_runtime_frame_deliveries_total", "Frames handed to sockets", registry=registry)
