@@ -109,5 +109,7 @@ async def test_routes_that_answer_otherwise_than_most_are_told_so() -> None:
     }
     spoken = responses("agent-runtime", "post", "/api/voice/tts")["default"]["content"]["application/json"]["schema"]
     assert spoken == {"anyOf": [reference("ErrorBody"), reference("ErrorInWords")]}
+    spent = responses("gateway", "get", "/api/v1/auth/link/{code}")["default"]["content"]
+    assert spent.keys() == {"application/json", "application/problem+json", "text/html"}
     for method in ("get", "post"):
         assert responses("pairing", method, "/v1/agents/{agent_id}/inbox").keys() == {"404", "default"}

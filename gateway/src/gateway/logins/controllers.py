@@ -28,6 +28,7 @@ from gateway.logins.usecases.password_changes import PasswordChanges
 from gateway.logins.usecases.sign_ins import SignIns
 from gateway.pages import page, wants_page
 from shoal.http.auth import require_admin, require_person, require_session, require_user
+from shoal.http.description import REFUSED_BY_PAGE
 from shoal.http.errors import respond
 from shoal.identity import Principal
 
@@ -80,6 +81,7 @@ class AuthController(Controller):
         status_code=303,
         before_request=leave_unspent,
         exception_handlers={LinkInvalidError: tell_spent},
+        opt={REFUSED_BY_PAGE: True},
     )
     async def follow_link(self, code: str, sign_ins: SignIns, jar: CookieJar, principal: Principal) -> Response[None]:
         """Use a one-time link up: sets the session cookie and leads to the front page."""

@@ -17,6 +17,8 @@ from shoal.http.families import family_of
 
 REFUSED_AS = "refused_as"
 """Marks a route that has a body of its own beside the common one: `opt={REFUSED_AS: ItsStruct}`."""
+REFUSED_BY_PAGE = "refused_by_page"
+"""Marks a route that shows a refusal to browsers as a page: `opt={REFUSED_BY_PAGE: True}`."""
 _FRAMEWORKS = "status_code"
 """A field of the refusals that Litestar makes up; ours have it nowhere, for none are sent so."""
 
@@ -77,13 +79,13 @@ def describe(app: Litestar) -> dict[str, Any]:
             [ErrorBody, ProblemBody, *([own] if own else [])], ref_template="#/components/schemas/{name}"
         )
         schemas |= named
-        responses["default"] = {
-            "description": _refused(path),
-            "content": {
-                "application/json": {"schema": {"anyOf": [error, *others]} if others else error},
-                "application/problem+json": {"schema": problem},
-            },
+        content = {
+            "application/json": {"schema": {"anyOf": [error, *others]} if others else error},
+            "application/problem+json": {"schema": problem},
         }
+        if handler.opt.get(REFUSED_BY_PAGE):
+            content["text/html"] = {"schema": {"type": "string"}}
+        responses["default"] = {"description": _refused(path), "content": content}
     return document
 
 
