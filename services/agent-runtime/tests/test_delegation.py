@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from typing import Any
 
 import pytest
@@ -144,6 +145,15 @@ async def test_what_plain_code_cannot_do_falls_to_the_next_rule_and_then_to_the_
     reckoned = await hand_on(talk, "2 + 2", "calculate")
     assert (reckoned["target"], reckoned["tier"], reckoned["output"]) == ("agent-booster", 1, "4")
     assert "fallback_reason" not in reckoned
+
+
+async def test_plain_code_does_what_the_tools_schema_gives_as_examples(shared_door: Door) -> None:
+    talk = await Talk.begin(shared_door)
+    schema = (await talk.client.get("/api/tools/delegate_task/schema")).json()
+    examples = re.findall(r"`([^`]+)` for `([a-z-]+)`", schema["properties"]["task"]["description"])
+    assert [kind for _, kind in examples] == ["calculate", "date-add"]
+    for task, kind in examples:
+        assert (await hand_on(talk, task, kind))["target"] == "agent-booster", task
 
 
 async def test_plain_code_is_counted_as_requests_that_took_nothing(shared_door: Door) -> None:

@@ -13,7 +13,7 @@ class Classification(Struct, frozen=True):
 
 
 class Assignment(Struct, frozen=True, kw_only=True):
-    """Work to hand on: `task` in words, under the name that rules match."""
+    """Work to hand on: `task` in words, or the bare text that plain code works on, under the name that rules match."""
 
     account_id: str
     agent_id: str

@@ -27,11 +27,18 @@ class MemoryWrite(Struct, frozen=True):
     tags: Annotated[list[Annotated[str, Meta(max_length=64)]], Meta(max_length=32)] = []
 
 
-class DelegateTask(Struct, frozen=True):
-    """What is to be done, in words, and what kind of work it is."""
+_TASK = (
+    "What is to be done, in words. Plain code reads no words: for its kinds of work the bare text that it works on, "
+    "such as `12.5 * (3 + 4)` for `calculate`, `2026-01-31 + 4 weeks` for `date-add`, the JSON for `format-json`."
+)
+_KIND = "The kind of work, by which rules choose who does it: `calculate`, `format-json` and the like are plain code's."
 
-    task: Annotated[str, Meta(min_length=1, max_length=65536)]
-    tool_name: Annotated[str, Meta(max_length=64, description="By which rules choose who does it.")] = "task"
+
+class DelegateTask(Struct, frozen=True):
+    """What is to be done, and what kind of work it is."""
+
+    task: Annotated[str, Meta(min_length=1, max_length=65536, description=_TASK)]
+    tool_name: Annotated[str, Meta(max_length=64, description=_KIND)] = "task"
 
 
 class RenderUi(Struct, frozen=True):
