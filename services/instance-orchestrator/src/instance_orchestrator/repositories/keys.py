@@ -10,15 +10,12 @@ from shoal.crypto import Envelope
 from shoal.database import Transaction
 from shoal.resealing import SealedColumn
 
-SCHEMA = "instance_orchestrator"
 KEY_CHECK = SealedColumn("key_check", "sealed", "instance_orchestrator/key_check/sealed")
-SEALED = (
-    SealedColumn("account_key", "sealed", "instance_orchestrator/account_key/{account_id}/{name}"),
-    SealedColumn("instance_key", "sealed", "instance_orchestrator/instance_key/{instance_id}/{name}"),
-    SealedColumn("host_key", "sealed", "instance_orchestrator/host_key/{instance_id}/private"),
-    SealedColumn("instance", "pairing_token", "instance_orchestrator/instance/{id}/pairing_token"),
-    KEY_CHECK,
-)
+_ACCOUNT_KEY = SealedColumn("account_key", "sealed", "instance_orchestrator/account_key/{account_id}/{name}")
+_INSTANCE_KEY = SealedColumn("instance_key", "sealed", "instance_orchestrator/instance_key/{instance_id}/{name}")
+_HOST_KEY = SealedColumn("host_key", "sealed", "instance_orchestrator/host_key/{instance_id}/private")
+_PAIRING_TOKEN = SealedColumn("instance", "pairing_token", "instance_orchestrator/instance/{id}/pairing_token")
+SEALED = (_ACCOUNT_KEY, _INSTANCE_KEY, _HOST_KEY, _PAIRING_TOKEN, KEY_CHECK)
 """What is sealed here, in its places."""
 
 
@@ -39,14 +36,14 @@ class KeyRepository:
         rows = await self._tx.all(
             _Sealed, "select name, sealed from account_key where account_id = $1 order by name", account_id
         )
-        return {row.name: self._open(row, f"account_key/{account_id}") for row in rows}
+        return {row.name: self._open(row.sealed, _ACCOUNT_KEY, account_id=account_id, name=row.name) for row in rows}
 
     async def of_instance(self, instance_id: int) -> dict[str, str]:
         """Open an instance's own keys by name."""
         rows = await self._tx.all(
             _Sealed, "select name, sealed from instance_key where instance_id = $1 order by name", instance_id
         )
-        return {row.name: self._open(row, f"instance_key/{instance_id}") for row in rows}
+        return {row.name: self._open(row.sealed, _INSTANCE_KEY, instance_id=instance_id, name=row.name) for row in rows}
 
     async def change_account(self, account_id: str, changes: Mapping[str, str | None]) -> None:
         """Set and remove an account's keys."""
@@ -59,7 +56,7 @@ class KeyRepository:
                 insert into account_key (account_id, name, sealed) values ($1, $2, $3)
                     on conflict (account_id, name) do update set sealed = excluded.sealed
                 """,
-                *(account_id, name, self._seal(key, f"account_key/{account_id}", name)),
+                *(account_id, name, self._seal(key, _ACCOUNT_KEY, account_id=account_id, name=name)),
             )
 
     async def change_instance(self, instance_id: int, changes: Mapping[str, str | None]) -> None:
@@ -75,7 +72,7 @@ class KeyRepository:
                 insert into instance_key (instance_id, name, sealed) values ($1, $2, $3)
                     on conflict (instance_id, name) do update set sealed = excluded.sealed
                 """,
-                *(instance_id, name, self._seal(key, f"instance_key/{instance_id}", name)),
+                *(instance_id, name, self._seal(key, _INSTANCE_KEY, instance_id=instance_id, name=name)),
             )
 
     async def forget_instance(self, instance_id: int) -> None:
@@ -93,7 +90,7 @@ class KeyRepository:
         """Keep an instance's host key."""
         await self._tx.execute(
             "insert into host_key (instance_id, sealed, public_key) values ($1, $2, $3)",
-            *(instance_id, self._seal(key.private, f"host_key/{instance_id}", "private"), key.public),
+            *(instance_id, self._seal(key.private, _HOST_KEY, instance_id=instance_id), key.public),
         )
 
     async def host_key(self, instance_id: int) -> HostKey | None:
@@ -103,8 +100,7 @@ class KeyRepository:
         )
         if row is None:
             return None
-        private = self._open(_Sealed("private", row["sealed"]), f"host_key/{instance_id}")
-        return HostKey(private, row["public_key"])
+        return HostKey(self._open(row["sealed"], _HOST_KEY, instance_id=instance_id), row["public_key"])
 
     async def host_public_key(self, instance_id: int) -> str:
         """Read the public half of an instance's host key."""
@@ -112,7 +108,7 @@ class KeyRepository:
 
     async def keep_offer(self, instance_id: int, pairing_id: str, token: str | None, until: datetime | None) -> None:
         """Keep the pairing that is held open for an instance's agent."""
-        sealed = self._seal(token, f"instance/{instance_id}", "pairing_token") if token else None
+        sealed = self._seal(token, _PAIRING_TOKEN, id=instance_id) if token else None
         await self._tx.execute(
             """
             update instance
@@ -132,13 +128,13 @@ class KeyRepository:
             """,
             *(instance_id, good_for_s),
         )
-        return None if sealed is None else self._open(_Sealed("pairing_token", sealed), f"instance/{instance_id}")
+        return None if sealed is None else self._open(sealed, _PAIRING_TOKEN, id=instance_id)
 
-    def _seal(self, secret: str, place: str, name: str) -> bytes:
-        return self._envelope.seal(secret.encode(), place=f"{SCHEMA}/{place}/{name}")
+    def _seal(self, secret: str, column: SealedColumn, **row: object) -> bytes:
+        return self._envelope.seal(secret.encode(), place=column.place.format(**row))
 
-    def _open(self, row: _Sealed, place: str) -> str:
-        return self._envelope.open(row.sealed, place=f"{SCHEMA}/{place}/{row.name}").decode()
+    def _open(self, sealed: bytes, column: SealedColumn, **row: object) -> str:
+        return self._envelope.open(sealed, place=column.place.format(**row)).decode()
 
 
 class SshKeyRepository:

@@ -73,7 +73,7 @@ def objects(plan: Plan, settings: PodSettings) -> list[tuple[Kind, Object]]:
     return [
         *((VOLUME, _volume(plan, volume, settings)) for volume in VOLUMES),
         (SECRET, _secret(plan, settings, "keys", {key: value.encode() for key, value in plan.environment.items()})),
-        (SECRET, _secret(plan, settings, "ssh", _secret_files(plan))),
+        (SECRET, _secret(plan, settings, "ssh", _ssh_files(plan))),
         (CONFIG_MAP, _object(plan, settings, CONFIG_MAP, f"{name}-config", data=_config_files(plan, settings))),
         (DEPLOYMENT, _object(plan, settings, DEPLOYMENT, name, spec=_deployment(plan, settings))),
         (SERVICE, _object(plan, settings, SERVICE, f"{name}-vnc", spec=_screens(plan))),
@@ -118,7 +118,7 @@ def _secret(plan: Plan, settings: PodSettings, suffix: str, files: Mapping[str, 
     return _object(plan, settings, SECRET, f"{plan.instance.name}-{suffix}", type="Opaque", **content)
 
 
-def _secret_files(plan: Plan) -> dict[str, bytes]:
+def _ssh_files(plan: Plan) -> dict[str, bytes]:
     key = f"{plan.authorized.line}\n" if plan.authorized else ""
     return {
         "host_key": plan.host_key.private.encode(),
