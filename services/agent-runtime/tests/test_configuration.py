@@ -156,6 +156,8 @@ async def test_what_cannot_be_configured_is_refused_whole(door: Door) -> None:
         {"agents": CONFIG["agents"]},
         changed("agents.defaults.model", ""),
         changed("agents.defaults.model", "a b"),
+        changed("agents.defaults.model", "anthropic/"),
+        changed("agents.defaults.model", "Anthropic/claude-sonnet-4"),
         changed("agents.defaults.max_tokens", 0),
         changed("agents.defaults.max_tokens", 10**30),
         changed("agents.defaults.temperature", -0.1),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from agent_runtime.configuration.errors import InvalidConfigurationError
-from agent_runtime.ports import Defaults
+from agent_runtime.ports import Defaults, ModelName
 from shoal.config import Secret
 
 MASK = "****"
@@ -93,8 +93,11 @@ def check_defaults(defaults: Defaults) -> None:
     Raises:
         InvalidConfigurationError: They are such.
     """
-    if not _MODEL.fullmatch(defaults.model):
-        raise InvalidConfigurationError("agents.defaults.model: write provider/model")
+    model = ModelName.parse(defaults.model)
+    if not (_MODEL.fullmatch(defaults.model) and _NAME.fullmatch(model.provider) and model.name):
+        raise InvalidConfigurationError(
+            "agents.defaults.model: provider/model or a model's bare name; a provider's name has a-z 0-9 _ - alone"
+        )
 
 
 def check_names(names: Mapping[str, object], of: str) -> None:
