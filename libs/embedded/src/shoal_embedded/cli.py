@@ -251,7 +251,7 @@ def _welcome(url: str, jar: str, opening: Opening) -> str:
         f"  curl -s -b {jar} {url}/pairing",
         f"  curl -s -b {jar} '{metrics}'",
         "",
-        "  Ctrl-C stops everything; your data stays.",
+        "  Ctrl-C stops everything, instances two minutes later; your data stays.",
         "",
     ]
     return "\n".join(lines)
