@@ -1,5 +1,6 @@
 """Configuration: everything wrong is told at once, and no secret with it."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -23,7 +24,10 @@ from shoal.config import (
 )
 from shoal.identity import new_key_pair
 from shoal.service import installed
-from shoal.variables import ELSEWHERE, unknown
+from shoal.variables import ELSEWHERE, ELSEWHERE_BEGINNINGS, unknown
+
+REPOSITORY = Path(__file__).parents[3]
+SOURCES = ("docker-compose.yml", "Dockerfile", "deploy/**/*.py", "deploy/**/*.tpl", "*/src/**/*.py", "*/*/src/**/*.py")
 
 
 class Config(Struct, frozen=True, kw_only=True):
@@ -195,7 +199,7 @@ def test_explanation_names_sources_and_hides_secrets(tmp_path: Path) -> None:
 
 
 def test_defaults_are_explained_in_the_words_of_the_page_of_settings() -> None:
-    page = (Path(__file__).parents[3] / "docs" / "settings.md").read_text()
+    page = (REPOSITORY / "docs" / "settings.md").read_text()
     for service in installed().values():
         shared_names = [name for name in names_of(service.config, service.prefix) if name.startswith("SHOAL_")]
         for name, source, value in explain(service.config, service.prefix, {}):
@@ -212,6 +216,14 @@ def test_variables_that_no_setting_has_are_named_and_those_of_others_are_not() -
         of_all = names_of(ServiceConfig, "") | ELSEWHERE
         shared_names = {name for name in names_of(service.config, service.prefix) if name.startswith("SHOAL_")}
         assert shared_names <= of_all
+
+
+def test_variables_of_others_are_those_that_something_of_ours_names() -> None:
+    files = (file for place in SOURCES for file in REPOSITORY.glob(place))
+    texts = (file.read_text() for file in files if file.name != "variables.py")
+    named = {name.removesuffix("_FILE") for text in texts for name in re.findall(r"\bSHOAL_[A-Z_]*[A-Z]\b", text)}
+    others = {name for name in named if not name.startswith(ELSEWHERE_BEGINNINGS)}
+    assert others - names_of(ServiceConfig, "") == ELSEWHERE
 
 
 @pytest.mark.parametrize(("name", "text"), [("TOY_SIZE", "many"), ("TOY_SIZE", "0"), ("TOY_RATIO", "half")])

@@ -12,12 +12,12 @@ ELSEWHERE: Final = frozenset(
         "SHOAL_OUTGOING_ALLOWED", "SHOAL_PLANS", "SHOAL_PUBLIC_URL", "SHOAL_STATE",
         # of `shoal up`, migrations, instances, compose, the demo and tests
         "SHOAL_ADMIN_PASSWORD", "SHOAL_DBMATE_URL", "SHOAL_INSTANCE_DIR", "SHOAL_INSTANCE_GIVEN", "SHOAL_BACKUP_KEEP",
-        "SHOAL_IMAGE", "SHOAL_PORT", "SHOAL_RENEW", "SHOAL_DEMO_AGENTS", "SHOAL_TOKEN", "SHOAL_URL", "SHOAL_PROMETHEUS",
+        "SHOAL_IMAGE", "SHOAL_PORT", "SHOAL_RENEW", "SHOAL_DEMO_AGENTS", "SHOAL_URL", "SHOAL_PROMETHEUS",
         "SHOAL_CONTAINER_ENGINE", "SHOAL_IMAGE_OPTIONS", "SHOAL_IMAGE_PYTHON",
     }
 )  # fmt: skip
 """Variables that begin as shared settings do, and are none of the service at hand."""
-_ELSEWHERE_BEGINNINGS: Final = ("SHOAL_AGENT_", "SHOAL_TEST_")
+ELSEWHERE_BEGINNINGS: Final = ("SHOAL_AGENT_", "SHOAL_TEST_")
 _UNITS: Final = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
 
@@ -35,7 +35,7 @@ def unknown(given: Iterable[str], known: Collection[str], *, prefixes: Iterable[
         name
         for name in given
         if name.startswith(beginnings)
-        and not name.startswith(_ELSEWHERE_BEGINNINGS)
+        and not name.startswith(ELSEWHERE_BEGINNINGS)
         and name not in read
         and name.removesuffix("_FILE") not in read
     )
