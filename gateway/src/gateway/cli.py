@@ -28,7 +28,7 @@ from shoal.config import ConfigError, check_public_url, load
 from shoal.database import Database
 from shoal.errors import AppError
 from shoal.identity import Role, new_key_pair
-from shoal.outbox import Outbox
+from shoal.outbox import Bell, Outbox
 from shoal.telemetry import Tracing
 from shoal.wording import problem_in
 
@@ -186,7 +186,7 @@ async def _on_database(environment: Mapping[str, str], act: Callable[[Subjects],
     config = load(Config, "GATEWAY", unused | dict(environment))
     database = Database(config.database_url.reveal(), schema="gateway", pool_size=2)
     try:
-        outbox = Outbox(channel="gateway_outbox", tracing=Tracing("gateway", environment={}))
+        outbox = Outbox(bell=Bell("gateway_outbox"), tracing=Tracing("gateway", environment={}))
         return await act(Subjects(config=config, database=database, outbox=outbox))
     finally:
         await database.close()

@@ -51,7 +51,7 @@ class Factory:
         is_https = config.public_url.startswith("https:")
         self._jar = CookieJar(is_secure=is_https if config.cookie_secure is None else config.cookie_secure)
         outbox = HeardOutbox(
-            channel=resources.outbox_channel,
+            bell=resources.bell,
             tracing=resources.tracing,
             hear=self._hear,
         )

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from shoal.database import Transaction
-from shoal.outbox import Outbox
+from shoal.outbox import Bell, Outbox
 from shoal.telemetry import Tracing
 from shoal_events import Event
 
@@ -11,8 +11,8 @@ from shoal_events import Event
 class HeardOutbox(Outbox):
     """Tells this process of its own facts as soon as they are committed; the others hear of them by NATS."""
 
-    def __init__(self, *, channel: str, tracing: Tracing, hear: Callable[[Event], None]) -> None:
-        super().__init__(channel=channel, tracing=tracing)
+    def __init__(self, *, bell: Bell, tracing: Tracing, hear: Callable[[Event], None]) -> None:
+        super().__init__(bell=bell, tracing=tracing)
         self._hear = hear
 
     async def append(self, tx: Transaction, event: Event) -> None:

@@ -17,7 +17,7 @@ from shoal.database import Database
 from shoal.installation import Installation, as_role
 from shoal.leases import Leases
 from shoal.messaging import Bus
-from shoal.outbox import Outbox, Relay
+from shoal.outbox import Bell, Outbox, Relay
 from shoal.subscriptions import Handlers, Subscriber, Subscription
 from shoal.telemetry import Metrics, Tracing
 from shoal.testing.servers import TestDatabases
@@ -104,13 +104,18 @@ def tracing() -> Tracing:
     return Tracing("toy", environment={})
 
 
-@pytest.fixture
-def outbox(tracing: Tracing) -> Outbox:
-    return Outbox(channel=CHANNEL, tracing=tracing)
+@pytest_asyncio.fixture
+async def bell() -> Bell:
+    return Bell(CHANNEL)
 
 
 @pytest.fixture
-def make_relay(database: Database, bus: Bus, metrics: Metrics, tracing: Tracing) -> Callable[..., Relay]:
+def outbox(bell: Bell, tracing: Tracing) -> Outbox:
+    return Outbox(bell=bell, tracing=tracing)
+
+
+@pytest.fixture
+def make_relay(database: Database, bus: Bus, metrics: Metrics, bell: Bell, tracing: Tracing) -> Callable[..., Relay]:
     def make(owner: str = "a", *, bus: Any = bus, ttl: timedelta = timedelta(seconds=10)) -> Relay:
         return Relay(
             service="toy",
@@ -119,7 +124,7 @@ def make_relay(database: Database, bus: Bus, metrics: Metrics, tracing: Tracing)
             leases=Leases(database, owner=owner, ttl=ttl),
             metrics=metrics,
             tracing=tracing,
-            channel=CHANNEL,
+            bell=bell,
         )
 
     return make

@@ -12,10 +12,11 @@ from nats.aio.client import Client
 from shoal.database import Database
 from shoal.jobs import housekeeping
 from shoal.messaging import Bus
-from shoal.outbox import Outbox, Relay
+from shoal.outbox import Bell, Outbox, Relay
 from shoal.outbox.rows import BACKLOG
+from shoal.telemetry import Tracing
 
-from .relaying import append, names, published, until_sent
+from .relaying import CHANNEL, append, names, published, until_sent
 from .toy import at_work, renamed, until
 
 
@@ -47,6 +48,10 @@ async def test_rollback_publishes_nothing(database: Database, outbox: Outbox, re
 async def test_commit_to_published_is_quick_when_idle(
     database: Database, outbox: Outbox, relay: Relay, bus: Bus
 ) -> None:
+    await check_commit_to_published(database, outbox, bus)
+
+
+async def check_commit_to_published(database: Database, outbox: Outbox, bus: Bus) -> None:
     arrived: asyncio.Queue[float] = asyncio.Queue()
 
     async def note(_: object) -> None:
@@ -62,6 +67,41 @@ async def test_commit_to_published_is_quick_when_idle(
         delays.append(await asyncio.wait_for(arrived.get(), 5) - committed)
     assert sorted(delays)[len(delays) // 2] < 0.05
     assert sorted(delays)[-2] < 0.25  # the bar is 50 ms; this machine does other things too
+
+
+async def heard_while_appending(database: Database, outbox: Outbox) -> list[str]:
+    """Append, and tell what was notified up to a notification of our own behind it."""
+    heard: list[str] = []
+    connection = await database.listen(CHANNEL, lambda: heard.append("bell"))
+    await connection.add_listener("behind", lambda *_: heard.append("end"))
+    try:
+        await append(database, outbox, "fact")
+        await connection.execute("select pg_notify('behind', '')")
+        await until(lambda: "end" in heard)
+    finally:
+        await connection.close()
+    return heard
+
+
+async def test_a_relay_of_the_same_process_hears_without_a_notification(
+    database: Database, outbox: Outbox, bell: Bell, relay: Relay
+) -> None:
+    await until(lambda: bell.is_attended)
+    assert await heard_while_appending(database, outbox) == ["end"]
+    await until_sent(database)
+
+
+async def test_a_relay_of_another_process_hears_by_a_notification(
+    database: Database, tracing: Tracing, relay: Relay
+) -> None:
+    assert await heard_while_appending(database, Outbox(bell=Bell(CHANNEL), tracing=tracing)) == ["bell", "end"]
+    await until_sent(database)
+
+
+async def test_commit_elsewhere_to_published_is_quick_when_idle(
+    database: Database, tracing: Tracing, relay: Relay, bus: Bus
+) -> None:
+    await check_commit_to_published(database, Outbox(bell=Bell(CHANNEL), tracing=tracing), bus)
 
 
 async def test_facts_of_an_entity_keep_their_order(

@@ -17,7 +17,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from shoal.database import Database, Transaction
 from shoal.leases import Leases
 from shoal.messaging import Bus
-from shoal.outbox import Outbox, Relay
+from shoal.outbox import Bell, Outbox, Relay
 from shoal.subscriptions import Subscriber, Subscription
 from shoal.telemetry import Metrics, Tracing, configure_logging, log_as_told
 from shoal_events import PairingRenamed
@@ -71,7 +71,7 @@ async def publish_and_handle(database: Database, bus: Bus, sender: Tracing, rece
     async def handle(_: Transaction, __: PairingRenamed) -> None:
         seen.append(receiver.traceparent())
 
-    metrics = Metrics()
+    metrics, bell = Metrics(), Bell("toy_outbox")
     relay = Relay(
         service="toy",
         database=database,
@@ -79,7 +79,7 @@ async def publish_and_handle(database: Database, bus: Bus, sender: Tracing, rece
         leases=Leases(database, owner="a"),
         metrics=metrics,
         tracing=sender,
-        channel="toy_outbox",
+        bell=bell,
     )
     subscriber = Subscriber(
         Subscription("trace", {PairingRenamed: handle}),
@@ -92,7 +92,7 @@ async def publish_and_handle(database: Database, bus: Bus, sender: Tracing, rece
     async with at_work(relay.run(), subscriber.run()):
         with sender.span("request", parent=TRACE):
             async with database.transaction() as tx:
-                await Outbox(channel="toy_outbox", tracing=sender).append(tx, renamed())
+                await Outbox(bell=bell, tracing=sender).append(tx, renamed())
         await until(lambda: seen)
     return seen[0]
 

@@ -21,7 +21,7 @@ from shoal.jobs import Job, JobRunner
 from shoal.leases import Leases
 from shoal.listening import Acts, Listener
 from shoal.messaging import Bus, StreamLimits, trust
-from shoal.outbox import Outbox, Relay
+from shoal.outbox import Bell, Outbox, Relay
 from shoal.peers import Peers
 from shoal.subscriptions import Subscriber, Subscription
 from shoal.telemetry import Metrics, Tracing
@@ -69,8 +69,8 @@ class Resources(Generic[C]):
             limits=StreamLimits(replicas=config.stream_replicas),
             tls=trust(config.nats_ca),
         )
-        self.outbox_channel = f"{schema}_outbox"
-        self.outbox = Outbox(channel=self.outbox_channel, tracing=self.tracing)
+        self.bell = Bell(f"{schema}_outbox")
+        self.outbox = Outbox(bell=self.bell, tracing=self.tracing)
         self.issuer = Issuer(service, config.identity_key.reveal())
         self.verifier = Verifier(service, msgspec.json.decode(config.identity_keys, type=dict[str, str]))
         self.peers = Peers(
@@ -97,7 +97,7 @@ class Resources(Generic[C]):
             leases=self.leases,
             metrics=self.metrics,
             tracing=self.tracing,
-            channel=self.outbox_channel,
+            bell=self.bell,
             gather=gather,
         )
 

@@ -121,5 +121,5 @@ class Factory:
             leases=Leases(resources.database, owner=resources.process, ttl=RELAY_LEASE),
             metrics=resources.metrics,
             tracing=resources.tracing,
-            channel=resources.outbox_channel,
+            bell=resources.bell,
         )

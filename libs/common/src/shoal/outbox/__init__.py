@@ -9,7 +9,8 @@ replay log.
 """
 
 from shoal.outbox.appending import Outbox
+from shoal.outbox.bell import Bell
 from shoal.outbox.relay import Relay
 from shoal.outbox.rows import PIECE, forget_published
 
-__all__ = ["PIECE", "Outbox", "Relay", "forget_published"]
+__all__ = ["PIECE", "Bell", "Outbox", "Relay", "forget_published"]

@@ -18,6 +18,7 @@ from shoal.database import Database, DatabaseUnavailableError
 from shoal.leases import Lease, Leases
 from shoal.messaging import EVENTS, Bus, MessagingUnavailableError, RejectedMessageError
 from shoal.outbox import rows as outbox
+from shoal.outbox.bell import Bell
 from shoal.outbox.rows import BATCH, OutboxRow
 from shoal.telemetry import Metrics, Tracing
 
@@ -47,7 +48,7 @@ class Relay:
         leases: Leases,
         metrics: Metrics,
         tracing: Tracing,
-        channel: str,
+        bell: Bell,
         gather: timedelta = timedelta(0),
     ) -> None:
         self._service = service
@@ -56,9 +57,8 @@ class Relay:
         self._leases = leases
         self._metrics = metrics
         self._tracing = tracing
-        self._channel = channel
+        self._bell = bell
         self._gather_s = gather.total_seconds()
-        self._woken = asyncio.Event()
 
     async def run(self) -> None:
         """Relay wherever the lease is."""
@@ -69,18 +69,20 @@ class Relay:
         return None
 
     async def _relay(self, lease: Lease) -> None:
+        self._bell.is_attended = True
         try:
             while True:
                 async with self._listening() as connection:
                     await self._relay_while_open(lease, connection)
         finally:
+            self._bell.is_attended = False
             for gauge in (self._metrics.outbox_pending, self._metrics.outbox_age, self._metrics.outbox_blocked):
                 gauge.set(0)  # whoever relays next knows
 
     async def _relay_while_open(self, lease: Lease, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
         loop, pause, measured_at = asyncio.get_running_loop(), FIRST_PAUSE_S, -math.inf
         while not connection.is_closed():
-            self._woken.clear()
+            self._bell.forget()
             try:
                 sent = await self._pass(lease)
                 if loop.time() - measured_at > MEASURE_S:
@@ -94,7 +96,7 @@ class Relay:
             if sent < BATCH:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(POLL_S):
-                        await self._woken.wait()
+                        await self._bell.wait()
                         await asyncio.sleep(self._gather_s)
 
     async def _pass(self, lease: Lease) -> int:
@@ -164,8 +166,8 @@ class Relay:
 
     @contextlib.asynccontextmanager
     async def _listening(self) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-        connection = await self._database.listen(self._channel, self._woken.set)
-        connection.add_termination_listener(lambda _: self._woken.set())
+        connection = await self._database.listen(self._bell.channel, self._bell.ring)
+        connection.add_termination_listener(lambda _: self._bell.ring())
         try:
             yield connection
         finally:
