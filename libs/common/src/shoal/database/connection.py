@@ -1,14 +1,28 @@
 """One connection: its deadlines and its types."""
-# ruff: noqa: D102 - the methods are asyncpg's
 
-import contextlib
-from collections.abc import Iterator
+import functools
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import asyncpg
 import msgspec
 
 from shoal.database.errors import unavailable
+
+_UNANSWERED = (OSError, TimeoutError, asyncpg.InternalClientError)
+"""How it ends that a statement gets no answer; the last: the server's farewell crossed it."""
+
+
+def _in_time(ask: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    @functools.wraps(ask)
+    async def asked(self: "TimedConnection", *arguments: Any, **settings: Any) -> Any:
+        try:
+            return await ask(self, *arguments, **settings)
+        except _UNANSWERED as error:
+            self.terminate()
+            raise unavailable(error) from error
+
+    return asked
 
 
 class TimedConnection(asyncpg.Connection):  # type: ignore[misc]  # untyped
@@ -18,40 +32,15 @@ class TimedConnection(asyncpg.Connection):  # type: ignore[misc]  # untyped
     connection back asks nothing of the server.
     """
 
-    def get_reset_query(self) -> str:
+    execute = _in_time(asyncpg.Connection.execute)
+    executemany = _in_time(asyncpg.Connection.executemany)
+    fetch = _in_time(asyncpg.Connection.fetch)
+    fetchrow = _in_time(asyncpg.Connection.fetchrow)
+    fetchval = _in_time(asyncpg.Connection.fetchval)
+    copy_records_to_table = _in_time(asyncpg.Connection.copy_records_to_table)
+
+    def get_reset_query(self) -> str:  # noqa: D102 - asyncpg's own
         return ""
-
-    async def execute(self, *arguments: Any, **settings: Any) -> Any:
-        with self._in_time():
-            return await super().execute(*arguments, **settings)
-
-    async def executemany(self, *arguments: Any, **settings: Any) -> Any:
-        with self._in_time():
-            return await super().executemany(*arguments, **settings)
-
-    async def fetch(self, *arguments: Any, **settings: Any) -> Any:
-        with self._in_time():
-            return await super().fetch(*arguments, **settings)
-
-    async def fetchrow(self, *arguments: Any, **settings: Any) -> Any:
-        with self._in_time():
-            return await super().fetchrow(*arguments, **settings)
-
-    async def fetchval(self, *arguments: Any, **settings: Any) -> Any:
-        with self._in_time():
-            return await super().fetchval(*arguments, **settings)
-
-    async def copy_records_to_table(self, *arguments: Any, **settings: Any) -> Any:
-        with self._in_time():
-            return await super().copy_records_to_table(*arguments, **settings)
-
-    @contextlib.contextmanager
-    def _in_time(self) -> Iterator[None]:
-        try:
-            yield
-        except (OSError, TimeoutError, asyncpg.InternalClientError) as error:  # the last: the server's farewell crossed
-            self.terminate()
-            raise unavailable(error) from error
 
 
 async def prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:

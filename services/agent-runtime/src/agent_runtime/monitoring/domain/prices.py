@@ -5,10 +5,12 @@ account may say otherwise, from a day on. What runs here costs nothing. Of a mod
 tokens are counted and nothing is charged.
 """
 
+import contextlib
 import re
 from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from importlib.metadata import version
 from typing import Final
 
@@ -97,13 +99,21 @@ def cost_of(tokens: Tokens, model: ModelName, *, at: datetime, override: PriceOv
         cache_read_tokens=tokens.cache_read,
         cache_write_tokens=tokens.cache_write,
     )
-    for name in _spellings(model.name):
-        try:
+    if (name := _published_name(model)) is not None:
+        with contextlib.suppress(LookupError, ValueError):
             price = genai_prices.calc_price(usage, name, provider_id=model.provider, genai_request_timestamp=at)
-        except (LookupError, ValueError):
-            continue
-        return Cost(price.input_price, price.output_price, _PUBLISHED)
+            return Cost(price.input_price, price.output_price, _PUBLISHED)
     return Cost(Decimal(0), Decimal(0), None)
+
+
+@lru_cache(maxsize=1024)
+def _published_name(model: ModelName) -> str | None:
+    """Find under which spelling a model's price is published; looking through all for one that is none takes long."""
+    for name in _spellings(model.name):
+        with contextlib.suppress(LookupError, ValueError):
+            genai_prices.calc_price(genai_prices.Usage(), name, provider_id=model.provider)
+            return name
+    return None
 
 
 def _sound(count: int) -> int:

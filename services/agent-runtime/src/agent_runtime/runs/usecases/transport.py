@@ -59,9 +59,10 @@ _BEFORE_OUTPUT = (
 
 
 class _Attempt:
-    """What came so far of one answer."""
+    """What came so far of one answer; `asked` is how many tokens its prompt takes, as far as can be guessed."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, asked: int) -> None:
+        self._asked = asked
         self.text: list[str] = []
         self.calls: list[ToolCallDelta] = []
         self.usage: UsageReport | None = None
@@ -94,12 +95,12 @@ class _Attempt:
         if self._size > MAX_ANSWER or len(self.calls) >= MAX_CALLS:
             raise ModelBrokeOffError("The model's answer was longer than an answer may be.")
 
-    def spent(self, prompt: Prompt) -> UsageReport:
+    def spent(self) -> UsageReport:
         """Tell what the answer took, or guess it where the provider did not say."""
         if self.usage is not None:
             return self.usage
         written = tokens_of("".join(self.text)) + sum(tokens_of(call.arguments) for call in self.calls)
-        return UsageReport(_size(prompt), written)
+        return UsageReport(self._asked, written)
 
 
 class Transport:
@@ -137,8 +138,9 @@ class Transport:
 
     async def _answer_by(self, run: Run, context: TurnContext, prompt: Prompt, recorder: Recorder) -> Answer:
         model = await self._models.model(run.account_id, prompt.model)
-        reservation = await self._usage.reserve(_estimate(run, context, prompt))
-        attempt = _Attempt()
+        asked = _size(prompt)
+        reservation = await self._usage.reserve(_estimate(run, context, prompt.model, asked=asked))
+        attempt = _Attempt(asked=asked)
         try:
             await self._try(model, prompt, attempt, recorder)
         except BaseException:
@@ -148,7 +150,7 @@ class Transport:
             text="".join(attempt.text),
             calls=tuple(attempt.calls),
             model=prompt.model,
-            usage=attempt.spent(prompt),
+            usage=attempt.spent(),
             reservation=reservation,
         )
 
@@ -179,13 +181,13 @@ class Transport:
             async with aclosing(model.stream(prompt)) as pieces:
                 async for piece in pieces:
                     await attempt.take(piece, recorder)
-            spent = attempt.spent(prompt)
+            spent = attempt.spent()
             span.set_attribute("gen_ai.usage.input_tokens", spent.input_tokens)
             span.set_attribute("gen_ai.usage.output_tokens", spent.output_tokens)
 
     async def _settle_broken(self, run: Run, prompt: Prompt, attempt: _Attempt, reservation: str, tier: int) -> None:
         """Record what an answer took that did not come to its end; nothing when it did not begin."""
-        spent = self._spent(run, prompt.model, attempt.spent(prompt), tier) if attempt.has_begun else None
+        spent = self._spent(run, prompt.model, attempt.spent(), tier) if attempt.has_begun else None
         try:
             async with self._database.transaction() as tx:
                 charge = await self._usage.settle(tx, reservation, spent)
@@ -223,15 +225,15 @@ def _prompt(context: TurnContext, model: ModelName, said: Sequence[PromptMessage
     )
 
 
-def _estimate(run: Run, context: TurnContext, prompt: Prompt) -> Estimate:
+def _estimate(run: Run, context: TurnContext, model: ModelName, *, asked: int) -> Estimate:
     return Estimate(
         account_id=run.account_id,
         agent_id=run.agent_id,
         session_key=run.session_key,
         credential_id=run.credential_id,
         run_id=run.id,
-        model=prompt.model,
-        input_tokens=_size(prompt),
+        model=model,
+        input_tokens=asked,
         output_tokens=context.max_tokens,
     )
 
