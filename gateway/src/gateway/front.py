@@ -34,7 +34,7 @@ from shoal.http.errors import REQUEST_ID, to_app_error
 from shoal.identity import GATEWAY, Via
 
 BODY_S = 30.0
-METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "WS"})
+METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 _STARTS = frozenset({"http.response.start", "websocket.http.response.start"})
 _NONE = Via.NONE
 _HTTPS_ONLY = (b"strict-transport-security", b"max-age=31536000")
@@ -116,10 +116,11 @@ class Front:
         """Refuse what no service should see."""
         if route is None:
             raise PathUnknownError if safe_path(visit.path) else UnsafePathError
-        if visit.is_socket and not route.websocket:
-            raise NotFoundError("There is no socket at this path.")
-        if visit.method not in METHODS:
-            raise MethodNotAllowedError("No path answers this method.", allowed=METHODS - {"WS"})
+        if visit.is_socket:
+            if not route.websocket:
+                raise NotFoundError("There is no socket at this path.")
+        elif visit.method not in METHODS:
+            raise MethodNotAllowedError("No path answers this method.", allowed=METHODS)
         visit.route = route
 
     def _admit(self, visit: Visit, added: Headers) -> None:

@@ -59,9 +59,17 @@ class Exchange:
             self.failure = failure
             self._task.cancel()
 
-    def was_interrupted(self) -> bool:
-        """Tell, once, whether the worker's cancellation was `interrupt`'s alone and no outer one."""
-        return self.failure is not None and self._task is not None and self._task.uncancel() == 0
+    def failure_of(self, error: ProxyError | asyncio.CancelledError) -> ProxyError:
+        """Tell, once, what the work failed of: what was raised, or why `interrupt` cancelled it.
+
+        Raises:
+            CancelledError: Something else cancelled it too.
+        """
+        if isinstance(error, ProxyError):
+            return error
+        if self.failure is None or self._task is None or self._task.uncancel() != 0:
+            raise error
+        return self.failure
 
     def tick(self, now: float) -> None:
         """Look at the clock."""

@@ -96,14 +96,9 @@ class HttpProxy:
         self._exchanges.begin(exchange)
         target = self._pool.upstream(upstream)
         try:
-            target.breaker.admit()
             await self._relay(exchange, target, headers, added)
-        except ProxyError as error:
-            failure = error
-        except asyncio.CancelledError:
-            if not exchange.was_interrupted() or exchange.failure is None:
-                raise
-            failure = exchange.failure
+        except (ProxyError, asyncio.CancelledError) as error:
+            failure = exchange.failure_of(error)
         else:
             return None
         finally:
@@ -125,6 +120,7 @@ class HttpProxy:
         await self._exchanges.drain(self._in(timeout))
 
     async def _relay(self, exchange: Exchange, upstream: Upstream, headers: Headers, added: Headers) -> None:
+        upstream.breaker.admit()
         head = self._rules.request(exchange.scope, upstream.authority, headers)
         body = _NOTHING if head.length == 0 else await self._first_part(exchange, head)
         connection = await self._ask(exchange, upstream, head, body)

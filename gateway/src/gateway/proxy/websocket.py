@@ -131,12 +131,8 @@ class WebSocketProxy:
         try:
             await exchange.receive()  # websocket.connect
             await self._relay(exchange, upstream, headers, added, offered)
-        except ProxyError as error:
-            return error
-        except asyncio.CancelledError:
-            if not exchange.was_interrupted():
-                raise
-            return exchange.failure
+        except (ProxyError, asyncio.CancelledError) as error:
+            return exchange.failure_of(error)
         return None
 
     async def _relay(
