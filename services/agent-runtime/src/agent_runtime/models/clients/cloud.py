@@ -82,14 +82,10 @@ class CloudModel:
     def __init__(self, provider: Provider, transport: httpx2.AsyncBaseTransport, *, silence: timedelta) -> None:
         self._provider = provider
         self._key = "" if provider.api_key is None else provider.api_key.reveal()
-        self._client = httpx2.AsyncClient(
-            transport=PlainTransport(transport),
-            timeout=httpx2.Timeout(
-                silence.total_seconds(), connect=_CONNECT_S, pool=min(_CONNECT_S, silence.total_seconds() / 2)
-            ),
-            trust_env=False,
-        )
         self._silence_s = silence.total_seconds()
+        self._client = httpx2.AsyncClient(
+            transport=PlainTransport(transport), timeout=_timeouts(self._silence_s), trust_env=False
+        )
         self._models: dict[str, ProviderModel] = {}
         self._definitions = Definitions()
 
