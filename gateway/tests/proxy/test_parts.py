@@ -25,19 +25,19 @@ def refused_for(breaker):
 def test_breaker_opens_after_failures_in_a_row_only():
     breaker = Breaker(Time(), threshold=3)
     for _ in range(2):
-        breaker.fail()
+        breaker.fail(was_refused=False)
     breaker.succeed()
     for _ in range(2):
-        breaker.fail()
+        breaker.fail(was_refused=False)
     breaker.admit()
-    breaker.fail()
+    breaker.fail(was_refused=False)
     assert refused_for(breaker) == 1
 
 
 def test_breaker_lets_one_probe_through_at_a_time():
     time = Time()
     breaker = Breaker(time, threshold=1)
-    breaker.fail()
+    breaker.fail(was_refused=False)
     time.now += 1
     breaker.admit()
     refused_for(breaker)
@@ -49,29 +49,50 @@ def test_breaker_lets_one_probe_through_at_a_time():
 def test_breaker_forgets_a_probe_that_never_reports_back():
     time = Time()
     breaker = Breaker(time, threshold=1)
-    breaker.fail()
+    breaker.fail(was_refused=False)
     for _ in range(3):
         time.now += 1
         breaker.admit()
 
 
-def test_breaker_probes_again_within_five_seconds_however_long_the_outage():
-    time = Time()
-    breaker = Breaker(time, threshold=1)
-    breaker.fail()
+def pauses_between(probes, time, breaker, *, was_refused):
+    breaker.fail(was_refused=was_refused)
     pauses = []
-    for _ in range(6):
+    for _ in range(probes):
         started = time.now
         while True:
             try:
                 breaker.admit()
             except CircuitOpenError:
-                time.now += 0.5
+                time.now += 0.125
             else:
                 break
         pauses.append(time.now - started)
-        breaker.fail()
-    assert pauses == [1, 2, 4, 5, 5, 5]
+        breaker.fail(was_refused=was_refused)
+    return pauses
+
+
+def test_breaker_probes_again_within_five_seconds_however_long_the_outage():
+    time = Time()
+    assert pauses_between(6, time, Breaker(time, threshold=1), was_refused=False) == [1, 2, 4, 5, 5, 5]
+
+
+def test_breaker_probes_at_short_intervals_while_connections_are_refused():
+    time = Time()
+    breaker = Breaker(time, threshold=1)
+    assert pauses_between(6, time, breaker, was_refused=True) == [0.25] * 6
+    time.now += 1
+    breaker.admit()
+    assert pauses_between(2, time, breaker, was_refused=False) == [1, 2]
+
+
+def test_breaker_counts_no_failure_as_a_probes_that_went_out_before_it_opened():
+    time = Time()
+    breaker = Breaker(time, threshold=1)
+    for _ in range(20):
+        breaker.fail(was_refused=False)
+    time.now += 1
+    breaker.admit()
 
 
 def test_retry_budget_keeps_retries_to_a_fifth():

@@ -9,20 +9,30 @@ class Breaker:
     """Circuit breaker of one upstream.
 
     Closed, it counts failures in a row (no connection, no answer in time); `threshold` of them open it. Open,
-    everyone is refused at once until `pause` is over; then one request at a time is let through to probe,
-    every failed probe doubles the pause up to `longest`, and the first success closes the breaker. A probe
-    holds its place for one pause only, so one that never reports back blocks nobody.
+    everyone is refused at once until a pause is over; then one request at a time is let through to probe, and
+    the first success closes the breaker. The pause is `brief` while connections are refused: such a probe takes
+    no time, and a service that starts is found as soon as it listens. When there was no answer in time, it is
+    `pause`, and every probe without one doubles it up to `longest`. A probe holds its place for one pause only,
+    so one that never reports back blocks nobody.
     """
 
     def __init__(
-        self, clock: Callable[[], float], *, threshold: int = 5, pause: float = 1.0, longest: float = 5.0
+        self,
+        clock: Callable[[], float],
+        *,
+        threshold: int = 5,
+        brief: float = 0.25,
+        pause: float = 1.0,
+        longest: float = 5.0,
     ) -> None:
         self._clock = clock
         self._threshold = threshold
+        self._brief = brief
         self._shortest = self._pause = pause
         self._longest = longest
         self._failures = 0
         self._closed_until = 0.0  # meaningful while open: when the next probe may pass
+        self._is_probing = False
 
     @property
     def is_open(self) -> bool:
@@ -40,20 +50,22 @@ class Breaker:
             if now < self._closed_until:
                 raise CircuitOpenError(self._closed_until - now)
             self._closed_until = now + self._pause
+            self._is_probing = True
 
     def succeed(self) -> None:
         """Note that the upstream answered."""
         if self._failures:
             self._failures = 0
-            self._pause = self._shortest
 
-    def fail(self) -> None:
-        """Note that the upstream could not be reached, or did not answer in time."""
-        if self.is_open:
-            self._pause = min(self._pause * 2, self._longest)
+    def fail(self, *, was_refused: bool) -> None:
+        """Note that the upstream could not be reached, or (not `was_refused`) did not answer in time."""
+        if self.is_open and not self._is_probing:
+            return  # it went out before the breaker opened, and tells nothing new
+        pause = max(self._shortest, 2 * self._pause) if self.is_open else self._shortest
         self._failures += 1
-        if self.is_open:
-            self._closed_until = self._clock() + self._pause
+        self._is_probing = False
+        self._pause = self._brief if was_refused else min(pause, self._longest)
+        self._closed_until = self._clock() + self._pause
 
 
 class RetryBudget:

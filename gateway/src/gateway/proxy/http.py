@@ -256,7 +256,7 @@ class HttpProxy:
         if exchange.has_started:
             return
         if isinstance(failure, (UpstreamUnreachableError, UpstreamTimeoutError)):
-            upstream.breaker.fail()
+            upstream.breaker.fail(was_refused=isinstance(failure, UpstreamUnreachableError))
         if isinstance(failure, (CallerGoneError, CallerStalledError)):
             return
         headers, body = failure.write(self._refuse, exchange.scope, added)

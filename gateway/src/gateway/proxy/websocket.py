@@ -171,9 +171,10 @@ class WebSocketProxy:
             async with asyncio.timeout(within):
                 answer = await socket.shake_hands(head)
         except OSError as error:  # a TimeoutError is one
-            upstream.breaker.fail()
+            is_late = isinstance(error, TimeoutError)
+            upstream.breaker.fail(was_refused=not is_late)
             socket.abort()
-            raise (UpstreamTimeoutError if isinstance(error, TimeoutError) else UpstreamUnreachableError) from error
+            raise (UpstreamTimeoutError if is_late else UpstreamUnreachableError) from error
         except BaseException:
             socket.abort()
             raise
