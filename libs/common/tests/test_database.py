@@ -365,6 +365,14 @@ async def test_server_frozen_inside_a_transaction_hides_no_error_of_the_block(
     await shaky.ping()
 
 
+async def test_a_failed_statement_that_the_block_hides_is_no_commit(database: Database) -> None:
+    with pytest.raises(RuntimeError, match="rolled back"):
+        async with database.transaction() as tx:
+            with contextlib.suppress(asyncpg.PostgresError):
+                await tx.value("select 1 / 0")
+    await database.ping()
+
+
 @pytest.mark.fault
 @pytest.mark.asyncio(loop_scope="module")
 async def test_restarted_server_is_used_again_without_leaking_connections(

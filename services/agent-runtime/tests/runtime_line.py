@@ -56,13 +56,13 @@ class Line:
         answering = asyncio.create_task(_pump(there, writer))
         said = b""
         while piece := await reader.read(65536):
-            said = piece if b"BEGIN;" in piece else said + piece
-            if self._said is not None and self._said in said and (b"COMMIT;" in piece or not self._is_committed):
+            said = piece if b"begin\0" in piece else said + piece
+            if self._said is not None and self._said in said and (b"commit\0" in piece or not self._is_committed):
                 await end([answering])
                 await self._cut(piece, there, back)
                 break
             back.write(piece)
-            said = b"" if b"COMMIT;" in piece or b"ROLLBACK;" in piece else said
+            said = b"" if b"commit\0" in piece or b"rollback\0" in piece else said
         back.close()
         writer.close()
 

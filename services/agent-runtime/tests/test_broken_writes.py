@@ -118,7 +118,7 @@ async def test_answer_is_kept_while_the_database_is_away_for_a_moment(door: Door
 
 
 @MOMENTS
-@pytest.mark.parametrize("said", ['"tool_call_id"', "tool_result"], ids=["step", "result"])
+@pytest.mark.parametrize("said", ["tool_call_id", "tool_result"], ids=["step", "result"])
 async def test_tools_are_called_once_when_what_is_noted_of_them_is_cut(
     door: Door, line: Line, said: str, *, is_committed: bool
 ) -> None:

@@ -13,7 +13,7 @@ TOKEN_PATTERN = r"^[A-Za-z0-9_-]{1,64}\Z"  # noqa: S105 - a token of a subject
 SubjectToken = Annotated[str, Meta(pattern=TOKEN_PATTERN, min_length=1, max_length=64)]
 """An id that may become one token of a NATS subject."""
 
-_BITS = len(ALPHABET).bit_length()
+_BASE, _BITS = 62, 6
 _AMBIGUOUS = re.compile(r"//|\\|^/|/\Z|(?:^|/)\.{1,2}(?:[/;]|\Z)")
 
 
@@ -44,6 +44,6 @@ def _random(length: int) -> str:
     """Draw once for all characters: what the remainder makes uneven is less than one part in 2**64."""
     number, drawn = secrets.randbits(_BITS * length + 64), ""
     for _ in range(length):
-        drawn += ALPHABET[number % len(ALPHABET)]
-        number //= len(ALPHABET)
+        drawn += ALPHABET[number % _BASE]
+        number //= _BASE
     return drawn

@@ -39,6 +39,10 @@ class TimedConnection(asyncpg.Connection):  # type: ignore[misc]  # untyped
     fetchval = _in_time(asyncpg.Connection.fetchval)
     copy_records_to_table = _in_time(asyncpg.Connection.copy_records_to_table)
 
+    async def reset(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109, D102 - asyncpg's own
+        if self.is_in_transaction():
+            await super().reset(timeout=timeout)
+
     def get_reset_query(self) -> str:  # noqa: D102 - asyncpg's own
         return ""
 
@@ -46,13 +50,9 @@ class TimedConnection(asyncpg.Connection):  # type: ignore[misc]  # untyped
 async def prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     """Let jsonb go in and come out as values."""
     await connection.set_type_codec(
-        "jsonb", schema="pg_catalog", encoder=_encode_jsonb, decoder=_decode_jsonb, format="binary"
+        "jsonb", schema="pg_catalog", encoder=_encode_jsonb, decoder=msgspec.json.decode, format="text"
     )
 
 
-def _encode_jsonb(value: Any) -> bytes:
-    return b"\x01" + msgspec.json.encode(value)
-
-
-def _decode_jsonb(data: bytes) -> Any:
-    return msgspec.json.decode(data[1:])
+def _encode_jsonb(value: Any) -> str:
+    return msgspec.json.encode(value).decode()

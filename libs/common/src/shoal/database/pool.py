@@ -10,10 +10,11 @@ import asyncpg
 
 from shoal.database.connection import TimedConnection, prepare
 from shoal.database.doubts import Doubts
-from shoal.database.errors import BROKEN, connecting, is_gone, translated, unavailable
+from shoal.database.errors import BROKEN, connecting, is_gone, translated
 from shoal.database.transaction import Transaction
 
 _CONNECT_S = 5.0
+_BEGIN, _BEGIN_READING = "begin", "begin isolation level repeatable read read only"
 _ANSWER_S = 2.5
 """How long a server may take to open a transaction: it does that at once, or it is frozen."""
 
@@ -33,6 +34,7 @@ class Database:
         self._schema = schema
         self._pool_size = pool_size
         self._command_timeout_s = command_timeout_s
+        self._answer_s = min(command_timeout_s, _ANSWER_S)
         self._doubts = Doubts(url)
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._answered_at = -math.inf
@@ -51,15 +53,14 @@ class Database:
             UnstorableValueError: PostgreSQL cannot represent one of the values.
         """
         async with self._lent() as connection:
-            begun = connection.transaction(readonly=read_only, isolation="repeatable_read" if read_only else None)
-            await _begin(begun, connection)
+            await _begin(connection, _BEGIN_READING if read_only else _BEGIN, within_s=self._answer_s)
             transaction = Transaction(connection)
             try:
                 yield transaction
             except BaseException:
-                await _roll_back(begun, connection)
+                await _roll_back(connection, within_s=self._answer_s)
                 raise
-            await begun.commit()
+            await _commit(connection)
         for act in transaction._after:  # noqa: SLF001 - the two are one mechanism
             await act()
 
@@ -177,25 +178,24 @@ def _cut(connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> None
 
 
 async def _begin(
-    begun: "asyncpg.transaction.Transaction", connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+    connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]", begin: str, *, within_s: float
 ) -> None:
     try:
-        async with asyncio.timeout(_ANSWER_S):
-            await begun.start()
-    except TimeoutError as error:
-        _cut(connection)
-        raise unavailable(error) from error
+        await connection.execute(begin, timeout=within_s)
     except asyncio.CancelledError:
         _cut(connection)  # the server may have begun
         raise
 
 
-async def _roll_back(
-    begun: "asyncpg.transaction.Transaction", connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
-) -> None:
+async def _commit(connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> None:
+    """Commit; a transaction of which a statement failed, and nobody said so, is no more: that is a fault of ours."""
+    if await connection.execute("commit") != "COMMIT":
+        raise RuntimeError("a statement of this transaction failed, so it was rolled back")
+
+
+async def _roll_back(connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]", *, within_s: float) -> None:
     """Undo everything; if that breaks the connection the server undoes it, and the first error is the one to tell."""
     try:
-        async with asyncio.timeout(_ANSWER_S):
-            await begun.rollback()
+        await connection.execute("rollback", timeout=within_s)
     except BROKEN:
         _cut(connection)

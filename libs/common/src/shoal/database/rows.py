@@ -1,6 +1,6 @@
 """Rows as values."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -12,6 +12,14 @@ T = TypeVar("T")
 
 _NATIVE = (datetime, date, time, timedelta, Decimal, UUID, bytes)
 _SCALARS = (*_NATIVE, str, int, float, bool)
+
+
+def to_structs(records: Iterable[Mapping[str, Any]], row: type[T]) -> list[T]:
+    """Make a list of values, as `to_struct` makes one."""
+    if row in _SCALARS:
+        return [to_struct(record, row) for record in records]
+    rows = [dict(record.items()) for record in records]
+    return msgspec.convert(rows, list[row], strict=False, builtin_types=_NATIVE)  # type: ignore[valid-type]
 
 
 def to_struct(record: Mapping[str, Any], row: type[T]) -> T:

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from shoal.database.rows import to_struct
+from shoal.database.rows import to_struct, to_structs
 
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ class Transaction:
 
     async def all(self, row: type[T], sql: str, *arguments: Any) -> list[T]:
         """Read every row."""
-        return [to_struct(record, row) for record in await self.connection.fetch(sql, *arguments)]
+        return to_structs(await self.connection.fetch(sql, *arguments), row)
 
     async def value(self, sql: str, *arguments: Any) -> Any:
         """Read the first column of the first row, or None."""

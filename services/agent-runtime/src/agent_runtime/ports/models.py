@@ -80,6 +80,11 @@ class Prompt(Struct, frozen=True, kw_only=True):
     max_tokens: int
     temperature: float
 
+    @property
+    def size(self) -> int:
+        """Guess how many tokens it takes, tools not counted."""
+        return tokens_of(self.instructions, *[said.text for said in self.conversation])
+
 
 class TextDelta(Struct, frozen=True):
     """Some more text."""
@@ -132,6 +137,9 @@ class Models(Protocol):
         ...
 
 
-def tokens_of(text: str) -> int:
-    """Guess how many tokens a text takes."""
-    return len(text) // 4 + 4
+def tokens_of(*texts: str) -> int:
+    """Guess how many tokens texts take, each told by itself."""
+    tokens = 4 * len(texts)
+    for text in texts:
+        tokens += len(text) // 4
+    return tokens

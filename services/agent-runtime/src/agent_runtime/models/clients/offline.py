@@ -35,13 +35,13 @@ class OfflineModel:
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[StreamPart, None]:
         """Answer, a few words at a time."""
-        read = sum(tokens_of(said.text) for said in prompt.conversation) + tokens_of(prompt.instructions)
+        read = prompt.size
         asked, results = _latest(prompt.conversation)
         wanted = [] if results else list(_TOOL.finditer(asked))
         if wanted:
             for found in wanted:
                 yield ToolCallDelta(found["name"], found["arguments"] or "{}")
-            yield UsageReport(read, sum(tokens_of(found[0]) for found in wanted))
+            yield UsageReport(read, tokens_of(*(found[0] for found in wanted)))
             return
         slow = None if results else _SLOWLY.match(asked)
         text = f"{NAME}: {slow['text']}" if slow else _words(asked, results, len(prompt.tools))

@@ -41,11 +41,15 @@ class Follower:
         with contextlib.suppress(asyncio.QueueFull):
             self._queue.put_nowait(item)
 
-    async def next(self, *, within_s: float) -> RunEvent | Token | None:
+    async def next(self) -> RunEvent | Token:
+        """Wait for an item."""
+        return await self._queue.get()
+
+    async def next_within(self, seconds: float) -> RunEvent | Token | None:
         """Wait for an item; None when there was none in time."""
         try:
-            async with asyncio.timeout(within_s):
-                return await self._queue.get()
+            async with asyncio.timeout(seconds):
+                return await self.next()
         except TimeoutError:
             return None
 

@@ -21,11 +21,11 @@ from agent_runtime.runs.domain.runs import NO_RESULT, NOTHING_SAID, CallRecord, 
 
 def prompt_messages(messages: Sequence[Message], *, max_tokens: int) -> tuple[PromptMessage, ...]:
     """Tell as many of the latest messages as fit; the last one always does, and the first is always somebody's own."""
-    kept: list[tuple[PromptMessage, ...]] = []
+    kept: list[Sequence[PromptMessage]] = []
     left = max_tokens
     for message in reversed(messages):
-        said = tuple(_said(message))
-        left -= sum(tokens_of(piece.text) for piece in said)
+        said = _said(message)
+        left -= tokens_of(*[piece.text for piece in said])
         if kept and left < 0:
             break
         kept.append(said)
@@ -84,17 +84,24 @@ def message_of(payload: Mapping[str, Any]) -> Message:
     )
 
 
-def _said(message: Message) -> Iterator[PromptMessage]:
+def _said(message: Message) -> Sequence[PromptMessage]:
     if message.role == "user":
-        yield UserMessage(message.content)
-    elif message.role == "assistant":
-        calls = {call.id: call for call in message.tool_calls}
-        for step in message.steps or (Step(message.content),):
-            own = [calls[name] for name in step.calls if name in calls]
-            yield AssistantMessage(step.text, tuple(Call(call.id, call.name, call.arguments) for call in own))
-            for call in own:
-                is_lost = call.result is None
-                yield ToolResultMessage(call.id, call.name, _answered(call.result), is_error=call.is_error or is_lost)
+        return (UserMessage(message.content),)
+    if message.role != "assistant":
+        return ()
+    steps = message.steps or (Step(message.content),)
+    if not message.tool_calls:
+        return [AssistantMessage(step.text) for step in steps]
+    return [piece for step in steps for piece in _acted(step, message.tool_calls)]
+
+
+def _acted(step: Step, calls: Sequence[ToolCall]) -> Iterator[PromptMessage]:
+    """Tell what an agent said, which tools it called then, and what they answered."""
+    own = [call for name in step.calls for call in calls if call.id == name]
+    yield AssistantMessage(step.text, tuple(Call(call.id, call.name, call.arguments) for call in own))
+    for call in own:
+        is_lost = call.result is None
+        yield ToolResultMessage(call.id, call.name, _answered(call.result), is_error=call.is_error or is_lost)
 
 
 def _step(text: str, calls: Sequence[CallRecord]) -> list[PromptMessage]:

@@ -65,7 +65,7 @@ class Following:
 
     async def _until_gap(self, follower: Follower, last: int) -> AsyncIterator[RunEvent | Token]:
         """Pass on what comes live, until nothing comes for a while or something was missed."""
-        while (item := await follower.next(within_s=LOOK_S)) is not None:
+        while (item := await follower.next_within(LOOK_S)) is not None:
             if isinstance(item, RunEvent):
                 if item.seq <= last:
                     continue

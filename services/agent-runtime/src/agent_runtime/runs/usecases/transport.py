@@ -99,7 +99,7 @@ class _Attempt:
         """Tell what the answer took, or guess it where the provider did not say."""
         if self.usage is not None:
             return self.usage
-        written = tokens_of("".join(self.text)) + sum(tokens_of(call.arguments) for call in self.calls)
+        written = tokens_of("".join(self.text), *(call.arguments for call in self.calls))
         return UsageReport(self._asked, written)
 
 
@@ -138,7 +138,7 @@ class Transport:
 
     async def _answer_by(self, run: Run, context: TurnContext, prompt: Prompt, recorder: Recorder) -> Answer:
         model = await self._models.model(run.account_id, prompt.model)
-        asked = _size(prompt)
+        asked = prompt.size
         reservation = await self._usage.reserve(_estimate(run, context, prompt.model, asked=asked))
         attempt = _Attempt(asked=asked)
         try:
@@ -236,7 +236,3 @@ def _estimate(run: Run, context: TurnContext, model: ModelName, *, asked: int) -
         input_tokens=asked,
         output_tokens=context.max_tokens,
     )
-
-
-def _size(prompt: Prompt) -> int:
-    return tokens_of(prompt.instructions) + sum(tokens_of(said.text) for said in prompt.conversation)

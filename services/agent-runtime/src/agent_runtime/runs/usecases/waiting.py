@@ -1,6 +1,7 @@
 """Waiting for answers."""
 
 import asyncio
+import contextlib
 
 from agent_runtime.errors import RunNotFoundError, SessionNotFoundError
 from agent_runtime.ports import RunStatus, Sessions, TurnRequest, TurnResult
@@ -86,26 +87,31 @@ class Waiting:
 
 async def _stopped(follower: Follower, *, until: float) -> None:
     """Wait until a run stops, as far as that is told live."""
-    loop = asyncio.get_running_loop()
-    while (left_s := until - loop.time()) > 0:
-        item = await follower.next(within_s=left_s)
-        if isinstance(item, RunEvent) and item.type in STOPS:
-            return
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout_at(until):
+            await _stop(follower)
 
 
 async def _answered(follower: Follower, run_id: str, request: TurnRequest, *, within_s: float) -> TurnResult | None:
     """Wait a little for the answer to come live, as it is stored; None where it does not, or there is none."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + within_s
-    while (left_s := deadline - loop.time()) > 0:
-        item = await follower.next(within_s=left_s)
-        if isinstance(item, RunEvent) and item.type == EventType.COMPLETED:
-            return TurnResult(
-                run_id=run_id,
-                session_key=request.session_key,
-                status=RunStatus.COMPLETED,
-                message=message_of(item.data["message"]),
-            )
+    try:
+        async with asyncio.timeout(within_s):
+            stop = await _stop(follower)
+    except TimeoutError:
+        return None
+    if stop.type != EventType.COMPLETED:
+        return None
+    return TurnResult(
+        run_id=run_id,
+        session_key=request.session_key,
+        status=RunStatus.COMPLETED,
+        message=message_of(stop.data["message"]),
+    )
+
+
+async def _stop(follower: Follower) -> RunEvent:
+    """Wait for the event after which a run does nothing for a while, or for ever."""
+    while True:
+        item = await follower.next()
         if isinstance(item, RunEvent) and item.type in STOPS:
-            return None
-    return None
+            return item
