@@ -1,6 +1,7 @@
 """The application that every service serves: its controllers inside, the same habits around them."""
 
 import functools
+import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -53,7 +54,9 @@ def create_app(
 
     app = Litestar(
         route_handlers=[_own(resources.health, description), *controllers],
-        dependencies=_provided({**dependencies, "principal": _principal}),
+        dependencies=_provided(
+            {name: _in_turn(give) for name, give in dependencies.items()} | {"principal": _principal}
+        ),
         exception_handlers={Exception: respond},
         before_request=_check,
         request_max_body_size=MAX_BODY_BYTES,
@@ -134,6 +137,17 @@ async def _check_body(request: Request[Any, Any, Any]) -> None:
 
 def _principal(request: Request[Any, Any, Any]) -> Principal:
     return principal_of(request)
+
+
+def _in_turn(give: Callable[..., Any]) -> Callable[..., Any]:
+    """Make something after the principal: for what could be made at once Litestar makes tasks, though none waits."""
+    if inspect.signature(give).parameters:
+        return give
+
+    def given(principal: Principal) -> Any:  # noqa: ARG001 - so Litestar knows what comes first
+        return give()
+
+    return given
 
 
 def _provided(dependencies: Mapping[str, Callable[..., Any]]) -> dict[str, Provide]:
