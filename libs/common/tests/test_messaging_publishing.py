@@ -137,6 +137,24 @@ async def test_live_messages_arrive_whole_and_in_order_however_fast_they_come(bu
         assert [await heard.get() for _ in range(300)] == [(b"%d" % number, str(number)) for number in range(300)]
 
 
+async def test_lines_that_come_at_once_go_as_one_message_up_to_a_size(bus: Bus, admin: Client) -> None:
+    heard: list[bytes] = []
+
+    async def hear(message: Msg) -> None:
+        heard.append(message.data)
+
+    await admin.subscribe("live.lines", cb=hear)
+    await admin.flush()
+    await admin.flush()  # the first ping overtakes the subscription, which nats-py gathers with what follows
+    lines = [b"%d" % number for number in range(10)] + [b"x" * 40_000, b"y" * 40_000, b"z" * 100_000, b"end"]
+    for line in lines:
+        await bus.publish_live("live.lines", line, is_line=True)
+        await bus.publish_live("live.other", line)
+    await until(lambda: len(heard) == 4)
+    assert [message.partition(b"\n")[0][:1] for message in heard] == [b"0", b"y", b"z", b"e"]
+    assert [line for message in heard for line in message.split(b"\n")] == lines
+
+
 async def test_live_messages_published_just_before_the_end_are_sent(bus: Bus, admin: Client) -> None:
     heard: list[bytes] = []
 

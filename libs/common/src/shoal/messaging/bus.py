@@ -156,10 +156,19 @@ class Bus:
                 raise RejectedMessageError(f"this user may not publish to {subject}") from error
             raise MessagingUnavailableError(retry_after_s=1) from error
 
-    async def publish_live(self, subject: str, payload: bytes, *, headers: dict[str, str] | None = None) -> None:
-        """Publish to whoever listens right now, in order; nothing is stored, nothing is raised."""
+    async def publish_live(
+        self, subject: str, payload: bytes, *, headers: dict[str, str] | None = None, is_line: bool = False
+    ) -> None:
+        """Publish to whoever listens right now, in the order of each subject; nothing is stored, nothing is raised.
+
+        Args:
+            subject: Where it is heard.
+            payload: The exact bytes.
+            headers: Those of the message; all lines of a subject have the same.
+            is_line: It may come with others behind it in one message, a line each.
+        """
         if self.is_connected:
-            self._live.offer(subject, payload, headers)
+            self._live.offer(subject, payload, headers, is_line=is_line)
 
     async def pull(
         self,

@@ -72,7 +72,7 @@ class Live:
         told = (
             LiveItem(self._process, event=item) if isinstance(item, RunEvent) else LiveItem(self._process, token=item)
         )
-        await self._bus.publish_live(f"shoal.runs.live.{run_id}", msgspec.json.encode(told))
+        await self._bus.publish_live(f"shoal.runs.live.{run_id}", msgspec.json.encode(told), is_line=True)
 
     @contextlib.asynccontextmanager
     async def following(self, run_id: str) -> AsyncIterator[Follower]:
@@ -117,11 +117,11 @@ class Live:
 
     def _taker(self, run_id: str) -> Callable[[Msg], Awaitable[None]]:
         async def take(message: Msg) -> None:
-            told = self._decoder.decode(message.data)
-            item = told.event or told.token
-            if told.process != self._process and item is not None:
-                for follower in self._followers.get(run_id, ()):
-                    follower.offer(item)
+            for told in self._decoder.decode_lines(message.data):
+                item = told.event or told.token
+                if told.process != self._process and item is not None:
+                    for follower in self._followers.get(run_id, ()):
+                        follower.offer(item)
 
         return take
 

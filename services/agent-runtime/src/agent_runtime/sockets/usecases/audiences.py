@@ -70,6 +70,7 @@ class Audiences:
         self._clock = clock
         self._instruments = instruments
         self._process = process
+        self._headers = {ORIGIN: process}
         self._numbers = Numbers(process)
         self._audiences: dict[str, _Audience] = {}
         self._changing = asyncio.Lock()
@@ -78,7 +79,7 @@ class Audiences:
         """Show a frame to whoever listens right now, in every process."""
         self._show(frame)
         subject = f"{FRAMES}.{subjects.token(frame.account_id)}"
-        await self._bus.publish_live(subject, _encode(frame), headers={ORIGIN: self._process})
+        await self._bus.publish_live(subject, _encode(frame), headers=self._headers, is_line=True)
 
     async def join(self, account_id: str, viewer: Viewer, names: Iterable[str]) -> None:
         """Let a viewer hear an account's frames of some names from now on.
@@ -131,10 +132,11 @@ class Audiences:
         async def hear(message: Msg) -> None:
             if (message.headers or {}).get(ORIGIN) == self._process:
                 return
-            try:
-                self._show(_decode(message.data))
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                structlog.get_logger().warning("frame_unreadable", subject=message.subject, error=repr(error))
+            for line in message.data.split(b"\n"):
+                try:
+                    self._show(_decode(line))
+                except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                    structlog.get_logger().warning("frame_unreadable", subject=message.subject, error=repr(error))
 
         client = self._bus.client
         try:
