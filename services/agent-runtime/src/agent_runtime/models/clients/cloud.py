@@ -83,9 +83,8 @@ class CloudModel:
         self._provider = provider
         self._key = "" if provider.api_key is None else provider.api_key.reveal()
         self._silence_s = silence.total_seconds()
-        self._client = httpx2.AsyncClient(
-            transport=PlainTransport(transport), timeout=_timeouts(self._silence_s), trust_env=False
-        )
+        self._transport = PlainTransport(transport)
+        self._http = httpx2.AsyncClient(transport=self._transport, timeout=_timeouts(self._silence_s), trust_env=False)
         self._models: dict[str, ProviderModel] = {}
         self._definitions = Definitions()
 
@@ -138,10 +137,10 @@ class CloudModel:
         provider, key = self._provider, self._key or _UNSENT
         if provider.name == ANTHROPIC:
             messages = anthropic.AsyncAnthropic(
-                api_key=key, base_url=provider.api_base, http_client=self._client, max_retries=0
+                api_key=key, base_url=provider.api_base, http_client=self._http, max_retries=0
             )
             return FittedMessages(name, provider=AnthropicProvider(anthropic_client=messages))
-        completions = StreamingOpenAI(self._client, api_key=key, base_url=provider.api_base)
+        completions = StreamingOpenAI(self._http, self._transport, api_key=key, base_url=provider.api_base)
         if provider.name == "openai":
             return FittedCompletions(name, provider=OpenAIProvider(openai_client=completions))
         compatible = OpenAICompatibleProvider(provider.name, openai_client=completions)

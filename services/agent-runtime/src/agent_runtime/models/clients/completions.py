@@ -34,14 +34,18 @@ class StreamingOpenAI(AsyncOpenAI):
     """openai's client, as far as pydantic-ai streams chat completions by it.
 
     Args:
-        http: Sends; its timeouts count.
+        http: Sends what is not streamed, though nothing is; its timeouts count.
+        transport: What that sends by, and we without it.
         api_key: The provider's key.
         base_url: Where the provider's API begins.
     """
 
-    def __init__(self, http: httpx2.AsyncClient, *, api_key: str, base_url: str) -> None:
+    def __init__(
+        self, http: httpx2.AsyncClient, transport: httpx2.AsyncBaseTransport, *, api_key: str, base_url: str
+    ) -> None:
         super().__init__(api_key=api_key, base_url=base_url, http_client=http, max_retries=0)
-        self.http = http
+        self.transport = transport
+        self.limits = {"timeout": http.timeout.as_dict()}
 
     @cached_property
     def chat(self) -> AsyncChat:
@@ -63,14 +67,14 @@ class _Completions(AsyncCompletions):
         *,
         extra_headers: Mapping[str, str],
         extra_body: Mapping[str, Any] | None,
-        timeout: object,  # noqa: ARG002, ASYNC109 - openai's own signature; the HTTP client's counts
+        timeout: object,  # noqa: ARG002, ASYNC109 - openai's own signature; the client's counts
         **asked: Any,
     ) -> "Chunks":
         body = {name: value for name, value in asked.items() if not isinstance(value, Omit)} | dict(extra_body or {})
-        request = httpx2.Request(
-            "POST", self._url, headers={**self._headers, **extra_headers}, content=msgspec.json.encode(body)
-        )
-        answer = await self._client.http.send(request, stream=True)
+        headers, content = {**self._headers, **extra_headers}, msgspec.json.encode(body)
+        request = httpx2.Request("POST", self._url, headers=headers, content=content, extensions=self._client.limits)
+        answer = await self._client.transport.handle_async_request(request)
+        answer.request = request
         if not answer.is_success:
             raise await _refusal(answer)
         return Chunks(answer)
