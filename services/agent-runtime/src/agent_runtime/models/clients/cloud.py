@@ -6,7 +6,7 @@ thread.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from datetime import timedelta
 
 import anthropic
@@ -15,20 +15,12 @@ import openai
 from pydantic_ai.direct import model_request_stream
 from pydantic_ai.exceptions import AgentRunError, ModelHTTPError
 from pydantic_ai.messages import (
-    ModelMessage,
-    ModelRequest,
-    ModelRequestPart,
-    ModelResponse,
-    ModelResponsePart,
     ModelResponseStreamEvent,
     PartDeltaEvent,
     PartStartEvent,
-    SystemPromptPart,
     TextPart,
     TextPartDelta,
     ToolCallPart,
-    ToolReturnPart,
-    UserPromptPart,
 )
 from pydantic_ai.models import Model as ProviderModel, ModelRequestParameters, StreamedResponse
 from pydantic_ai.providers.anthropic import AnthropicProvider
@@ -39,17 +31,15 @@ from pydantic_ai.settings import ModelSettings
 from agent_runtime.errors import ModelBrokeOffError, ModelRefusedError, ModelSilentError, ModelUnavailableError
 from agent_runtime.models.clients.completions import StreamingOpenAI
 from agent_runtime.models.clients.fitting import Definitions, FittedCompletions, FittedMessages
+from agent_runtime.models.clients.words import messages, messages_with_words
 from agent_runtime.plain import PlainTransport
 from agent_runtime.ports import (
-    AssistantMessage,
     Model,
     Prompt,
-    PromptMessage,
     Provider,
     StreamPart,
     TextDelta,
     ToolCallDelta,
-    ToolResultMessage,
     UsageReport,
 )
 from agent_runtime.texts import storable
@@ -104,7 +94,7 @@ class CloudModel:
     async def _pieces(self, prompt: Prompt) -> AsyncIterator[StreamPart]:
         opened = model_request_stream(
             self._model(prompt.model.name),
-            _messages(prompt),
+            messages(prompt) if self._provider.name == ANTHROPIC else messages_with_words(prompt),
             model_settings=ModelSettings(max_tokens=prompt.max_tokens, temperature=prompt.temperature),
             model_request_parameters=ModelRequestParameters(function_tools=self._definitions.of(prompt.tools)),
         )
@@ -155,35 +145,6 @@ def cloud_model(provider: Provider, transport: httpx2.AsyncBaseTransport, silenc
 def _timeouts(silence_s: float) -> httpx2.Timeout:
     """Wait less for a connection to be free than for words: who finds none is told so, and tries again."""
     return httpx2.Timeout(silence_s, connect=_CONNECT_S, pool=min(_CONNECT_S, silence_s / 2))
-
-
-def _messages(prompt: Prompt) -> list[ModelMessage]:
-    """Tell a conversation in the library's words; neighbours of one side are one message."""
-    told: list[ModelMessage] = []
-    asked: list[ModelRequestPart] = [SystemPromptPart(prompt.instructions)] if prompt.instructions else []
-    for said in prompt.conversation:
-        if isinstance(said, AssistantMessage):
-            parts = list(_spoken(said))
-            if parts:
-                told += [ModelRequest(parts=asked), ModelResponse(parts=parts)]
-                asked = []
-        else:
-            asked.append(_asked(said))
-    return [*told, ModelRequest(parts=asked)]
-
-
-def _spoken(said: AssistantMessage) -> Iterator[ModelResponsePart]:
-    if said.text.strip():
-        yield TextPart(said.text)
-    for call in said.calls:
-        yield ToolCallPart(call.name, call.arguments, tool_call_id=call.id)
-
-
-def _asked(said: PromptMessage) -> ModelRequestPart:
-    if isinstance(said, ToolResultMessage):
-        outcome = "failed" if said.is_error else "success"
-        return ToolReturnPart(said.name, said.text, tool_call_id=said.call_id, outcome=outcome)  # type: ignore[arg-type]
-    return UserPromptPart(said.text)
 
 
 def _text(event: ModelResponseStreamEvent) -> str:

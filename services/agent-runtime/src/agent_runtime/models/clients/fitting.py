@@ -1,14 +1,18 @@
 """Tools in the words of the providers' library, made once: most turns offer a model what the turn before did."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
+from openai.types.chat import ChatCompletionMessageParam
+from pydantic_ai._special_tokens import break_special_tokens
+from pydantic_ai.messages import ModelRequest
 from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.models.anthropic import AnthropicModel
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.tools import ToolDefinition
 
-from agent_runtime.ports import ToolSpec
+from agent_runtime.models.clients.words import Words
+from agent_runtime.ports import ToolSpec, UserMessage
 
 _MAX_KEPT = 32
 
@@ -47,7 +51,20 @@ class _Fitted(Model):
 
 
 class FittedCompletions(_Fitted, OpenAIChatModel):
-    """A model that speaks chat completions."""
+    """A model that speaks chat completions, and understands `Words`."""
+
+    async def _map_user_message(self, message: ModelRequest) -> AsyncIterator[ChatCompletionMessageParam]:
+        if not isinstance(message, Words):
+            async for told in super()._map_user_message(message):
+                yield told
+            return
+        may_be_tokens = self.profile.get("may_tokenize_special_tokens_in_content", False)
+        for said in message.said:
+            text = break_special_tokens(said.text) if may_be_tokens else said.text
+            if isinstance(said, UserMessage):
+                yield {"role": "user", "content": text}
+            elif text.strip():
+                yield {"role": "assistant", "content": text}
 
 
 class FittedMessages(_Fitted, AnthropicModel):
