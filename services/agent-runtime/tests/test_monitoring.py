@@ -1,6 +1,7 @@
 """Tokens, costs and timed turns from what was recorded; budgets that bound what may be spent."""
 
 import asyncio
+import itertools
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -15,11 +16,22 @@ from agent_runtime.errors import BudgetExhaustedError, TokenBudgetExhaustedError
 from agent_runtime.monitoring.usecases.reports import Reports
 from agent_runtime.monitoring.usecases.spending import Spending
 from agent_runtime.ports import Charge, Estimate, ModelName, Spent, StageTiming, TimedTurn
+from agent_runtime.recent import Recent
 from shoal.clock import SystemClock
 from shoal.identity import Role
 from shoal.testing.suite import user
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+class Hurrying(SystemClock):
+    """A clock by which whatever was read is old."""
+
+    def __init__(self) -> None:
+        self._seconds = itertools.count(step=2)
+
+    def monotonic(self) -> float:
+        return next(self._seconds)
 
 
 class Ledger:
@@ -29,7 +41,7 @@ class Ledger:
         self.door = door
         resources = door.service.running.resources
         self._database = resources.database
-        self.spending = Spending(self._database, SystemClock())
+        self.spending = Spending(self._database, SystemClock(), recent=Recent(Hurrying()))
         self.reports = Reports(self._database, SystemClock())
 
     def _who(self, given: dict[str, str]) -> dict[str, str]:

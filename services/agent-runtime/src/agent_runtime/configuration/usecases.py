@@ -8,18 +8,27 @@ from agent_runtime.configuration.domain import KNOWN_PROVIDERS, ProviderChange, 
 from agent_runtime.configuration.errors import InvalidConfigurationError
 from agent_runtime.configuration.repositories import ConfigurationRepository
 from agent_runtime.ports import Defaults, Provider
+from agent_runtime.recent import Recent
 from shoal.crypto import Envelope
 from shoal.database import Database, Transaction
 from shoal.outgoing import Outgoing, OutgoingRefusedError
 
 
 class Configurations:
-    """Read and replace what an account configured."""
+    """Read and replace what an account configured.
 
-    def __init__(self, *, database: Database, envelope: Envelope, outgoing: Outgoing) -> None:
+    Args:
+        database: Where it is.
+        envelope: Seals keys.
+        outgoing: Judges addresses.
+        recent: Keeps what turns ask for.
+    """
+
+    def __init__(self, *, database: Database, envelope: Envelope, outgoing: Outgoing, recent: Recent) -> None:
         self._database = database
         self._envelope = envelope
         self._outgoing = outgoing
+        self._recent = recent
 
     async def get(self, account_id: str) -> Settings:
         """Read an account's configuration, or what holds without one."""
@@ -41,6 +50,7 @@ class Configurations:
         """
         await self._check(defaults, providers, channels)
         async with self._database.transaction() as tx:
+            tx.after_commit(self._recent.forget)
             repository = ConfigurationRepository(tx, self._envelope)
             await repository.lock(account_id)
             await repository.put(account_id, defaults, channels)
@@ -57,12 +67,16 @@ class Configurations:
 
     async def erase(self, tx: Transaction, account_id: str) -> None:
         """Erase what an account that is no more configured."""
+        tx.after_commit(self._recent.forget)
         await ConfigurationRepository(tx, self._envelope).erase(account_id)
 
     # what other subjects may ask
 
     async def defaults(self, account_id: str) -> Defaults:
-        """Give the account's defaults, or what holds without any."""
+        """Give the account's defaults, or what holds without any; a change elsewhere may count a second later."""
+        return await self._recent.get(("defaults", account_id), lambda: self._defaults(account_id))
+
+    async def _defaults(self, account_id: str) -> Defaults:
         async with self._database.reading() as database:
             repository = ConfigurationRepository(database, self._envelope)
             return await repository.find_defaults(account_id) or Settings.initial().defaults
@@ -74,9 +88,14 @@ class Configurations:
     async def provider(self, account_id: str, name: str) -> Provider | None:
         """Find a provider that the account configured, or one that it is shown before it configured any.
 
+        A change elsewhere may count a second later.
+
         Raises:
             EnvelopeError: Its key does not open.
         """
+        return await self._recent.get(("provider", account_id, name), lambda: self._provider(account_id, name))
+
+    async def _provider(self, account_id: str, name: str) -> Provider | None:
         async with self._database.reading() as database:
             repository = ConfigurationRepository(database, self._envelope)
             found = await repository.open_provider(account_id, name)

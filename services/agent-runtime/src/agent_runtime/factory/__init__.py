@@ -30,6 +30,7 @@ from agent_runtime.monitoring.clients import CredentialClient
 from agent_runtime.monitoring.usecases.budgets import Budgets
 from agent_runtime.monitoring.usecases.reports import Reports
 from agent_runtime.monitoring.usecases.spending import Spending
+from agent_runtime.recent import Recent
 from agent_runtime.runs.usecases.assembly import Assembly
 from agent_runtime.sessions.usecases import SessionLifecycle, Sessions
 from agent_runtime.sockets.usecases.speaking import Subjects
@@ -46,6 +47,7 @@ class Factory:
         self.resources = resources
         self.outgoing = settings.outgoing(resources.config)
         self.envelope = settings.envelope(resources.config)
+        self._recently_configured, self._recently_limited = Recent(resources.clock), Recent(resources.clock)
         self.runs = RunFactory(resources, neighbours=self)
         self.browsers = BrowserFactory(resources, about=self._socket_subjects, traffics=self.runs.traffics)
         self.knowledge = KnowledgeFactory(resources, outgoing=self.outgoing, configuration=self.configuration)
@@ -127,7 +129,12 @@ class Factory:
 
     def configurations(self) -> Configurations:
         """Make what reads and replaces configurations."""
-        return Configurations(database=self.resources.database, envelope=self.envelope, outgoing=self.outgoing)
+        return Configurations(
+            database=self.resources.database,
+            envelope=self.envelope,
+            outgoing=self.outgoing,
+            recent=self._recently_configured,
+        )
 
     def gateway_port(self) -> int:
         """Tell the port where the gateway listens, which pages are shown."""
@@ -194,7 +201,7 @@ class Factory:
 
     def usage(self) -> Spending:
         """Make what sets aside before calls of models and records what they took."""
-        return Spending(self.resources.database, self.resources.clock)
+        return Spending(self.resources.database, self.resources.clock, recent=self._recently_limited)
 
     def pipeline_log(self) -> ports.PipelineLog:
         """Make what keeps timed turns."""
@@ -210,6 +217,7 @@ class Factory:
         return Budgets(
             database=resources.database,
             clock=resources.clock,
+            recent=self._recently_limited,
             agents=self.agents(),
             sessions=self.sessions(),
             credentials=CredentialClient(resources.peers),

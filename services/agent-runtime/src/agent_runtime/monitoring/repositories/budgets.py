@@ -51,6 +51,10 @@ class BudgetRepository:
             account_id,
         )
 
+    async def has_any(self, account_id: str) -> bool:
+        """Tell whether an account has budgets."""
+        return bool(await self._tx.value("select exists (select from budget where account_id = $1)", account_id))
+
     async def list_against(self, account_id: str, subjects: Subjects) -> Sequence[Budget]:
         """List the budgets that count spending of these subjects, in the order in which they are held."""
         return await self._tx.all(

@@ -16,6 +16,7 @@ from agent_runtime.monitoring.errors import (
 from agent_runtime.monitoring.repositories.budgets import BudgetRepository
 from agent_runtime.monitoring.repositories.usage import UsageRepository
 from agent_runtime.ports import Agents, Sessions
+from agent_runtime.recent import Recent
 from shoal.clock import Clock
 from shoal.database import Database, Transaction
 from shoal.ids import new_id
@@ -25,10 +26,18 @@ class Budgets:
     """List, set and remove budgets and an account's own prices."""
 
     def __init__(
-        self, *, database: Database, clock: Clock, agents: Agents, sessions: Sessions, credentials: CredentialClient
+        self,
+        *,
+        database: Database,
+        clock: Clock,
+        recent: Recent,
+        agents: Agents,
+        sessions: Sessions,
+        credentials: CredentialClient,
     ) -> None:
         self._database = database
         self._clock = clock
+        self._recent = recent
         self._agents = agents
         self._sessions = sessions
         self._credentials = credentials
@@ -55,6 +64,7 @@ class Budgets:
         if budget.scope is Scope.TOKEN and not await self._is_credential(budget):
             raise CredentialNotFoundError
         async with self._database.transaction() as tx:
+            tx.after_commit(self._recent.forget)
             budgets = BudgetRepository(tx)
             await budgets.hold_account(account_id)
             await self._hold_subject(tx, budget)
@@ -69,6 +79,7 @@ class Budgets:
             BudgetNotFoundError: The account has no such budget.
         """
         async with self._database.transaction() as tx:
+            tx.after_commit(self._recent.forget)
             budgets = BudgetRepository(tx)
             await budgets.hold_account(account_id)
             if not await budgets.delete(account_id, budget_id):

@@ -14,6 +14,7 @@ from agent_runtime.monitoring.repositories.budgets import BudgetRepository
 from agent_runtime.monitoring.repositories.spending import SpendingRepository
 from agent_runtime.monitoring.repositories.usage import UsageRepository
 from agent_runtime.ports import Charge, Estimate, ModelCall, Spent
+from agent_runtime.recent import Recent
 from shoal.clock import Clock
 from shoal.database import Database, DatabaseUnavailableError, Transaction
 from shoal.ids import new_id
@@ -26,12 +27,14 @@ class Spending:
 
     Callers that set aside against the same budget follow each other, by the budget's row; what one set aside, the next
     sees. Settling puts what was really taken in its place, in the transaction that tells of the call's outcome; what
-    nobody settles, since its process died, lapses within the hour.
+    nobody settles, since its process died, lapses within the hour. An account's first budget may begin to refuse a
+    second later where it was set by another process; what is spent meanwhile counts.
     """
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, *, recent: Recent) -> None:
         self._database = database
         self._clock = clock
+        self._recent = recent
 
     async def reserve(self, estimate: Estimate) -> str:
         """Set something aside for a call; returns the reservation, empty when no budget counts it.
@@ -40,6 +43,8 @@ class Spending:
             BudgetExhaustedError: The money is used up.
             TokenBudgetExhaustedError: The tokens are used up for now.
         """
+        if not await self._recent.get(estimate.account_id, lambda: self._has_budgets(estimate.account_id)):
+            return ""
         async with self._database.reading() as database:
             against = await BudgetRepository(database).list_against(estimate.account_id, _subjects(estimate))
         if not against:
@@ -93,6 +98,10 @@ class Spending:
         """Forget what was set aside and nobody settled; budgets count it no more since it lapsed."""
         async with self._database.transaction() as tx:
             await BudgetRepository(tx).forget_lapsed()
+
+    async def _has_budgets(self, account_id: str) -> bool:
+        async with self._database.reading() as database:
+            return await BudgetRepository(database).has_any(account_id)
 
     async def _set_aside(
         self, tx: Transaction, reservation: str, estimate: Estimate, against: Sequence[Budget]

@@ -1,0 +1,76 @@
+"""What was read of late: given again for a second, and never past a change of this process."""
+
+import asyncio
+
+from agent_runtime.recent import Recent
+from shoal.clock import SystemClock
+
+
+class Clock(SystemClock):
+    """A clock that is set by hand."""
+
+    seconds = 0.0
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+class Shelf:
+    """Something that is read, and how often it was."""
+
+    def __init__(self) -> None:
+        self.value, self.reads = "first", 0
+        self.may_end = asyncio.Event()
+        self.may_end.set()
+
+    async def read(self) -> str:
+        self.reads += 1
+        value = self.value
+        await self.may_end.wait()
+        return value
+
+
+async def test_what_was_read_is_given_again_for_a_second() -> None:
+    clock, shelf = Clock(), Shelf()
+    recent = Recent(clock)
+    assert await recent.get("key", shelf.read) == "first"
+    shelf.value, clock.seconds = "second", 0.9
+    assert await recent.get("key", shelf.read) == "first"
+    clock.seconds = 1.0
+    assert await recent.get("key", shelf.read) == "second"
+    assert shelf.reads == 2
+
+
+async def test_a_change_is_seen_at_once_also_by_whoever_was_reading() -> None:
+    shelf = Shelf()
+    recent = Recent(Clock())
+    shelf.may_end.clear()
+    reading = asyncio.ensure_future(recent.get("key", shelf.read))
+    await asyncio.sleep(0)
+    shelf.value = "second"
+    await recent.forget()
+    shelf.may_end.set()
+    assert await reading == "first"
+    assert await recent.get("key", shelf.read) == "second"
+
+
+async def test_keys_are_apart_and_nothing_is_kept_of_a_failure() -> None:
+    shelf = Shelf()
+    recent = Recent(Clock())
+
+    async def fail() -> str:
+        raise KeyError
+
+    for key in ("one", "two"):
+        try:
+            await recent.get(key, fail)
+        except KeyError:
+            shelf.value = key
+        assert await recent.get(key, shelf.read) == key
+
+
+async def test_what_many_asked_for_is_not_kept_for_all_of_them() -> None:
+    recent, shelf = Recent(Clock()), Shelf()
+    for key in (*range(3000), 0):
+        await recent.get(key, shelf.read)
+    assert shelf.reads == 3001
