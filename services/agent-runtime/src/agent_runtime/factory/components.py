@@ -20,7 +20,7 @@ from shoal.subscriptions import Handlers, Subscription
 from shoal.vault import KeyCheck, KeyProof
 from shoal_events import AccountCreated, AccountDeleted
 
-GATHER = timedelta(milliseconds=20)
+GATHER = timedelta(milliseconds=30)
 """How long a fact may wait to be published: that a turn begins and that it ends go out together, beside no turn."""
 
 
