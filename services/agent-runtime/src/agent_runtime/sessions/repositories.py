@@ -143,7 +143,10 @@ class SessionRepository:
         )
 
     async def append(self, session_id: str, message: Message, *, earlier: int) -> Sequence[Message]:
-        """Write a session's next message, once; returns up to so many messages before it, oldest first."""
+        """Write a session's next message, once; returns up to so many messages before it, oldest first.
+
+        They are found by their numbers, which have no gaps: so a session's length costs nothing, however it is planned.
+        """
         return await self._tx.all(
             Message,
             """
@@ -164,7 +167,9 @@ class SessionRepository:
             select id, role, content, timestamp, run_id, tool_calls, steps, is_incomplete
               from (select seq, id, role, content, created_at as timestamp, run_id, tool_calls, steps, is_incomplete
                       from message
-                     where session_id = $1 and not (run_id = $7 and role = $3)
+                     where session_id = $1
+                       and seq >= (select message_count - $10 from session where id = $1)
+                       and not (run_id = $7 and role = $3)
                      order by seq desc
                      limit $10) as latest
              order by seq
