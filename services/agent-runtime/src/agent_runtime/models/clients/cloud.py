@@ -126,10 +126,10 @@ class CloudModel:
         """Make the model of a name; retries are ours, so the libraries make none."""
         provider, key = self._provider, self._key or _UNSENT
         if provider.name == ANTHROPIC:
-            messages = anthropic.AsyncAnthropic(
+            client = anthropic.AsyncAnthropic(
                 api_key=key, base_url=provider.api_base, http_client=self._http, max_retries=0
             )
-            return FittedMessages(name, provider=AnthropicProvider(anthropic_client=messages))
+            return FittedMessages(name, provider=AnthropicProvider(anthropic_client=client))
         completions = StreamingOpenAI(self._http, self._transport, api_key=key, base_url=provider.api_base)
         if provider.name == "openai":
             return FittedCompletions(name, provider=OpenAIProvider(openai_client=completions))

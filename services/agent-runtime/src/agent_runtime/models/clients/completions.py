@@ -34,8 +34,8 @@ class StreamingOpenAI(AsyncOpenAI):
     """openai's client, as far as pydantic-ai streams chat completions by it.
 
     Args:
-        http: Sends what is not streamed, though nothing is; its timeouts count.
-        transport: What that sends by, and we without it.
+        http: What openai's client is made with; nothing is sent by it, but its timeouts count.
+        transport: Sends, without a client around it.
         api_key: The provider's key.
         base_url: Where the provider's API begins.
     """
@@ -45,7 +45,7 @@ class StreamingOpenAI(AsyncOpenAI):
     ) -> None:
         super().__init__(api_key=api_key, base_url=base_url, http_client=http, max_retries=0)
         self.transport = transport
-        self.limits = {"timeout": http.timeout.as_dict()}
+        self.extensions = {"timeout": http.timeout.as_dict()}
 
     @cached_property
     def chat(self) -> AsyncChat:
@@ -67,13 +67,14 @@ class _Completions(AsyncCompletions):
         *,
         extra_headers: Mapping[str, str],
         extra_body: Mapping[str, Any] | None,
-        timeout: object,  # noqa: ARG002, ASYNC109 - openai's own signature; the client's counts
+        timeout: object,  # noqa: ARG002, ASYNC109 - openai's own signature; those of the HTTP client count
         **asked: Any,
     ) -> "Chunks":
         body = {name: value for name, value in asked.items() if not isinstance(value, Omit)} | dict(extra_body or {})
         headers, content = {**self._headers, **extra_headers}, msgspec.json.encode(body)
-        request = httpx2.Request("POST", self._url, headers=headers, content=content, extensions=self._client.limits)
-        answer = await self._client.transport.handle_async_request(request)
+        client = self._client
+        request = httpx2.Request("POST", self._url, headers=headers, content=content, extensions=client.extensions)
+        answer = await client.transport.handle_async_request(request)
         answer.request = request
         if not answer.is_success:
             raise await _refusal(answer)

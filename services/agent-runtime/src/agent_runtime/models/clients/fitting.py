@@ -1,10 +1,14 @@
-"""Tools in the words of the providers' library, made once: most turns offer a model what the turn before did."""
+"""Models of the providers' library, fitted to turns.
+
+Tools are told in its words once: most turns offer a model what the turn before did. And what was said in words alone
+comes as one message, `Words`, which is written out here.
+"""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 from openai.types.chat import ChatCompletionMessageParam
-from pydantic_ai._special_tokens import break_special_tokens
+from pydantic_ai._special_tokens import break_special_tokens  # private, but the list that the library keeps for us
 from pydantic_ai.messages import ModelRequest
 from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.models.anthropic import AnthropicModel
