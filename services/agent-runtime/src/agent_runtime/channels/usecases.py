@@ -23,6 +23,8 @@ from shoal.errors import UnavailableError
 
 FRAME = "channel_status"
 GATHER_S = 0.5
+REST = 20
+"""How many times as long as it looked a watch rests: looking takes longer the more an account has said."""
 
 
 class WebAdapter:
@@ -109,17 +111,20 @@ class ChannelWatch:
         self._wake.set()
 
     async def run(self) -> None:
-        """Tell every half second of the accounts that were noted, while the database answers."""
+        """Tell every half second, or less often, of the accounts that were noted, while the database answers."""
+        loop = asyncio.get_running_loop()
         while True:
             await self._wake.wait()
             await asyncio.sleep(GATHER_S)
             self._wake.clear()
             due, self._due = self._due, set()
+            began = loop.time()
             for account_id in due:
                 try:
                     await self._tell(account_id)
                 except UnavailableError as error:
                     structlog.get_logger().info("channel_not_told", error=error.code)
+            await asyncio.sleep(REST * (loop.time() - began))
 
     async def _tell(self, account_id: str) -> None:
         standing = await self._web.standing(account_id, WEB)
