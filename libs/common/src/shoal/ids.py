@@ -13,7 +13,7 @@ TOKEN_PATTERN = r"^[A-Za-z0-9_-]{1,64}\Z"  # noqa: S105 - a token of a subject
 SubjectToken = Annotated[str, Meta(pattern=TOKEN_PATTERN, min_length=1, max_length=64)]
 """An id that may become one token of a NATS subject."""
 
-_BASE, _BITS = 62, 6
+_BASE, _BITS = len(ALPHABET), 6
 _AMBIGUOUS = re.compile(r"//|\\|^/|/\Z|(?:^|/)\.{1,2}(?:[/;]|\Z)")
 
 

@@ -14,6 +14,8 @@ _UNANSWERED = (OSError, TimeoutError, asyncpg.InternalClientError)
 
 
 def _in_time(ask: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """Cut the connection of a statement that got no answer."""
+
     @functools.wraps(ask)
     async def asked(self: "TimedConnection", *arguments: Any, **settings: Any) -> Any:
         try:

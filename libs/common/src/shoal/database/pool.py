@@ -16,7 +16,7 @@ from shoal.database.transaction import Transaction
 _CONNECT_S = 5.0
 _BEGIN, _BEGIN_READING = "begin", "begin isolation level repeatable read read only"
 _ANSWER_S = 2.5
-"""How long a server may take to open a transaction: it does that at once, or it is frozen."""
+"""How long a server may take to begin a transaction or to undo one: it does that at once, or it is frozen."""
 
 
 class Database:
@@ -51,6 +51,7 @@ class Database:
             DatabaseUnavailableError: No connection, or the connection broke, or a statement ran out of time. When it
                 broke during commit the outcome is unknown: the caller's request must be safe to send again.
             UnstorableValueError: PostgreSQL cannot represent one of the values.
+            RuntimeError: A statement failed, and the block went on as if it had not: nothing is committed.
         """
         async with self._lent() as connection:
             await _begin(connection, _BEGIN_READING if read_only else _BEGIN, within_s=self._answer_s)
@@ -188,7 +189,7 @@ async def _begin(
 
 
 async def _commit(connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> None:
-    """Commit; a transaction of which a statement failed, and nobody said so, is no more: that is a fault of ours."""
+    """Commit; the server rolls back instead where a statement failed and nobody said so: that is a fault of ours."""
     if await connection.execute("commit") != "COMMIT":
         raise RuntimeError("a statement of this transaction failed, so it was rolled back")
 

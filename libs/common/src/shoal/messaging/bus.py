@@ -165,7 +165,7 @@ class Bus:
             subject: Where it is heard.
             payload: The exact bytes.
             headers: Those of the message; all lines of a subject have the same.
-            is_line: It may come with others behind it in one message, a line each.
+            is_line: It may come with others behind it in one message, a line each; then all of its subject are lines.
         """
         if self.is_connected:
             self._live.offer(subject, payload, headers, is_line=is_line)

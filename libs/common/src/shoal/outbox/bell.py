@@ -6,8 +6,9 @@ import asyncio
 class Bell:
     """Wakes the relay: that of this process directly, that of another one by NOTIFY on a channel.
 
-    NOTIFY lets the commits of a whole database pass one by one, each with its write to disk; and mostly one process
-    does both. Who rings while the relay moves to another process is heard at its next look, a second later at most.
+    NOTIFY lets the commits of a whole database pass one by one, each with its write to disk; and mostly facts are
+    recorded where the relay is. Who rings while it moves to another process is heard at its next look, a second later
+    at most.
     """
 
     def __init__(self, channel: str) -> None:

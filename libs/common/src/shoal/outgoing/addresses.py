@@ -84,7 +84,7 @@ def is_public(address: Address) -> bool:
 
 
 def literal(host: str) -> Address | None:
-    """Read a host that is an address, as it is written properly."""
+    """Read a host that is an address in its proper spelling; None for any other."""
     try:
         return ipaddress.ip_address(host)
     except ValueError:
@@ -92,7 +92,11 @@ def literal(host: str) -> Address | None:
 
 
 def target(url: httpx2.URL | str) -> tuple[str, int]:
-    """Read host and port of an address of the web."""
+    """Read host and port of an address of the web.
+
+    Raises:
+        OutgoingRefusedError: It is none, or has a user name or password in it.
+    """
     try:
         parts = httpx2.URL(url)
         host, port = parts.raw_host.decode("ascii"), parts.port

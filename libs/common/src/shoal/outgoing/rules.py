@@ -55,8 +55,8 @@ class Outgoing:
             OutgoingRefusedError: One of its addresses leads inwards, or the port is not one of the web's.
             OSError: The name has no address.
         """
-        address = literal(host)
-        found = await self._resolve(host, port) if address is None else [address]
+        written = literal(host)
+        found = await self._resolve(host, port) if written is None else [written]
         if not found:
             raise OSError(f"no address for {host}")
         for address in found:
