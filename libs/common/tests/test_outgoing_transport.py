@@ -174,14 +174,14 @@ async def test_who_finds_no_connection_free_is_told_in_time(server: Server) -> N
 
 
 @pytest.mark.parametrize(
-    "turn", [lambda asking, url: asking.get(url), lambda asking, url: asking.post(url, content=b"x" * 10**7)]
+    "ask", [lambda asking, url: asking.get(url), lambda asking, url: asking.post(url, content=b"x" * 10**7)]
 )
 async def test_a_request_that_is_given_up_gives_its_connection_back(
-    server: Server, turn: Callable[[httpx2.AsyncClient, str], object]
+    server: Server, ask: Callable[[httpx2.AsyncClient, str], object]
 ) -> None:
     server.pause_s, server.answer = 5, b""
     async with client(connections=1, pool=0.5) as asking:
-        given_up = asyncio.ensure_future(turn(asking, server.url))  # type: ignore[arg-type]
+        given_up = asyncio.ensure_future(ask(asking, server.url))  # type: ignore[arg-type]
         await asyncio.sleep(0.1)
         given_up.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from agent_runtime.recent import Recent
 from shoal.clock import SystemClock
 
@@ -62,10 +64,9 @@ async def test_keys_are_apart_and_nothing_is_kept_of_a_failure() -> None:
         raise KeyError
 
     for key in ("one", "two"):
-        try:
+        with pytest.raises(KeyError):
             await recent.get(key, fail)
-        except KeyError:
-            shelf.value = key
+        shelf.value = key
         assert await recent.get(key, shelf.read) == key
 
 

@@ -54,8 +54,7 @@ class Breaker:
 
     def succeed(self) -> None:
         """Note that the upstream answered."""
-        if self._failures:
-            self._failures = 0
+        self._failures = 0
 
     def fail(self, *, was_refused: bool) -> None:
         """Note that the upstream could not be reached, or (not `was_refused`) did not answer in time."""

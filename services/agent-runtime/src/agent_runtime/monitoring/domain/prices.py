@@ -108,7 +108,7 @@ def cost_of(tokens: Tokens, model: ModelName, *, at: datetime, override: PriceOv
 
 @lru_cache(maxsize=1024)
 def _published_name(model: ModelName) -> str | None:
-    """Find under which spelling a model's price is published; looking through all for one that is none takes long."""
+    """Find under which spelling a model's price is published; one without a price is looked for in all of them."""
     for name in _spellings(model.name):
         with contextlib.suppress(LookupError, ValueError):
             genai_prices.calc_price(genai_prices.Usage(), name, provider_id=model.provider)

@@ -1,8 +1,8 @@
 """What happens in runs, live: to whoever follows one, in this process or another.
 
-Within a process items pass by queues. Between processes they are core NATS messages on `shoal.runs.live.<run>`, to
-which a process subscribes while somebody there follows the run. Nothing is kept: who misses something reads it from the
-run's stored events, whose numbers have no gaps.
+Within a process items pass by queues. Between processes they are lines of core NATS messages on
+`shoal.runs.live.<run>`, to which a process subscribes while somebody there follows the run. Nothing is kept: who misses
+something reads it from the run's stored events, whose numbers have no gaps.
 """
 
 import asyncio
