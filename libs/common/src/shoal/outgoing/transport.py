@@ -7,19 +7,14 @@ for it.
 
 import asyncio
 import contextlib
-import functools
+import io
 import socket
 import ssl
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 
 import aiohttp
 import httpx2
 from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.client_proto import ResponseHandler
-from aiohttp.client_reqrep import ConnectionKey
-from aiohttp.connector import Connection
-from aiohttp.tracing import Trace
 from yarl import URL
 
 from shoal.outgoing.addresses import Address, target
@@ -88,7 +83,7 @@ class Transport(httpx2.AsyncBaseTransport):
         )
 
     def _opened(self) -> aiohttp.ClientSession:
-        connector = _Connector(
+        connector = aiohttp.TCPConnector(
             limit=0, keepalive_timeout=IDLE_S, ssl=self._tls, resolver=_Resolver(self._judge), use_dns_cache=False
         )
         return aiohttp.ClientSession(
@@ -98,28 +93,6 @@ class Transport(httpx2.AsyncBaseTransport):
             skip_auto_headers=_OWN_HEADERS,
             trust_env=False,
         )
-
-
-class _Connector(aiohttp.TCPConnector):
-    """Opens connections, and lends none on which more was said than was asked for: that would be the next answer."""
-
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
-        self._factory = functools.partial(_Connection, loop=self._loop)
-
-    async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
-        while (kept := await super()._get(key, traces)) is not None:
-            if kept.protocol is not None and not kept.protocol.should_close:
-                break
-            kept.close()
-        return kept
-
-
-class _Connection(ResponseHandler):
-    """A connection that is over at once when it is closed, whatever of a request its server did not take."""
-
-    def close(self) -> None:
-        self.abort()
 
 
 class _Resolver(AbstractResolver):
@@ -169,33 +142,13 @@ class _Body(httpx2.AsyncByteStream):
         self._closed.close()
 
 
-def _content(request: httpx2.Request, limit: asyncio.Timeout, patience_s: float | None) -> object:
-    """Give what a request holds, or what it is read from; much of it goes piece by piece, each in its own time."""
+def _content(request: httpx2.Request) -> object:
+    """Give what a request holds, or what it is read from; much of it goes piece by piece."""
     try:
         content = request.content
     except httpx2.RequestNotRead:
-        return _in_time(cast("AsyncIterable[bytes]", request.stream), limit, patience_s)
-    return content or None if len(content) <= _MAX_AT_ONCE else _in_time(_parted(content), limit, patience_s)
-
-
-async def _in_time(
-    pieces: AsyncIterable[bytes], limit: asyncio.Timeout, patience_s: float | None
-) -> AsyncIterator[bytes]:
-    async for piece in pieces:
-        if patience_s is not None and not limit.expired():
-            limit.reschedule(asyncio.get_running_loop().time() + patience_s)
-        yield piece
-
-
-async def _parted(content: bytes) -> AsyncIterator[bytes]:
-    for begin in range(0, len(content), _MAX_AT_ONCE):
-        yield content[begin : begin + _MAX_AT_ONCE]
-
-
-def _sum(timeouts: Mapping[str, float | None]) -> float | None:
-    """Add up what an answer may take to begin once a piece of its request is on its way; None: for ever."""
-    parts = [timeouts.get(part) for part in ("connect", "write", "read")]
-    return None if None in parts else sum(part for part in parts if part is not None)
+        return request.stream
+    return io.BytesIO(content) if len(content) > _MAX_AT_ONCE else content or None
 
 
 def _is_numeric(host: str) -> bool:
