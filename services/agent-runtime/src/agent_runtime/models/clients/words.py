@@ -1,8 +1,8 @@
 """A conversation in the words of the providers' library.
 
 The library goes through a conversation seven times, part by part, for what words alone do not hold: files, thoughts,
-settings, calls of tools. So what was said in words alone may be told it as one message, which it passes on and
-`FittedCompletions` writes out. What providers are told is the same: tests compare the two.
+settings, calls of tools. So what was said in words alone may be told to it as one message, which it passes on
+and `FittedCompletions` writes out. What providers are told is the same: tests compare the two.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
