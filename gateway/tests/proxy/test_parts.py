@@ -86,7 +86,7 @@ def test_breaker_probes_at_short_intervals_while_connections_are_refused():
     assert pauses_between(2, time, breaker, was_refused=False) == [1, 2]
 
 
-def test_breaker_counts_no_failure_as_a_probes_that_went_out_before_it_opened():
+def test_breaker_pauses_no_longer_for_failures_of_requests_from_before_it_opened():
     time = Time()
     breaker = Breaker(time, threshold=1)
     for _ in range(20):

@@ -43,7 +43,7 @@ async def test_what_was_read_is_given_again_for_a_second() -> None:
     assert shelf.reads == 2
 
 
-async def test_a_change_is_seen_at_once_also_by_whoever_was_reading() -> None:
+async def test_a_change_is_seen_at_once_and_what_was_read_meanwhile_is_not_kept() -> None:
     shelf = Shelf()
     recent = Recent(Clock())
     shelf.may_end.clear()
