@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 import ipaddress
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 
 import httpx2
+import psutil
 import pytest
 import pytest_asyncio
 
@@ -28,6 +30,7 @@ class Server:
         self.asked: list[tuple[str, bytes]] = []
         self.url = ""
         self._tasks: set[asyncio.Task[None]] = set()
+        self._open: list[asyncio.StreamWriter] = []
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator["Server"]:
@@ -41,8 +44,14 @@ class Server:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def say(self, said: bytes) -> None:
+        """Say something that nobody asked for."""
+        for writer in self._open:
+            writer.write(said)
+
     def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self._open.append(writer)
         self._tasks.add(asyncio.ensure_future(self._answer(reader, writer)))
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -202,3 +211,42 @@ async def test_a_name_is_asked_for_by_its_name(server: Server) -> None:
     async with client() as asking:
         assert (await asking.get(f"http://here.example:{port}")).text == "ok"
     assert f"host: here.example:{port.strip('/')}\r\n" in server.asked[0][0]
+
+
+async def test_what_a_server_says_unasked_is_no_answer_to_the_next_request(server: Server) -> None:
+    async with client() as asking:
+        assert (await asking.get(server.url)).text == "ok"
+        server.say(OK.replace(b"ok", b"no"))
+        await asyncio.sleep(0.05)
+        assert (await asking.get(server.url)).text == "ok"
+    assert server.connections == 2
+
+
+async def test_who_takes_no_body_is_given_up_in_time_and_nothing_is_kept_for_him() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.setblocking(False)
+        accepting = asyncio.ensure_future(asyncio.get_running_loop().sock_accept(listening))
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        async with client(connect=0.1, write=0.1, read=0.1) as asking:
+            with pytest.raises(httpx2.ReadTimeout):
+                await asyncio.wait_for(asking.post(url, content=b"x" * 10**7), 2)
+            taken = (await accepting)[0]
+            left = [place.raddr for place in psutil.Process().net_connections("tcp") if place.raddr]
+    with taken:
+        assert taken.getsockname() not in left
+
+
+async def test_a_body_is_sent_whole_though_its_answer_comes_first() -> None:
+    sent = asyncio.get_running_loop().create_future()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.closing(writer):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(CHUNKED)
+            sent.set_result(len(await reader.readexactly(10**7)))
+            writer.write(b"2\r\nok\r\n0\r\n\r\n")
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as early, client() as asking:
+        url = f"http://127.0.0.1:{early.sockets[0].getsockname()[1]}/"
+        assert (await asking.post(url, content=b"x" * 10**7)).text == "ok"
+    assert await sent == 10**7

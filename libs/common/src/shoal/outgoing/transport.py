@@ -7,14 +7,19 @@ for it.
 
 import asyncio
 import contextlib
-import io
+import functools
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import Any, cast
 
 import aiohttp
 import httpx2
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 from yarl import URL
 
 from shoal.outgoing.addresses import Address, target
@@ -72,18 +77,22 @@ class Transport(httpx2.AsyncBaseTransport):
 
     async def _send(self, request: httpx2.Request, timeouts: Mapping[str, float | None]) -> aiohttp.ClientResponse:
         self._session = self._session or self._opened()
-        return await self._session.request(
-            request.method,
-            URL(str(request.url), encoded=True),
-            # aiohttp says itself that a body goes in chunks, and refuses to be told so
-            headers=[item for item in request.headers.multi_items() if item[0] != "transfer-encoding"],
-            data=_content(request),
-            allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=None, connect=timeouts.get("connect"), sock_read=timeouts.get("read")),
-        )
+        patience_s = _sum(timeouts)
+        async with asyncio.timeout(patience_s) as limit:  # aiohttp waits for ever for who takes no body
+            return await self._session.request(
+                request.method,
+                URL(str(request.url), encoded=True),
+                # aiohttp says itself that a body goes in chunks, and refuses to be told so
+                headers=[item for item in request.headers.multi_items() if item[0] != "transfer-encoding"],
+                data=_content(request, limit, patience_s),
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(
+                    total=None, connect=timeouts.get("connect"), sock_read=timeouts.get("read")
+                ),
+            )
 
     def _opened(self) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
+        connector = _Connector(
             limit=0, keepalive_timeout=IDLE_S, ssl=self._tls, resolver=_Resolver(self._judge), use_dns_cache=False
         )
         return aiohttp.ClientSession(
@@ -93,6 +102,28 @@ class Transport(httpx2.AsyncBaseTransport):
             skip_auto_headers=_OWN_HEADERS,
             trust_env=False,
         )
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Opens connections, and lends none on which more was said than was asked for: that would be the next answer."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._factory = functools.partial(_Connection, loop=self._loop)  # type: ignore[assignment]  # a subclass
+
+    async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
+        while (kept := await super()._get(key, traces)) is not None:
+            if kept.protocol is not None and not kept.protocol.should_close:
+                break
+            kept.close()
+        return kept
+
+
+class _Connection(ResponseHandler):
+    """A connection that is over at once when it is closed, whatever of a request its server did not take."""
+
+    def close(self) -> None:
+        self.abort()
 
 
 class _Resolver(AbstractResolver):
@@ -142,13 +173,34 @@ class _Body(httpx2.AsyncByteStream):
         self._closed.close()
 
 
-def _content(request: httpx2.Request) -> object:
-    """Give what a request holds, or what it is read from; much of it goes piece by piece."""
+def _content(request: httpx2.Request, limit: asyncio.Timeout, patience_s: float | None) -> object:
+    """Give what a request holds, or what it is read from; much of it goes piece by piece, each in its own time."""
     try:
         content = request.content
     except httpx2.RequestNotRead:
-        return request.stream
-    return io.BytesIO(content) if len(content) > _MAX_AT_ONCE else content or None
+        return _in_time(cast("AsyncIterable[bytes]", request.stream), limit, patience_s)
+    return content or None if len(content) <= _MAX_AT_ONCE else _in_time(_parted(content), limit, patience_s)
+
+
+async def _in_time(
+    pieces: AsyncIterable[bytes], limit: asyncio.Timeout, patience_s: float | None
+) -> AsyncIterator[bytes]:
+    async for piece in pieces:
+        if patience_s is not None:
+            with contextlib.suppress(RuntimeError):  # an answer came before all was sent
+                limit.reschedule(asyncio.get_running_loop().time() + patience_s)
+        yield piece
+
+
+async def _parted(content: bytes) -> AsyncIterator[bytes]:
+    for begin in range(0, len(content), _MAX_AT_ONCE):
+        yield content[begin : begin + _MAX_AT_ONCE]
+
+
+def _sum(timeouts: Mapping[str, float | None]) -> float | None:
+    """Add up what an answer may take to begin once a piece of its request is on its way; None: for ever."""
+    parts = [timeouts.get(part) for part in ("connect", "write", "read")]
+    return None if None in parts else sum(part for part in parts if part is not None)
 
 
 def _is_numeric(host: str) -> bool:
