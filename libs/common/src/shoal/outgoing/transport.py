@@ -1,8 +1,7 @@
 """What carries requests: aiohttp, behind httpx2's door.
 
-httpx2 is what callers speak, and what libraries of providers are given. Its own way to the network takes four times
-the processor's time of aiohttp's, whose parser is compiled (0.47 and 0.13 ms for a call of a provider), and turns wait
-for it.
+httpx2 is what callers speak, and what libraries of providers are given. Its own way to the network takes 0.47 ms of a
+processor for a call of a provider, this one, whose parser is compiled, 0.22; and turns wait for it.
 """
 
 import asyncio
@@ -105,7 +104,10 @@ class Transport(httpx2.AsyncBaseTransport):
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Opens connections, and lends none on which more was said than was asked for: that would be the next answer."""
+    """Opens connections, and lends none on which more was said than was asked for: that would be the next answer.
+
+    `_factory` and `_get` are aiohttp's own; tests fail where they move.
+    """
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
