@@ -161,6 +161,19 @@ async def test_provider_of_ones_own_may_need_no_key(model_door: Door, double: Pr
     assert (await talk.say("Hi"))["content"] == "Hello"
 
 
+async def test_a_provider_that_is_switched_off_is_not_asked_from_then_on(
+    model_door: Door, double: ProviderDouble
+) -> None:
+    talk = await begin(model_door, double, "openai")
+    double.script(say("Hello"), say("Hello"))
+    for _ in range(2):  # the first may take seconds, for what providers stand on is loaded
+        await talk.say("Hi")
+    config = (await talk.client.get("/api/config")).json()
+    config["providers"]["openai"]["enabled"] = False
+    (await talk.client.put("/api/config", json=config)).raise_for_status()
+    assert (await talk.post("Hi again")).json()["error"]["code"] == "model_unknown"
+
+
 async def test_inner_addresses_are_not_called(model_door: Door, double: ProviderDouble) -> None:
     talk = await begin(model_door, double, "local")
     config = (await talk.client.get("/api/config")).json()

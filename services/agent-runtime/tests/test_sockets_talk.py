@@ -267,6 +267,14 @@ async def test_message_over_the_budget_is_refused_clearly(talk: Talk) -> None:
     assert (refused.status_code, refused.json()["error"]["code"]) == (402, "budget_exhausted")
 
 
+async def test_an_accounts_first_budget_counts_at_once(talk: Talk) -> None:
+    await talk.say("Hello")
+    limit = {"scope": "session", "subject": talk.key, "limit_tokens": 1}
+    (await talk.client.put("/api/monitoring/budgets", json=limit)).raise_for_status()
+    refused = await talk.post("Hello again")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (429, "token_budget_exhausted")
+
+
 async def test_refusal_by_a_budget_says_when_all_that_refuse_begin_anew(talk: Talk) -> None:
     limit = {"scope": "session", "subject": talk.key, "limit_tokens": 1, "period": "day"}
     (await talk.client.put("/api/monitoring/budgets", json=limit)).raise_for_status()
