@@ -180,6 +180,19 @@ async def test_reading_stops_at_the_most_bytes_and_at_the_deadline() -> None:
             await read(client, f"http://127.0.0.1:{port}/", max_bytes=10, deadline_s=0.1)
 
 
+async def test_reading_goes_where_it_is_led_and_reads_nothing_of_what_leads_there() -> None:
+    async with server(body=b"there") as (there, _), endless_redirect(f"http://127.0.0.1:{there}/") as here:
+        outgoing = Outgoing("127.0.0.1")
+        async with outgoing.client(follow_redirects=True) as client:
+            assert (await read(client, here, max_bytes=5, deadline_s=2)).content == b"there"
+        async with outgoing.client(follow_redirects=True, max_redirects=0) as client:
+            with pytest.raises(httpx2.TooManyRedirects):
+                await read(client, here, max_bytes=5, deadline_s=2)
+        async with outgoing.client() as client, asyncio.timeout(2):
+            with pytest.raises(AnswerTooLargeError):
+                await read(client, here, max_bytes=5, deadline_s=2)
+
+
 @given(strategies.ip_addresses(v=4))
 def test_no_envelope_makes_an_address_public(address: ipaddress.IPv4Address) -> None:
     number = int(address)
@@ -232,6 +245,22 @@ async def server(
     finally:
         listening.close()
         await asyncio.gather(*(task for task in serving if task is not None))
+
+
+@contextlib.asynccontextmanager
+async def endless_redirect(to: str) -> AsyncIterator[str]:
+    """Serve a redirect whose own page does not end."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError), contextlib.closing(writer):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(f"HTTP/1.1 302 Found\r\nlocation: {to}\r\ntransfer-encoding: chunked\r\n\r\n".encode())
+            while not writer.is_closing():
+                writer.write(b"400\r\n" + b"x" * 1024 + b"\r\n")
+                await writer.drain()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as listening:
+        yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/"
 
 
 def certified_for(name: str, folder: Path) -> ssl.SSLContext:

@@ -1,7 +1,8 @@
 """Reading what strangers answer, within bounds."""
 
 import asyncio
-from collections.abc import Mapping
+import contextlib
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import httpx2
@@ -30,7 +31,8 @@ async def read(
     """
     wanted = {"accept-encoding": "identity", **(headers or {})}
     method, sent = ("GET", {}) if body is None else ("POST", {"json": body})
-    async with asyncio.timeout(deadline_s), client.stream(method, url, headers=wanted, **sent) as answer:
+    request = client.build_request(method, url, headers=wanted, **sent)
+    async with asyncio.timeout(deadline_s), _answer(client, request) as answer:
         if answer.headers.get("content-encoding", "identity") != "identity":
             raise AnswerTooLargeError(f"{answer.url.host} packed its answer")
         content = bytearray()
@@ -39,3 +41,18 @@ async def read(
             if len(content) > max_bytes:
                 raise AnswerTooLargeError(f"more than {max_bytes} bytes from {answer.url.host}")
     return httpx2.Response(answer.status_code, headers=answer.headers, content=bytes(content), request=answer.request)
+
+
+@contextlib.asynccontextmanager
+async def _answer(client: httpx2.AsyncClient, request: httpx2.Request) -> AsyncIterator[httpx2.Response]:
+    """Open an answer where the client's redirects lead; httpx2 itself would read each one whole, at whatever length."""
+    for _ in range(1 + client.max_redirects):
+        answer = await client.send(request, stream=True, follow_redirects=False)
+        try:
+            if not client.follow_redirects or answer.next_request is None:
+                yield answer
+                return
+            request = answer.next_request
+        finally:
+            await answer.aclose()
+    raise httpx2.TooManyRedirects(f"more than {client.max_redirects} redirects", request=request)
