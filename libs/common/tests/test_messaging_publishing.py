@@ -137,15 +137,21 @@ async def test_live_messages_arrive_whole_and_in_order_however_fast_they_come(bu
         assert [await heard.get() for _ in range(300)] == [(b"%d" % number, str(number)) for number in range(300)]
 
 
-async def test_lines_that_come_at_once_go_as_one_message_up_to_a_size(bus: Bus, admin: Client) -> None:
+async def heard_on(client: Client, subject: str) -> list[bytes]:
+    """Listen from now on; returns what is heard."""
     heard: list[bytes] = []
 
     async def hear(message: Msg) -> None:
         heard.append(message.data)
 
-    await admin.subscribe("live.lines", cb=hear)
-    await admin.flush()
-    await admin.flush()  # the first ping overtakes the subscription, which nats-py gathers with what follows
+    await client.subscribe(subject, cb=hear)
+    await client.flush()
+    await client.flush()  # the first ping overtakes the subscription, which nats-py gathers with what follows
+    return heard
+
+
+async def test_lines_that_come_at_once_go_as_one_message_up_to_a_size(bus: Bus, admin: Client) -> None:
+    heard = await heard_on(admin, "live.lines")
     lines = [b"%d" % number for number in range(10)] + [b"x" * 40_000, b"y" * 40_000, b"z" * 100_000, b"end"]
     for line in lines:
         await bus.publish_live("live.lines", line, is_line=True)
@@ -156,14 +162,7 @@ async def test_lines_that_come_at_once_go_as_one_message_up_to_a_size(bus: Bus, 
 
 
 async def test_live_messages_published_just_before_the_end_are_sent(bus: Bus, admin: Client) -> None:
-    heard: list[bytes] = []
-
-    async def hear(message: Msg) -> None:
-        heard.append(message.data)
-
-    await admin.subscribe("live.last", cb=hear)
-    await admin.flush()
-    await admin.flush()  # the first ping overtakes the subscription, which nats-py gathers with what follows
+    heard = await heard_on(admin, "live.last")
     for number in range(3):
         await bus.publish_live("live.last", b"%d" % number)
     await bus.close()
