@@ -250,3 +250,22 @@ async def test_a_body_is_sent_whole_though_its_answer_comes_first() -> None:
         url = f"http://127.0.0.1:{early.sockets[0].getsockname()[1]}/"
         assert (await asking.post(url, content=b"x" * 10**7)).text == "ok"
     assert await sent == 10**7
+
+
+async def test_an_address_that_swallows_connections_keeps_nobody_from_the_next_one(server: Server) -> None:
+    port = int(server.url.rpartition(":")[2].strip("/"))
+
+    async def both(_: str, __: int) -> list[Address]:
+        return [ipaddress.ip_address("127.0.0.2"), ipaddress.ip_address("127.0.0.1")]
+
+    with contextlib.ExitStack() as opened:
+        swallowing = opened.enter_context(socket.socket())
+        swallowing.bind(("127.0.0.2", port))
+        swallowing.listen(0)
+        for _ in range(4):  # more than it queues: the next ones get no answer at all
+            waiting = opened.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(("127.0.0.2", port))
+        transport = Transport(both, ssl.create_default_context())
+        async with httpx2.AsyncClient(transport=transport, timeout=httpx2.Timeout(2)) as asking:
+            assert (await asking.get(f"http://here.example:{port}")).text == "ok"
