@@ -58,6 +58,7 @@ INWARDS = [
     "",
     "http://",
     "http://8.8.8.8:99999/",
+    "http://8.8.8.8:0/",
     "http://[::1",
 ]
 
@@ -91,8 +92,9 @@ async def test_a_name_that_is_unknown_now_may_be_written_down() -> None:
     with pytest.raises(OutgoingRefusedError):
         await Outgoing("other.example, models.example:1", resolve=unknown).check("https://models.example:9999/")
     async with outgoing.client() as client:
-        with pytest.raises(httpx2.ConnectError):
-            await client.get("https://models.example/v1")
+        for name in ("models.example", "1.2.3.4.5"):
+            with pytest.raises(httpx2.ConnectError):
+                await client.get(f"https://{name}/v1")
 
 
 @pytest.mark.parametrize("host", ["a..b", "a" * 64 + ".example"])

@@ -106,7 +106,7 @@ def target(url: httpx2.URL | str) -> tuple[str, int]:
         raise OutgoingRefusedError("This is no http or https address.")
     if parts.userinfo:
         raise OutgoingRefusedError("An address may not hold a user name or password.")
-    return host, port or (443 if parts.scheme == "https" else 80)
+    return host, (443 if parts.scheme == "https" else 80) if port is None else port
 
 
 def _split_port(text: str) -> tuple[str, int | None]:

@@ -50,9 +50,11 @@ class Transport(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request if its form is one that may be sent; a name is judged when it is connected to."""
         host, port = target(request.url)
-        if _is_numeric(host):
-            await self._judge(host, port)
         timeouts = request.extensions.get("timeout", {})
+        if _is_numeric(host):  # a name may look so too, and is looked up then
+            with _told(request, httpx2.ConnectTimeout):
+                async with asyncio.timeout(timeouts.get("connect")):
+                    await self._judge(host, port)
         with _told(request, httpx2.PoolTimeout):
             async with asyncio.timeout(timeouts.get("pool")):
                 await self._free.acquire()
@@ -225,5 +227,7 @@ def _told(request: httpx2.Request, timeout: type[httpx2.TimeoutException]) -> It
         raise httpx2.ReadError(str(error), request=request) from error
     except aiohttp.ClientError as error:
         raise httpx2.RemoteProtocolError(str(error), request=request) from error
+    except OSError as error:
+        raise httpx2.ConnectError(str(error), request=request) from error
     except ValueError as error:
         raise httpx2.LocalProtocolError(str(error), request=request) from error
