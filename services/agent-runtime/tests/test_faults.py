@@ -130,6 +130,27 @@ async def test_killed_process_leaves_its_runs_interrupted_and_sessions_whole(doo
         await eventually(lambda talk=talk: all_tokens_are_told(talk), within_s=8)
 
 
+async def test_what_a_killed_process_set_aside_is_given_back_with_its_run(door: Door, tmp_path: Path) -> None:
+    async with replica(door, tmp_path) as dying:
+        talk = await Talk.begin(door)
+        limit = {"scope": "account", "period": "total", "limit_tokens": 100_000}
+        assert (await talk.client.put("/api/monitoring/budgets", json=limit)).status_code == 200
+        async with through(talk, dying) as beside:
+            run_id = await beside.run(SLOW)
+            async for event in beside.events(run_id):
+                if event["event"] == "text":
+                    break
+        assert await reserved(talk) > 0
+        dying.kill()
+        await talk.until(run_id, "interrupted", within_s=10)
+    assert await reserved(talk) == 0
+
+
+async def reserved(talk: Talk) -> int:
+    (budget,) = (await talk.client.get("/api/monitoring/budgets")).json()
+    return int(budget["reserved_tokens"])
+
+
 async def all_tokens_are_told(talk: Talk) -> bool:
     """Tell whether telemetry says as much as monitoring, each number once."""
     samples = await talk.samples()

@@ -190,6 +190,7 @@ class RunFactory:
         return Endings(
             records=self.records(),
             sessions=self._neighbours.sessions(),
+            usage=self._neighbours.usage(),
             pipeline_log=self._neighbours.pipeline_log(),
             facts=self.facts(),
             clock=self.resources.clock,

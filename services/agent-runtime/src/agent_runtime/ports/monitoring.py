@@ -75,6 +75,10 @@ class Usage(Protocol):
         """Record what a call took in place of what was set aside, None for nothing."""
         ...
 
+    async def give_back(self, tx: Transaction, run_id: str) -> None:
+        """Give back what is still set aside for a run that is over: its process died before its call was settled."""
+        ...
+
 
 class StageTiming(Struct, frozen=True):
     """How long one stage of a turn took; `status` is completed, error or skipped."""

@@ -120,19 +120,25 @@ class BudgetRepository:
 
     # what is set aside
 
-    async def set_aside(self, reservation: str, budget_id: str, hold: Hold, *, lapses_after: timedelta) -> None:
-        """Set something aside of a budget for a call, until it lapses."""
+    async def set_aside(
+        self, reservation: str, budget_id: str, hold: Hold, *, run_id: str, lapses_after: timedelta
+    ) -> None:
+        """Set something aside of a budget for a run's call, until it lapses."""
         await self._tx.execute(
             """
-            insert into budget_hold (reservation, budget_id, usd, tokens, expires_at)
-            values ($1, $2, $3, $4, now() + $5::interval)
+            insert into budget_hold (reservation, budget_id, run_id, usd, tokens, expires_at)
+            values ($1, $2, $3, $4, $5, now() + $6::interval)
             """,
-            *(reservation, budget_id, hold.usd, hold.tokens, lapses_after),
+            *(reservation, budget_id, run_id, hold.usd, hold.tokens, lapses_after),
         )
 
     async def release(self, reservation: str) -> None:
         """Give back what was set aside for a call."""
         await self._tx.execute("delete from budget_hold where reservation = $1", reservation)
+
+    async def release_all(self, run_id: str) -> None:
+        """Give back what was set aside for a run's calls."""
+        await self._tx.execute("delete from budget_hold where run_id = $1", run_id)
 
     async def forget_lapsed(self) -> int:
         """Forget what nobody settled; returns how many there were."""

@@ -94,6 +94,10 @@ class Spending:
         await SpendingRepository(tx).record(expense)
         return Charge(cost.total, tokens.total)
 
+    async def give_back(self, tx: Transaction, run_id: str) -> None:
+        """Give back what is still set aside for a run that is over: its process died before its call was settled."""
+        await BudgetRepository(tx).release_all(run_id)
+
     async def forget_lapsed(self) -> None:
         """Forget what was set aside and nobody settled; budgets count it no more since it lapsed."""
         async with self._database.transaction() as tx:
@@ -115,7 +119,7 @@ class Spending:
         for budget in (budget for budget in against if budget.id in held):
             standing = await budgets.standing(budget.id, budget.period.begins(now))
             hold = set_aside(budget, standing, usd=cost.total, tokens=tokens.total, now=now)
-            await budgets.set_aside(reservation, budget.id, hold, lapses_after=LAPSES_AFTER)
+            await budgets.set_aside(reservation, budget.id, hold, run_id=estimate.run_id, lapses_after=LAPSES_AFTER)
 
     async def _release(self, reservation: str) -> None:
         """Give back what may have been set aside; while the database is away, it lapses."""

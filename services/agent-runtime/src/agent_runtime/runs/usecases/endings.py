@@ -4,7 +4,7 @@ An ending is one transaction: the agent's message, the last event, the run's row
 run is over finds the session complete, and a session never shows a turn twice.
 """
 
-from agent_runtime.ports import Message, PipelineLog, RunStatus, Sessions, TimedTurn, message_payload
+from agent_runtime.ports import Message, PipelineLog, RunStatus, Sessions, TimedTurn, Usage, message_payload
 from agent_runtime.runs.domain.endings import Completion, End, Progress
 from agent_runtime.runs.domain.history import message_steps, whole_text
 from agent_runtime.runs.domain.runs import EventType, Run
@@ -23,10 +23,18 @@ class Endings:
     """Ends runs."""
 
     def __init__(
-        self, *, records: Records, sessions: Sessions, pipeline_log: PipelineLog, facts: Facts, clock: Clock
+        self,
+        *,
+        records: Records,
+        sessions: Sessions,
+        usage: Usage,
+        pipeline_log: PipelineLog,
+        facts: Facts,
+        clock: Clock,
     ) -> None:
         self._records = records
         self._sessions = sessions
+        self._usage = usage
         self._pipeline_log = pipeline_log
         self._facts = facts
         self._clock = clock
@@ -72,6 +80,7 @@ class Endings:
         await recorder.store(tx)
         progress = ProgressRepository(tx)
         await progress.drop_open_calls(run.id, is_known=end.status is not RunStatus.INTERRUPTED)
+        await self._usage.give_back(tx, run.id)
         steps, calls = await progress.steps(run.id), await progress.calls(run.id)
         rest = await progress.text_of_step(run.id, len(steps) + 1)
         message = await self._say(tx, run, Progress(steps, calls, rest), is_incomplete=True)
