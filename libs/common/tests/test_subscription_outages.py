@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from nats.aio.client import Client
+from structlog.testing import capture_logs
 
 from shoal import deliveries
 from shoal.database import Database, DatabaseUnavailableError, Transaction
@@ -122,6 +123,22 @@ async def test_subscriber_says_what_keeps_it_from_subscribing(make_subscriber: M
     await admin.jetstream().delete_stream(EVENTS)
     async with at_work(subscriber.run()):
         await until(lambda: subscriber.problem() == "not subscribed to NATS yet: stream not found")
+
+
+async def test_stream_that_is_missing_at_the_start_is_warned_of_only_if_it_stays_away(
+    make_subscriber: Make, admin: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliveries, "PATIENCE_S", 0.8)
+    subscriber = make_subscriber()
+    await admin.jetstream().delete_stream(EVENTS)
+    with capture_logs() as lines:
+        started = time.monotonic()
+        async with at_work(subscriber.run()):
+            await until(lambda: subscriber.problem() == "not subscribed to NATS yet: stream not found")
+            assert lines == []
+            await until(lambda: lines)
+    assert time.monotonic() - started > 0.8
+    assert [(line["event"], line["log_level"]) for line in lines] == [("not_subscribed", "warning")]
 
 
 async def test_subscriber_says_that_nats_is_not_there(database: Database) -> None:

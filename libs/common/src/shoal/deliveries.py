@@ -22,6 +22,8 @@ from shoal.messaging import ACK_WAIT_S, DEAD, Bus, MessagingUnavailableError, Re
 MAX_FAILURES = 8
 BACK_OFF_S = (0.2, 1, 5, 15, 30, 60, 120)
 OUTAGE_S = 1.0
+PATIENCE_S = 10.0
+"""How long a stream may be missing at the start before that is worth a warning: another service may still make it."""
 _REOPEN_S = 0.3
 _MAX_REMEMBERED = 10_000
 _NAME = re.compile(r"[A-Za-z0-9-]+")
@@ -69,6 +71,7 @@ class Deliveries:
         self._ack_wait_s = ack_wait_s
         self._failures: dict[int, int] = {}
         self._problem: str | None = "not subscribed yet"
+        self._warned_of: str | None = None
 
     def problem(self) -> str | None:
         """Say that messages do not arrive, or None when they do."""
@@ -76,12 +79,14 @@ class Deliveries:
 
     async def run(self, handle: Callable[[Sequence[Msg]], Awaitable[None]], *, at_once: int) -> None:
         """Hand over what arrives for ever, at most so many at once; each message must be answered or handed back."""
+        now = asyncio.get_running_loop().time
+        warned_from = now() + PATIENCE_S
         while True:
             try:
                 pull = await self._bus.pull(
                     self._stream, self._consumer, subjects=self._subjects, ack_wait_s=self._ack_wait_s
                 )
-                self._problem = None
+                self._problem, self._warned_of, warned_from = None, None, now()
                 try:
                     while True:
                         await handle(await pull.next(at_once))
@@ -89,15 +94,16 @@ class Deliveries:
                     self._problem = "not subscribed"
                     await pull.close()
             except MessagingUnavailableError as error:
-                self._tell(error)
+                self._tell(error, is_worth_a_warning=now() >= warned_from)
                 await asyncio.sleep(_REOPEN_S)
 
-    def _tell(self, error: MessagingUnavailableError) -> None:
+    def _tell(self, error: MessagingUnavailableError, *, is_worth_a_warning: bool) -> None:
         """Say in words why nothing arrives; the log has the cause, once."""
         cause = error.__cause__
         why = self._bus.problem() or (cause.description if isinstance(cause, APIError) else None) or "no answer"
-        before, self._problem = self._problem, f"not subscribed to NATS yet: {why}"
-        if self._problem != before:
+        self._problem = f"not subscribed to NATS yet: {why}"
+        if is_worth_a_warning and self._problem != self._warned_of:
+            self._warned_of = self._problem
             structlog.get_logger().warning("not_subscribed", consumer=self._consumer, error=repr(cause or error))
 
     async def is_outage(self, error: Exception) -> bool:
