@@ -119,6 +119,15 @@ async def test_headers_go_and_come_as_they_are(server: Server) -> None:
     assert not [name for name in ("user-agent", "accept", "accept-encoding") if f"\r\n{name}:" in head]
 
 
+async def test_a_long_header_comes_whole_and_a_longer_one_is_refused(server: Server) -> None:
+    async with client() as asking:
+        server.answer = OK.replace(b"content-length", b"x-policy: " + b"x" * 30_000 + b"\r\ncontent-length")
+        assert len((await asking.get(server.url)).headers["x-policy"]) == 30_000
+        server.answer = OK.replace(b"content-length", b"x-policy: " + b"x" * 33_000 + b"\r\ncontent-length")
+        with pytest.raises(httpx2.RemoteProtocolError):
+            await asking.get(server.url)
+
+
 async def test_a_body_is_sent_whole_or_as_it_is_made(server: Server) -> None:
     async def made() -> AsyncIterator[bytes]:
         yield b"first "

@@ -28,6 +28,8 @@ Judge = Callable[[str, int], Awaitable[Sequence[Address]]]
 MAX_CONNECTIONS = 100
 IDLE_S = 5.0
 _MAX_AT_ONCE = 256 * 1024
+_MAX_LINE = 32 * 1024
+"""How long a header of an answer may be: policies of pages are longer than the 8 KiB that aiohttp takes."""
 _OWN_HEADERS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 """What aiohttp would say of itself where a request says nothing."""
 
@@ -102,6 +104,8 @@ class Transport(httpx2.AsyncBaseTransport):
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=_OWN_HEADERS,
             trust_env=False,
+            max_line_size=_MAX_LINE,
+            max_field_size=_MAX_LINE,
         )
 
 
