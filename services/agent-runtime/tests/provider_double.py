@@ -46,6 +46,7 @@ class ProviderDouble:
 
     def __init__(self) -> None:
         self.asked: list[dict[str, Any]] = []
+        self.is_free = False
         self.open_streams = 0
         self.connections = 0
         self._script: list[Step] = []
@@ -96,7 +97,10 @@ class ProviderDouble:
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
         body = json.loads(await reader.readexactly(int(headers.get("content-length", "0"))))
         is_anthropic = path.startswith("/v1/messages")
-        problem = check_messages(headers, body) if is_anthropic else check_completions(path, headers, body)
+        if is_anthropic:
+            problem = check_messages(headers, body)
+        else:
+            problem = check_completions(path, headers, body, is_free=self.is_free)
         self.asked.append({"path": path, "headers": headers, "body": body})
         step = self._script.pop(0) if self._script else fail(500)
         if problem or method != "POST":
@@ -203,11 +207,11 @@ def messages_events(step: Step) -> list[str]:
     return [*events, event("message_stop")]
 
 
-def check_completions(path: str, headers: dict[str, str], body: dict[str, Any]) -> str:
+def check_completions(path: str, headers: dict[str, str], body: dict[str, Any], *, is_free: bool) -> str:
     """Say what is wrong with a request for chat completions, if anything."""
     if path != "/v1/chat/completions":
         return f"no such path {path}"
-    if not headers.get("authorization", "").startswith("Bearer "):
+    if not headers.get("authorization", "Bearer " if is_free else "").startswith("Bearer "):
         return "no key"
     if not body.get("stream"):
         return "this double streams only"

@@ -13,6 +13,7 @@ from agent_runtime.errors import ModelUnavailableError
 from agent_runtime.models.clients.cloud import cloud_model
 from agent_runtime.plain import MAX_BYTES
 from agent_runtime.ports import ModelName, Prompt, Provider, TextDelta, UserMessage
+from shoal.config import Secret
 from shoal.outgoing import Outgoing
 from shoal.testing.suite import eventually
 
@@ -180,7 +181,7 @@ async def test_answer_is_over_where_its_provider_says_so(model_door: Door, doubl
 
 
 async def test_who_finds_no_free_connection_is_told_so(double: ProviderDouble) -> None:
-    provider = Provider(name="openai", api_base=double.openai_base, api_key=None, is_enabled=True)
+    provider = Provider(name="openai", api_base=double.openai_base, api_key=Secret("key"), is_enabled=True)
     transport = Outgoing(f"127.0.0.1:{double.port}").transport()
     model = cloud_model(provider, transport, timedelta(seconds=2))
     asked = Prompt(

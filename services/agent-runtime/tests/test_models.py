@@ -49,6 +49,22 @@ async def test_history_is_told_once_and_in_order(model_door: Door, double: Provi
 
 
 @FORMATS
+async def test_what_nobody_answered_is_told_with_what_was_said_next(
+    model_door: Door, double: ProviderDouble, provider: str
+) -> None:
+    talk = await begin(model_door, double, provider)
+    double.script(say("one"), fail(400), fail(400), say("two"))
+    assert (await talk.say("first"))["content"] == "one"
+    for words in ("second", "third"):
+        assert (await talk.post(words)).status_code == 502
+    assert (await talk.say("fourth"))["content"] == "two"
+    told = double.asked[-1]["body"]["messages"]
+    assert [message["role"] for message in told if message["role"] != "system"] == ["user", "assistant", "user"]
+    assert "second\\n\\nthird\\n\\nfourth" in str(told[-1])
+    assert len(await talk.messages()) == 6
+
+
+@FORMATS
 async def test_connections_are_used_again(model_door: Door, double: ProviderDouble, provider: str) -> None:
     talk = await begin(model_door, double, provider)
     double.script(say("Hel", "lo"), say("Hello ", "again"))
@@ -158,7 +174,12 @@ async def test_provider_of_ones_own_may_need_no_key(model_door: Door, double: Pr
     config["providers"]["openai"]["api_key"] = ""
     (await talk.client.put("/api/config", json=config)).raise_for_status()
     double.script(say("Hello"))
-    assert (await talk.say("Hi"))["content"] == "Hello"
+    double.is_free = True
+    try:
+        assert (await talk.say("Hi"))["content"] == "Hello"
+    finally:
+        double.is_free = False
+    assert "authorization" not in double.asked[0]["headers"]
 
 
 async def test_a_provider_that_is_switched_off_is_not_asked_from_then_on(

@@ -124,13 +124,13 @@ class CloudModel:
 
     def _made(self, name: str) -> ProviderModel:
         """Make the model of a name; retries are ours, so the libraries make none."""
-        provider, key = self._provider, self._key or _UNSENT
+        provider = self._provider
         if provider.name == ANTHROPIC:
             client = anthropic.AsyncAnthropic(
-                api_key=key, base_url=provider.api_base, http_client=self._http, max_retries=0
+                api_key=self._key or _UNSENT, base_url=provider.api_base, http_client=self._http, max_retries=0
             )
             return FittedMessages(name, provider=AnthropicProvider(anthropic_client=client))
-        completions = StreamingOpenAI(self._http, self._transport, api_key=key, base_url=provider.api_base)
+        completions = StreamingOpenAI(self._http, self._transport, api_key=self._key, base_url=provider.api_base)
         if provider.name == "openai":
             return FittedCompletions(name, provider=OpenAIProvider(openai_client=completions))
         compatible = OpenAICompatibleProvider(provider.name, openai_client=completions)

@@ -22,6 +22,8 @@ from openai.types.chat import ChatCompletionChunk
 from pydantic import ValidationError
 
 _DONE = "[DONE]"
+_UNSENT = "none"
+"""A key for openai's client, which wants one."""
 _REST_S = 0.1
 """How long the end of an answer may take after it was said to be over; its connection is used again only then."""
 _MAX_REFUSAL = 64 * 1024
@@ -36,14 +38,14 @@ class StreamingOpenAI(AsyncOpenAI):
     Args:
         http: What openai's client is made with; nothing is sent by it, but its timeouts count.
         transport: Sends, without a client around it.
-        api_key: The provider's key.
+        api_key: The provider's key; empty for one that wants none.
         base_url: Where the provider's API begins.
     """
 
     def __init__(
         self, http: httpx2.AsyncClient, transport: httpx2.AsyncBaseTransport, *, api_key: str, base_url: str
     ) -> None:
-        super().__init__(api_key=api_key, base_url=base_url, http_client=http, max_retries=0)
+        super().__init__(api_key=api_key or _UNSENT, base_url=base_url, http_client=http, max_retries=0)
         self.transport = transport
         self.extensions = {"timeout": http.timeout.as_dict()}
 
@@ -86,11 +88,9 @@ class _Completions(AsyncCompletions):
 
     @cached_property
     def _headers(self) -> Mapping[str, str]:
-        return {
-            "authorization": f"Bearer {self._client.api_key}",
-            "accept": "text/event-stream",
-            "content-type": "application/json",
-        }
+        told = {"accept": "text/event-stream", "content-type": "application/json"}
+        key = self._client.api_key
+        return told if key == _UNSENT else {"authorization": f"Bearer {key}", **told}
 
 
 class Chunks:
