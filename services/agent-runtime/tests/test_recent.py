@@ -1,6 +1,7 @@
 """What was read of late: given again for a second, and never past a change of this process."""
 
 import asyncio
+import weakref
 
 import pytest
 
@@ -75,3 +76,23 @@ async def test_what_many_asked_for_is_not_kept_for_all_of_them() -> None:
     for key in (*range(3000), 0):
         await recent.get(key, shelf.read)
     assert shelf.reads == 3001
+
+
+async def test_what_is_old_is_not_held_on_to() -> None:
+    class Secret:
+        """Something that had better be forgotten."""
+
+    clock = Clock()
+    recent = Recent(clock)
+
+    async def secret() -> Secret:
+        return Secret()
+
+    async def other() -> int:
+        return 1
+
+    held = weakref.ref(await recent.get("secret", secret))
+    assert held() is not None
+    clock.seconds = 2
+    await recent.get("other", other)
+    assert held() is None

@@ -20,6 +20,7 @@ class Recent:
         self._clock = clock
         self._kept: dict[Hashable, tuple[float, Any]] = {}
         self._changes = 0
+        self._drop_at = 0.0
 
     async def get(self, key: Hashable, read: Callable[[], Awaitable[T]]) -> T:
         """Give what was read of late, or else read it."""
@@ -29,8 +30,7 @@ class Recent:
             return value  # type: ignore[no-any-return]
         read_now = await read()
         if changes == self._changes:  # nothing was changed while it was read
-            if len(self._kept) >= _MAX_KEPT:
-                self._kept.clear()
+            self._drop_old(now)
             self._kept[key] = now + FRESH.total_seconds(), read_now
         return read_now
 
@@ -38,3 +38,11 @@ class Recent:
         """Have everything read anew: something was changed, and is committed."""
         self._changes += 1
         self._kept.clear()
+
+    def _drop_old(self, now: float) -> None:
+        """Keep nothing, keys of providers least of all, much longer than it counts, and not too much at once."""
+        if now >= self._drop_at:
+            self._drop_at = now + FRESH.total_seconds()
+            self._kept = {key: kept for key, kept in self._kept.items() if kept[0] > now}
+        if len(self._kept) >= _MAX_KEPT:
+            self._kept.clear()
