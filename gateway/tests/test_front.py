@@ -3,6 +3,7 @@
 import asyncio
 
 import httpx
+from structlog.testing import capture_logs
 
 from shoal.identity import HEADER, Principal, Verifier, Via
 from shoal.testing.suite import ServiceUnderTest, Suite, eventually
@@ -30,6 +31,37 @@ async def test_service_is_told_who_asks_under_the_gateways_signature(
     assert seen["x-forwarded-for"] == ["127.0.0.1"]
     assert answer.headers["x-request-id"] == "abc-1"
     assert "cookie" not in seen
+
+
+async def test_caller_whose_answer_has_not_begun_when_the_gateway_stops_is_told_so(
+    outside, admin: httpx.AsyncClient, suite: Suite
+) -> None:
+    arrived = asyncio.Event()
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(4096):
+            arrived.set()
+        writer.close()
+
+    stopped = await outside.another_gateway(suite, SHOAL_DRAIN_TIMEOUT="1s")
+    program = outside.visitor((await outside.add_key(admin))[1], at=stopped)
+    host, _, port = suite.announce("pairing").rpartition(":")
+    async with await asyncio.start_server(hang, host, int(port)):
+        asked = asyncio.create_task(program.get("/v1/connections", headers={"x-request-id": "abc-1"}))
+        await asyncio.wait_for(arrived.wait(), 5)
+        with capture_logs() as lines:
+            await suite.stop(stopped)
+            answer = await asked
+    assert (answer.status_code, answer.headers["retry-after"], answer.headers["connection"]) == (503, "1", "close")
+    assert answer.headers.get_list("x-request-id") == ["abc-1"]
+    told = "The gateway is restarting; try again."
+    assert answer.json() == {
+        "detail": told,
+        "error": {"code": "SHUTTING_DOWN", "message": told, "status": 503, "details": []},
+        "request_id": "abc-1",
+    }
+    (line,) = [line for line in lines if line["event"] == "http_request"]
+    assert (line["request_id"], line["status"]) == ("abc-1", 503)
 
 
 async def test_forged_identity_is_stripped_in_every_spelling(outside, admin: httpx.AsyncClient, suite: Suite) -> None:

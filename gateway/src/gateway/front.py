@@ -21,7 +21,7 @@ from gateway.callers import Callers
 from gateway.errors import UnsafePathError
 from gateway.forwarding import Forwarding
 from gateway.ledger import Ledger
-from gateway.proxy.errors import RequestTimeoutError
+from gateway.proxy.errors import DrainingError, RequestTimeoutError
 from gateway.rate_limits import RateLimit
 from gateway.refusals import Refusals
 from gateway.routes import Route, find, safe_path
@@ -109,6 +109,11 @@ class Front:
             if visit.status:
                 raise
             await self._refusals.send(visit.scope, receive, send_noted, _told(error), added=added)
+        except asyncio.CancelledError:  # the server stops, and waits no longer
+            if not visit.status and not visit.is_socket:
+                added += DrainingError.headers
+                await self._refusals.send(visit.scope, receive, send_noted, DrainingError(), added=added)
+            raise
         finally:
             self._ledger.close(visit, "unmatched" if route is None else route.path)
 

@@ -13,6 +13,8 @@ import pytest
 import pytest_asyncio
 import websockets
 from litestar import Controller, WebSocket, get, websocket
+from litestar.response import Stream
+from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from shoal.config import ConfigError, ServiceConfig
@@ -65,6 +67,14 @@ class WorkController(Controller):
     @get("/endless")
     async def endless(self) -> None:
         await asyncio.sleep(60)
+
+    @get("/begun")
+    async def begun(self) -> Stream:
+        async def parts() -> AsyncIterator[bytes]:
+            yield b"begun"
+            await asyncio.sleep(60)
+
+        return Stream(parts())
 
     @websocket("/socket")
     async def socket(self, socket: WebSocket) -> None:  # type: ignore[type-arg]
@@ -238,6 +248,33 @@ async def test_stop_does_not_wait_for_ever_for_requests_and_sockets(
     await asyncio.gather(endless, return_exceptions=True)
     await door.client.aclose()
     await door.anonymous.aclose()
+
+
+async def test_request_that_outstays_the_stop_is_told_so(
+    credentials: Installation, environment: dict[str, str]
+) -> None:
+    one = RunningService(service_with(), environment | {"SHOAL_DRAIN_TIMEOUT": "1s"})
+    await one.start()
+    door = Door(one, credentials)
+    async with door.client, door.anonymous:
+        endless = asyncio.create_task(door.client.get("/endless", headers={"x-request-id": "r1"}))
+        begun = asyncio.create_task(door.client.get("/begun"))
+        await asyncio.sleep(0.1)
+        with capture_logs(processors=[merge_contextvars]) as lines:
+            await one.stop()
+            answer = await endless
+    assert (answer.status_code, answer.headers["retry-after"], answer.headers["connection"]) == (503, "1", "close")
+    assert answer.headers.get_list("x-request-id") == ["r1"]
+    told = "The service is restarting; try again."
+    assert answer.json() == {
+        "detail": told,
+        "error": {"code": "shutting_down", "message": told, "status": 503, "details": []},
+        "request_id": "r1",
+    }
+    with pytest.raises(httpx.RemoteProtocolError):  # an answer that had begun is broken off
+        await begun
+    accounted = {line["path"]: line["status"] for line in lines if line["event"] == "http_request"}
+    assert accounted == {"/endless": 503, "/begun": 200}
 
 
 async def test_part_that_keeps_a_cancellation_to_itself_is_ended_all_the_same(

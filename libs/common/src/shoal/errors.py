@@ -145,6 +145,15 @@ class UnavailableError(AppError):
     status = 503
 
 
+class StoppingError(UnavailableError):
+    """The service is restarting; try again."""
+
+    code = "shutting_down"
+
+    def __init__(self) -> None:
+        super().__init__(retry_after_s=1)
+
+
 class TimedOutError(AppError):
     """Something that this needs did not answer in time; try again."""
 

@@ -4,6 +4,7 @@ Raw ASGI around the application: request id, identity, trace, metrics and the ca
 valid identity goes no further than health; there is no route inside that could forget to ask.
 """
 
+import asyncio
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ import structlog
 from litestar import Litestar
 from opentelemetry.trace import SpanKind
 
-from shoal.errors import UnauthorizedError
+from shoal.errors import StoppingError, UnauthorizedError
 from shoal.http.asgi import ASGIApp, Message, Receive, Scope, Send
 from shoal.http.auth import PRINCIPAL
 from shoal.http.errors import REQUEST_ID, send_refusal
@@ -94,6 +95,10 @@ class Door:
         self._metrics.sockets.inc(is_socket)
         try:
             await (self._raw(scope["path"]) or self._serve_inside)(scope, receive, send_counted)
+        except asyncio.CancelledError:  # the server stops, and waits no longer
+            if not status and not is_socket:
+                await send_refusal(scope, send_counted, StoppingError(), (b"connection", b"close"))
+            raise
         finally:
             self._metrics.sockets.dec(is_socket)
             self._account_for(scope, principal, status, time.perf_counter() - started)
