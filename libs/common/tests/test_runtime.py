@@ -250,6 +250,25 @@ async def test_stop_does_not_wait_for_ever_for_requests_and_sockets(
     await door.anonymous.aclose()
 
 
+@pytest.mark.parametrize("delay", ["0s", "60s"])
+async def test_stop_under_way_can_be_hurried(
+    credentials: Installation, environment: dict[str, str], delay: str
+) -> None:
+    settings = environment | {"SHOAL_DRAIN_DELAY": delay, "SHOAL_DRAIN_TIMEOUT": "60s"}
+    one = RunningService(service_with(), settings)
+    await one.start()
+    door = Door(one, credentials)
+    async with door.client, door.anonymous:
+        endless = asyncio.create_task(door.client.get("/endless"))
+        await asyncio.sleep(0.1)
+        stopping = asyncio.create_task(one.stop())
+        await asyncio.sleep(0.3)
+        assert not stopping.done()
+        one.hurry()
+        await asyncio.wait_for(stopping, 3)
+        assert (await endless).json()["error"]["code"] == "shutting_down"
+
+
 async def test_request_that_outstays_the_stop_is_told_so(
     credentials: Installation, environment: dict[str, str]
 ) -> None:

@@ -6,7 +6,8 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,10 +31,18 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 class Up:
     """A running `shoal up` and what it has said."""
 
-    def __init__(self, process: asyncio.subprocess.Process, state: Path) -> None:
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        state: Path,
+        output: asyncio.StreamReader,
+        close: Callable[[], None] = lambda: None,
+    ) -> None:
         self.process = process
         self.state = state
         self.said = ""
+        self._output = output
+        self._close = close
         self._reading = asyncio.ensure_future(self._read())
 
     async def says(self, pattern: str, *, within: float = 10.0) -> re.Match[str]:
@@ -53,11 +62,12 @@ class Up:
             self.process.send_signal(signal.SIGINT)
         await self.process.wait()
         await self._reading
+        self._close()
 
     async def _read(self) -> None:
-        assert self.process.stdout is not None
-        while some := await self.process.stdout.read(4096):
-            self.said += some.decode()
+        with contextlib.suppress(OSError):  # how a terminal tells that nobody writes any more
+            while some := await self._output.read(4096):
+                self.said += some.decode(errors="replace").replace("\r\n", "\n")
 
 
 async def start(folder: Path, *arguments: str, **variables: str) -> Up:
@@ -67,7 +77,24 @@ async def start(folder: Path, *arguments: str, **variables: str) -> Up:
         env={"PATH": os.environ["PATH"], "HOME": str(folder), "SHOAL_DRAIN_TIMEOUT": "2s", **variables},
         cwd=folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
-    return Up(process, state)
+    assert process.stdout is not None
+    return Up(process, state, process.stdout)
+
+
+async def start_on_terminal(folder: Path, *arguments: str, **variables: str) -> Up:
+    state = folder / ".shoal"
+    ours, theirs = os.openpty()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "shoal", "up", "--state", str(state), *arguments,
+        env={"PATH": os.environ["PATH"], "HOME": str(folder), "TERM": "xterm", "COLUMNS": "120", **variables},
+        cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs,
+    )  # fmt: skip
+    os.close(theirs)
+    output = asyncio.StreamReader()
+    connected = asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(output), os.fdopen(ours, "rb", buffering=0)
+    )
+    return Up(process, state, output, (await connected)[0].close)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -186,6 +213,33 @@ async def test_behind_a_public_address_links_lead_there_and_this_machine_pairs_o
     assert (await up.says(r"metrics/(agent_\w+)"))[1] == (await again.says(r"metrics/(agent_\w+)"))[1]
 
 
+@pytest.mark.parametrize(("launch", "arguments"), [(start, ("--processes",)), (start_on_terminal, ())])
+async def test_a_stop_says_what_it_waits_for_and_a_second_ctrl_c_ends_it_at_once(
+    tmp_path: Path, launch: Callable[..., Awaitable[Up]], arguments: tuple[str, ...]
+) -> None:
+    up = await launch(tmp_path, *arguments, "--port", str(free_port()), SHOAL_DRAIN_TIMEOUT="15s")
+    try:
+        await up.says("(?s:ready in .*Ctrl-C.*this machine)", within=45)
+        children = psutil.Process(up.process.pid).children(recursive=True)
+        async with slow_turn((await up.says(r"Browser +(\S+)"))[1]) as turn:
+            up.process.send_signal(signal.SIGINT)
+            await up.says(r"stopping, once requests and turns .* have ended\n.*Ctrl-C again ends them", within=2)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(up.process.wait(), 1.5)
+            hurried = time.monotonic()
+            up.process.send_signal(signal.SIGINT)
+            await up.says("ending at once", within=2)
+            await asyncio.wait_for(up.process.wait(), 10)
+            took = time.monotonic() - hurried
+            assert (await turn).json()["error"]["code"] == "shutting_down"
+    finally:
+        await up.stop()
+    assert took < 8, f"{took:.1f} s"
+    assert up.process.returncode == 0, up.said
+    assert [child for child in children if child.is_running()] == []
+    assert "database system is shut down" in next(up.state.glob("**/postgres*.log")).read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "variables", "words"),
     [
@@ -261,6 +315,22 @@ async def test_a_service_that_ends_again_and_again_is_given_up_with_its_log(
 )
 async def test_an_ending_is_told_by_name(status: int, words: str) -> None:
     assert ending(status) == words
+
+
+@contextlib.asynccontextmanager
+async def slow_turn(sign_in: str) -> AsyncIterator["asyncio.Task[httpx.Response]"]:
+    """Have an agent talk for a minute; yields the request once it is under way."""
+    async with httpx.AsyncClient(base_url=sign_in.partition("/api")[0], timeout=90, trust_env=False) as client:
+        await client.get(sign_in)
+        (await client.post("/api/sessions", json={"agent_id": "agent_general", "key": "slow"})).raise_for_status()
+        saying = {"content": "/slowly " + "word " * 600}
+        turn = asyncio.create_task(client.post("/api/sessions/slow/messages", json=saying))
+
+        async def is_running() -> bool:
+            return "running" in (await client.get("/api/sessions/slow/runs")).text
+
+        await until(is_running)
+        yield turn
 
 
 def service(up: Up, name: str) -> psutil.Process:

@@ -10,7 +10,7 @@ import contextvars
 import functools
 import gc
 import signal
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 
 import asyncpg
 import structlog
@@ -49,6 +49,7 @@ class RunningService:
         )
         self._schema_problem: str | None = "the schema has not been checked yet"
         self._tasks: list[asyncio.Task[None]] = []
+        self._hurried = asyncio.Event()
         self.address: tuple[str, int] = ("", 0)
 
     async def start(self) -> None:
@@ -90,7 +91,9 @@ class RunningService:
     async def stop(self) -> None:
         """Drain: readiness down, wait, finish requests, stop components, close."""
         self.resources.health.is_draining = True
-        await asyncio.sleep(self.resources.config.drain_delay.total_seconds())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.resources.config.drain_delay.total_seconds()):
+                await self._hurried.wait()
         self._server.should_exit = True
         if self._tasks:
             await asyncio.wait(self._tasks[:1], timeout=self.resources.config.drain_timeout.total_seconds() + 2)
@@ -98,6 +101,11 @@ class RunningService:
         await self.resources.health.close()
         await self.resources.close()
         structlog.get_logger().info("service_stopped", service=self.service.name)
+
+    def hurry(self) -> None:
+        """Take the grace from a `stop`, under way or to come: requests are cut off at once."""
+        self._hurried.set()
+        self._server.hurry()
 
     def _before_database(self) -> str | None:
         return None if self._schema_problem is None else "waits for the schema"
@@ -156,14 +164,21 @@ async def running(services: Sequence[Service], environment: Mapping[str, str]) -
 
 
 async def run(services: Sequence[Service], environment: Mapping[str, str]) -> None:
-    """Run services until a signal asks to stop or a part fails.
+    """Run services until a signal asks to stop or a part fails; another signal takes the grace from the stop.
 
     Raises:
         ConfigError: A configuration does not hold.
         ServiceFailedError: A part ended; the rest was stopped in order.
     """
-    stopping = stop_on_signals()
+    at_work: list[RunningService] = []
+
+    def hurry() -> None:
+        for service in at_work:
+            service.hurry()
+
+    stopping = stop_on_signals(hurry)
     async with running(services, environment) as started:
+        at_work += started
         failures = [asyncio.ensure_future(service.until_failure()) for service in started]
         asked = asyncio.ensure_future(stopping.wait())
         _settle()
@@ -184,12 +199,18 @@ def _settle() -> None:
     gc.set_threshold(20_000, 20, 50)
 
 
-def stop_on_signals() -> asyncio.Event:
-    """Make an event that SIGINT and SIGTERM set."""
+def stop_on_signals(hurry: Callable[[], None]) -> asyncio.Event:
+    """Make an event that SIGINT and SIGTERM set; each further one calls `hurry`."""
     stopping = asyncio.Event()
+
+    def heard() -> None:
+        if stopping.is_set():
+            hurry()
+        stopping.set()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopping.set)
+        loop.add_signal_handler(number, heard)
     return stopping
 
 

@@ -54,8 +54,9 @@ def up(
     """Run all of Shoal on this machine: PostgreSQL, NATS, the gateway, every service, and a first agent.
 
     The first start makes the admin and prints the password once (SHOAL_ADMIN_PASSWORD presets it); later starts find
-    yesterday's data. Ctrl-C stops everything in order. Give SHOAL_DATABASE_URL or SHOAL_NATS_URL to use servers of
-    your own. Nothing is downloaded, and nothing outside the state folder is touched.
+    yesterday's data. Ctrl-C stops everything in order, once requests under way have ended; Ctrl-C again ends them at
+    once. Give SHOAL_DATABASE_URL or SHOAL_NATS_URL to use servers of your own. Nothing is downloaded, and nothing
+    outside the state folder is touched.
     """
     suite_state = state.resolve()
     screen = Screen(Console(), is_plain=plain or not sys.stdout.isatty())
@@ -133,14 +134,19 @@ class Screen:
 
 
 async def _up(suite: LocalSuite, screen: Screen, password: str | None, *, has_agent: bool) -> None:
-    stopping = stop_on_signals()
+    def hurry() -> None:
+        screen.say("ending at once", "what was under way is cut off; PostgreSQL and NATS still stop in order")
+        suite.hurry()
+
+    stopping = stop_on_signals(hurry)
     work = asyncio.ensure_future(_serve(suite, screen, password, has_agent=has_agent))
     asked = asyncio.ensure_future(stopping.wait())
     try:
         await asyncio.wait({work, asked}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         if asked.done():
-            screen.tell("stopping")
+            screen.stop()
+            screen.say("stopping, once requests and turns under way have ended", "Ctrl-C again ends them at once")
         asked.cancel()
         work.cancel()
         result = (await asyncio.gather(work, return_exceptions=True))[0]
