@@ -8,7 +8,7 @@ from msgspec import Struct
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
-GATHER_S = 0.002
+GATHER_S = 0.005
 """How long messages wait that follow another one: a write for each costs more than the messages."""
 MAX_WAITING = 8 * 1024 * 1024
 """Bytes that wait at most while the server takes nothing; what is more is dropped."""
