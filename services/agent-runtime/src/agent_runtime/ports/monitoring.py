@@ -71,8 +71,10 @@ class Usage(Protocol):
         """Tell in how many seconds all budgets that refuse a call begin anew; None: one never does, or none refuses."""
         ...
 
-    async def settle(self, tx: Transaction, reservation: str, spent: Spent | None) -> Charge:
-        """Record what a call took in place of what was set aside, None for nothing."""
+    async def settle(
+        self, tx: Transaction, reservation: str, spent: Spent | None, *, turn: "TimedTurn | None" = None
+    ) -> Charge:
+        """Record what a call took in place of what was set aside, None for nothing; with it the turn that it ends."""
         ...
 
     async def give_back(self, tx: Transaction, run_id: str) -> None:

@@ -13,7 +13,7 @@ from agent_runtime.monitoring.domain.usage import Expense
 from agent_runtime.monitoring.repositories.budgets import BudgetRepository
 from agent_runtime.monitoring.repositories.spending import SpendingRepository
 from agent_runtime.monitoring.repositories.usage import UsageRepository
-from agent_runtime.ports import Charge, Estimate, ModelCall, Spent
+from agent_runtime.ports import Charge, Estimate, ModelCall, Spent, TimedTurn
 from agent_runtime.recent import Recent
 from shoal.clock import Clock
 from shoal.database import Database, DatabaseUnavailableError, Transaction
@@ -74,8 +74,10 @@ class Spending:
                     waits.append(refused.retry_after_s)
         return max(waits, default=None)
 
-    async def settle(self, tx: Transaction, reservation: str, spent: Spent | None) -> Charge:
-        """Record what a call took in place of what was set aside, None for nothing."""
+    async def settle(
+        self, tx: Transaction, reservation: str, spent: Spent | None, *, turn: TimedTurn | None = None
+    ) -> Charge:
+        """Record what a call took in place of what was set aside, None for nothing; with it the turn that it ends."""
         budgets = BudgetRepository(tx)
         if spent is None:
             await budgets.release(reservation)
@@ -91,7 +93,7 @@ class Spending:
             await budgets.release(reservation)
         begun = {period: period.begins(spent.at) for period in Period}
         expense = Expense(spent=spent, tokens=tokens, cost=cost, subjects=_subjects(spent), begun=begun)
-        await SpendingRepository(tx).record(expense)
+        await SpendingRepository(tx).record(expense, turn)
         return Charge(cost.total, tokens.total)
 
     async def give_back(self, tx: Transaction, run_id: str) -> None:

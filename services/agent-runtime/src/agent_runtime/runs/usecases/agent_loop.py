@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
-from agent_runtime.ports import RunStatus
+from agent_runtime.ports import RunStatus, TimedTurn
 from agent_runtime.runs.domain.answers import Answer
 from agent_runtime.runs.domain.endings import Progress
 from agent_runtime.runs.domain.history import continued
@@ -76,9 +76,9 @@ class AgentLoop:
             calls += wanted
         raise TooManyStepsError
 
-    async def settle(self, tx: Transaction, run: Run, answer: Answer, *, tier: int) -> int:
-        """Record what the last answer took; returns how many tokens that was."""
-        return await self._transport.settle(tx, run, answer, tier=tier)
+    async def settle(self, tx: Transaction, run: Run, answer: Answer, turn: TimedTurn) -> int:
+        """Record what the last answer took, and the turn; returns how many tokens that was."""
+        return await self._transport.settle(tx, run, answer, tier=turn.tier, turn=turn)
 
     async def _calls(self, run: Run) -> Sequence[CallRecord]:
         async with self._database.reading() as database:
@@ -101,7 +101,7 @@ class AgentLoop:
             _note_calls(wanted, recorder)
             await ProgressRepository(tx).add_step(run.id, step)
             await ProgressRepository(tx).add_calls(run.id, wanted, approval=self._approval)
-            tokens = await self.settle(tx, run, answer, tier=context.tier)
+            tokens = await self._transport.settle(tx, run, answer, tier=context.tier)
             await TallyRepository(tx).count_tokens(run.account_id, run.agent_id, tokens, epoch=new_id("ep"))
             if waiting:
                 await self._ask(tx, run, waiting, recorder, pipeline)

@@ -50,12 +50,13 @@ class Endings:
         score: float,
         tokens: int,
     ) -> bool:
-        """End a run with its answer, inside the worker's transaction; its last step is written with that.
+        """End a run with its answer, inside the worker's transaction, which has recorded its last call and the turn.
+
+        Its last step is written with that.
 
         `score` is how well it went, 0 to 1, `tokens` what its last call of a model took. Returns whether another run of
         its session waits.
         """
-        await self._pipeline_log.record(tx, timed)
         message = await self._say(tx, run, progress, is_incomplete=False)
         assert message is not None  # noqa: S101 - a complete course has a last step
         recorder.note(EventType.COMPLETED, {"message": message_payload(message)})

@@ -119,9 +119,9 @@ class Engine:
             score = score_of(progress.calls)
 
         async def complete(tx: Transaction) -> bool:
-            tokens = await self._agent_loop.settle(tx, run, answer, tier=context.tier)
-            recorder.note(EventType.USAGE, _usage(progress))
             timed = self._timed(run, context, pipeline, model=str(answer.model), is_success=True)
+            tokens = await self._agent_loop.settle(tx, run, answer, timed)
+            recorder.note(EventType.USAGE, _usage(progress))
             return await self._endings.complete(tx, run, progress, recorder, timed, score=score, tokens=tokens)
 
         async with pipeline.stage(Stage.LEARNER):

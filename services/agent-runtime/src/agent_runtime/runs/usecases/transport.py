@@ -26,6 +26,7 @@ from agent_runtime.ports import (
     Spent,
     StreamPart,
     TextDelta,
+    TimedTurn,
     ToolCallDelta,
     Usage,
     UsageReport,
@@ -131,10 +132,12 @@ class Transport:
                 recorder.note(EventType.RETRY, payload)
         raise refused
 
-    async def settle(self, tx: Transaction, run: Run, answer: Answer, *, tier: int) -> int:
-        """Record what an answer took; returns how many tokens that was."""
-        charge = await self._usage.settle(tx, answer.reservation, self._spent(run, answer.model, answer.usage, tier))
-        return charge.tokens
+    async def settle(
+        self, tx: Transaction, run: Run, answer: Answer, *, tier: int, turn: TimedTurn | None = None
+    ) -> int:
+        """Record what an answer took, and the turn that it ends; returns how many tokens that was."""
+        spent = self._spent(run, answer.model, answer.usage, tier)
+        return (await self._usage.settle(tx, answer.reservation, spent, turn=turn)).tokens
 
     async def _answer_by(self, run: Run, context: TurnContext, prompt: Prompt, recorder: Recorder) -> Answer:
         model = await self._models.model(run.account_id, prompt.model)
