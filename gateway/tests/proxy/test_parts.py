@@ -77,6 +77,15 @@ def test_breaker_probes_again_within_five_seconds_however_long_the_outage():
     assert pauses_between(6, time, Breaker(time, threshold=1), was_refused=False) == [1, 2, 4, 5, 5, 5]
 
 
+def test_a_probe_after_a_brief_pause_has_a_whole_one_for_its_answer():
+    time = Time()
+    breaker = Breaker(time, threshold=1, brief=0.25, pause=1)
+    breaker.fail(was_refused=True)
+    time.now += 0.25
+    breaker.admit()
+    assert refused_for(breaker) == 1
+
+
 def test_breaker_probes_at_short_intervals_while_connections_are_refused():
     time = Time()
     breaker = Breaker(time, threshold=1)

@@ -12,8 +12,8 @@ class Breaker:
     everyone is refused at once until a pause is over; then one request at a time is let through to probe, and
     the first success closes the breaker. The pause is `brief` while connections are refused: such a probe takes
     no time, and a service that starts is found as soon as it listens. When there was no answer in time, it is
-    `pause`, and every probe without one doubles it up to `longest`. A probe holds its place for one pause only,
-    so one that never reports back blocks nobody.
+    `pause`, and every probe without one doubles it up to `longest`. A probe holds its place for one pause only, a
+    brief one excepted, so one that never reports back blocks nobody.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Breaker:
             now = self._clock()
             if now < self._closed_until:
                 raise CircuitOpenError(self._closed_until - now)
-            self._closed_until = now + self._pause
+            self._closed_until = now + max(self._pause, self._shortest)  # it may wait for its answer
             self._is_probing = True
 
     def succeed(self) -> None:
