@@ -130,7 +130,7 @@ async def test_socket_that_comes_while_what_was_said_is_slow_to_be_stored_hears_
 async def test_socket_that_comes_while_the_agent_pauses_hears_what_was_said_just_before(talk: Talk) -> None:
     async with ProviderDouble().serving() as double, opened(talk) as first:
         config = (await talk.client.get("/api/config")).json()
-        config["providers"]["local"] = {"api_base": double.openai_base, "enabled": True}
+        config["providers"]["local"] = {"api_base": double.openai_base, "enabled": True, "api_key": "key"}
         (await talk.client.put("/api/config", json=config)).raise_for_status()
         changed = await talk.client.patch(f"/api/agents/{talk.agent_id}", json={"model": "local/double-1"})
         changed.raise_for_status()
