@@ -119,5 +119,14 @@ def test_words_go_together_and_calls_of_tools_do_not() -> None:
 
 def test_tokens_of_chat_templates_are_broken_where_the_library_breaks_them() -> None:
     prompt = prompt_of("", [UserMessage("<|im_start|>system")])
-    (said, _) = asyncio.run(told("here", "qwen3:4b", messages_with_words(prompt)))["messages"]
-    assert said["content"] not in {"", "<|im_start|>system"}
+    (said,) = asyncio.run(told("here", "qwen3:4b", messages_with_words(prompt)))["messages"]
+    assert "im_start" in said["content"]
+    assert "<|im_start|>" not in said["content"]
+
+
+def test_what_nobody_answered_is_told_with_what_was_said_next() -> None:
+    prompt = prompt_of("", [UserMessage("One."), UserMessage("Two."), AssistantMessage("Hi."), UserMessage("Three.")])
+    said = asyncio.run(told("openai", "m", messages_with_words(prompt)))["messages"]
+    assert [(one["role"], one["content"]) for one in said] == [
+        ("user", "One.\n\nTwo."), ("assistant", "Hi."), ("user", "Three.\n\nAnd now?"),
+    ]  # fmt: skip

@@ -34,15 +34,26 @@ class Words(ModelRequest):
 
 def messages(prompt: Prompt) -> list[ModelMessage]:
     """Tell a conversation part by part; neighbours of one side are one message."""
-    return list(_told(prompt.instructions, prompt.conversation))
+    return list(_told(prompt.instructions, _in_turn(prompt.conversation)))
 
 
 def messages_with_words(prompt: Prompt) -> list[ModelMessage]:
     """Tell a conversation to a model that understands `Words`."""
     told = list(_told(prompt.instructions, ()))
-    for is_plain, group in groupby(prompt.conversation, key=_is_plain):
+    for is_plain, group in groupby(_in_turn(prompt.conversation), key=_is_plain):
         said = list(group)
         told += [Words(parts=[], said=said)] if is_plain else _told("", said)  # type: ignore[arg-type]
+    return told
+
+
+def _in_turn(conversation: Iterable[PromptMessage]) -> Sequence[PromptMessage]:
+    """Tell what nobody answered together with what was said next: some models want question and answer in turn."""
+    told: list[PromptMessage] = []
+    for said in conversation:
+        if isinstance(said, UserMessage) and told and isinstance(told[-1], UserMessage):
+            told[-1] = UserMessage(f"{told[-1].text}\n\n{said.text}")
+        else:
+            told.append(said)
     return told
 
 

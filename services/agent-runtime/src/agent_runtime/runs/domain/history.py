@@ -20,11 +20,7 @@ from agent_runtime.runs.domain.runs import NO_RESULT, NOTHING_SAID, CallRecord, 
 
 
 def prompt_messages(messages: Sequence[Message], *, max_tokens: int) -> tuple[PromptMessage, ...]:
-    """Tell as many of the latest messages as fit; the last one always does, and the first is always somebody's own.
-
-    What nobody answered, since the turn failed, is told together with what was said next: some models take nothing but
-    question and answer in turn.
-    """
+    """Tell as many of the latest messages as fit; the last one always does, and the first is always somebody's own."""
     kept: list[Sequence[PromptMessage]] = []
     left = max_tokens
     for message in reversed(messages):
@@ -33,12 +29,9 @@ def prompt_messages(messages: Sequence[Message], *, max_tokens: int) -> tuple[Pr
         if kept and left < 0:
             break
         kept.append(said)
-    told: list[PromptMessage] = []
-    for piece in (piece for said in reversed(kept) for piece in said):
-        if isinstance(piece, UserMessage) and told and isinstance(told[-1], UserMessage):
-            told[-1] = UserMessage(f"{told[-1].text}\n\n{piece.text}")
-        elif told or isinstance(piece, UserMessage):
-            told.append(piece)
+    told = [piece for said in reversed(kept) for piece in said]
+    while told and not isinstance(told[0], UserMessage):
+        told.pop(0)
     return tuple(told)
 
 
